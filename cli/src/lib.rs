@@ -1,0 +1,1 @@
+//! The `fanlight` command as a library.

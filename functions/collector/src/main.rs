@@ -1,0 +1,3 @@
+//! Lambda function: runs one configured job and pushes what it found.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! One run of one job: from the event to the gateway.

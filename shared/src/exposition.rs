@@ -1,0 +1,1 @@
+//! The text exposition format, written one sample at a time.

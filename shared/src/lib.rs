@@ -1,0 +1,17 @@
+//! What Fanlight's functions and its command have in common, one module a concern.
+//!
+//! Pure logic (configuration, schedules, assembly of series, exposition) knows nothing of networks; the modules that
+//! talk to PostgreSQL, AWS and the Pushgateway know nothing of one another; [`collect`] is where they meet.
+
+pub mod assembly;
+pub mod collect;
+pub mod config;
+pub mod exposition;
+pub mod logging;
+pub mod placeholders;
+pub mod postgres;
+pub mod pushgateway;
+pub mod rows;
+pub mod schedule;
+pub mod secrets;
+pub mod tls;

@@ -1,0 +1,1 @@
+//! Structured logs: JSON in Lambda, human at a terminal.

@@ -1,0 +1,1 @@
+//! PostgreSQL: connections as libpq makes them, one read-only transaction a job, rows streamed as text.

@@ -1,0 +1,1 @@
+//! The Pushgateway: grouping keys, PUT and POST, and what its answers mean.

@@ -1,0 +1,1 @@
+//! One TLS configuration for every connection: rustls with aws-lc.
