@@ -121,6 +121,18 @@ impl Template {
         }
     }
 
+    /// The text, with `values` as they are in the order of the placeholders.
+    pub(super) fn fill(&self, values: &[&str]) -> String {
+        let mut values = values.iter();
+        self.parts
+            .iter()
+            .map(|part| match part {
+                Part::Literal(text) => text.as_str(),
+                Part::Placeholder(_) => values.next().copied().unwrap_or_default(),
+            })
+            .collect()
+    }
+
     pub(super) fn parts(&self) -> &[Part] {
         &self.parts
     }
