@@ -70,7 +70,6 @@ impl<V: Copy> SeriesIndex<V> {
 }
 
 /// The table is chosen by bits that the table itself does not look at.
-#[expect(clippy::cast_possible_truncation, reason = "only the upper six bits are left")]
 fn table(hash: SeriesHash) -> usize {
     (hash >> (u128::BITS - TABLES.ilog2())) as usize
 }

@@ -602,7 +602,9 @@ fn gzip_members_one_behind_the_other_are_one_text() {
         } else {
             rows(&["start - - 1 -"])
         };
-        rows.iter().for_each(|row| assembler.row(row).unwrap());
+        for row in &rows {
+            assembler.row(row).unwrap();
+        }
         let Outcome::Family(family) = assembler.finish().unwrap() else {
             panic!("not kept")
         };
@@ -691,28 +693,7 @@ fn model(metric: &Metric, rows: &[Cells]) -> Result<Option<Model>, &'static str>
         _ => {}
     }
     if !metric.fill.is_empty() {
-        let mut cells: Vec<Labels> = vec![metric.static_labels.iter().cloned().collect()];
-        let mut axes: Vec<(String, Vec<String>)> = metric
-            .labels
-            .iter()
-            .map(|label| label.name.clone())
-            .zip(metric.fill.iter().cloned())
-            .collect();
-        if let Values::Columns { label, columns } = &metric.values {
-            axes.push((label.clone(), columns.iter().map(|(_, value)| value.clone()).collect()));
-        }
-        for (name, values) in axes {
-            let with = |cell: &Labels, value: &String| {
-                let mut cell = cell.clone();
-                cell.insert(name.clone(), value.clone());
-                cell
-            };
-            cells = cells
-                .iter()
-                .flat_map(|cell| values.iter().map(|value| with(cell, value)))
-                .collect();
-        }
-        for cell in cells {
+        for cell in grid_cells(metric) {
             let nobodys = metric.external && cell.get("organisation_id").is_some_and(String::is_empty);
             let cell = kept(cell);
             if !nobodys && !seen.contains(&cell) {
@@ -731,6 +712,32 @@ fn model(metric: &Metric, rows: &[Cells]) -> Result<Option<Model>, &'static str>
     } else {
         Ok(Some(model))
     }
+}
+
+/// Every combination of the grid's values.
+fn grid_cells(metric: &Metric) -> Vec<Labels> {
+    let mut cells: Vec<Labels> = vec![metric.static_labels.iter().cloned().collect()];
+    let mut axes: Vec<(String, Vec<String>)> = metric
+        .labels
+        .iter()
+        .map(|label| label.name.clone())
+        .zip(metric.fill.iter().cloned())
+        .collect();
+    if let Values::Columns { label, columns } = &metric.values {
+        axes.push((label.clone(), columns.iter().map(|(_, value)| value.clone()).collect()));
+    }
+    for (name, values) in axes {
+        let with = |cell: &Labels, value: &String| {
+            let mut cell = cell.clone();
+            cell.insert(name.clone(), value.clone());
+            cell
+        };
+        cells = cells
+            .iter()
+            .flat_map(|cell| values.iter().map(|value| with(cell, value)))
+            .collect();
+    }
+    cells
 }
 
 fn kind(error: &MetricError) -> &'static str {
