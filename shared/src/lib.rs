@@ -14,4 +14,5 @@ pub mod pushgateway;
 pub mod rows;
 pub mod schedule;
 pub mod secrets;
+pub mod suggest;
 pub mod tls;
