@@ -108,7 +108,7 @@ fn within(time: Duration) -> Instant {
 }
 
 fn soon() -> Instant {
-    within(Duration::from_secs(60))
+    within(Duration::from_mins(1))
 }
 
 fn gzip(text: &str) -> Vec<u8> {
