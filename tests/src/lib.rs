@@ -5,12 +5,22 @@
 
 mod account;
 mod authority;
+mod aws;
+pub mod binaries;
+mod config;
+pub mod faults;
 mod http;
+mod pgbouncer;
 mod postgres;
+mod prometheus;
 mod pushgateway;
 mod supervisor;
 
 pub use authority::Authority;
+pub use aws::SecretsManager;
+pub use config::ConfigFolder;
+pub use pgbouncer::PgBouncer;
 pub use postgres::{Database, PASSWORD, PASSWORD_IN_URL, Postgres, USER};
+pub use prometheus::{Prometheus, Series, promtool_check_metrics};
 pub use pushgateway::{GATEWAY_PASSWORD, GATEWAY_USER, Pushgateway};
 pub use supervisor::free_port;

@@ -16,7 +16,7 @@ use crate::supervisor::{StopSignal, Supervised, program, words};
 /// The user that owns every database.
 pub const USER: &str = "fanlight";
 /// Holds what breaks URLs and connection strings that are put together without escaping.
-pub const PASSWORD: &str = r#"p@ss/w:r d%"#;
+pub const PASSWORD: &str = r"p@ss/w:r d%";
 /// [`PASSWORD`] as it stands in a URL.
 pub const PASSWORD_IN_URL: &str = "p%40ss%2Fw%3Ar%20d%25";
 
@@ -219,6 +219,12 @@ impl Database {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The loopback port.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     /// `host:port`, as it stands in a URL.

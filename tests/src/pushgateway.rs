@@ -243,7 +243,9 @@ impl Pushgateway {
             words![
                 program,
                 format!("--web.listen-address=127.0.0.1:{port}"),
-                "--web.config.file=web.yaml"
+                "--web.config.file=web.yaml",
+                // Debian's default is the file of the machine's own gateway.
+                "--persistence.file=",
             ]
         };
         let ready = async move |port| get(&format!("{}/-/ready", url(guarded, port))).await.map(drop);

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 
 const SCRIPT: &str = include_str!("supervise.sh");
-const READY_WITHIN: Duration = Duration::from_secs(60);
+const READY_WITHIN: Duration = Duration::from_mins(1);
 const PORT_TRIES: usize = 5;
 
 /// How a server is asked to end.

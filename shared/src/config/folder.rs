@@ -59,12 +59,19 @@ pub enum FolderError {
 
 /// Reads every file of a folder, those of what teams share first; what cannot be read is reported.
 pub(crate) fn read(folder: &Path, report: &mut Report) -> Result<Vec<File>, FolderError> {
-    let unreadable = |source| FolderError::Unreadable { path: folder.to_owned(), source };
+    let unreadable = |source| FolderError::Unreadable {
+        path: folder.to_owned(),
+        source,
+    };
     let mut paths = Vec::new();
     for entry in fs::read_dir(folder).map_err(unreadable)? {
         let path = entry.map_err(unreadable)?.path();
-        let hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
-        let yaml = path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
+        let hidden = path
+            .file_name()
+            .is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+        let yaml = path
+            .extension()
+            .is_some_and(|extension| extension == "yaml" || extension == "yml");
         if yaml && !hidden && !path.is_dir() {
             paths.push(path);
         }
@@ -96,14 +103,25 @@ fn read_file(path: PathBuf, report: &mut Report) -> Option<File> {
         }
     };
     if matches!(node.value, Value::Null) {
-        return Some(File { path, text, document: Document::default() });
+        return Some(File {
+            path,
+            text,
+            document: Document::default(),
+        });
     }
     let (document, problems) = read::read::<Document>(&node);
     for problem in problems {
         let mistake = Mistake::new(&path, problem.span, problem.message);
-        report.add(Mistake { help: problem.help, ..mistake });
+        report.add(Mistake {
+            help: problem.help,
+            ..mistake
+        });
     }
-    Some(File { path, text, document: document.value? })
+    Some(File {
+        path,
+        text,
+        document: document.value?,
+    })
 }
 
 /// A file's text, never more of it than a configuration can need.
@@ -114,7 +132,10 @@ pub(crate) fn read_text(path: &Path) -> Result<String, String> {
     }
     if metadata.len() > MAX_FILE_BYTES {
         let kibibytes = metadata.len() / 1024;
-        return Err(format!("the file is {kibibytes} KiB large, and {} KiB are the most; split it", MAX_FILE_BYTES / 1024));
+        return Err(format!(
+            "the file is {kibibytes} KiB large, and {} KiB are the most; split it",
+            MAX_FILE_BYTES / 1024
+        ));
     }
     let bytes = fs::read(path).map_err(|error| format!("the file cannot be read: {error}"))?;
     String::from_utf8(bytes).map_err(|error| {

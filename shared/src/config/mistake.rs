@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
+use super::job::Origin;
+
 /// Whether a finding stops a deployment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
@@ -17,7 +19,7 @@ pub enum Severity {
 }
 
 /// One finding of `fanlight check`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mistake {
     /// Whether it stops a deployment.
     pub severity: Severity,
@@ -76,8 +78,11 @@ impl std::fmt::Debug for Text {
 }
 
 impl Report {
+    /// Adds a finding, once: what several jobs share is found again with each of them.
     pub(crate) fn add(&mut self, mistake: Mistake) {
-        self.mistakes.push(mistake);
+        if !self.mistakes.contains(&mistake) {
+            self.mistakes.push(mistake);
+        }
     }
 
     pub(crate) fn add_text(&mut self, file: &Path, text: &str) {
@@ -89,8 +94,48 @@ impl Report {
         self.texts.entry(file.to_owned()).or_default().secrets.push(span);
     }
 
+    /// How many findings there are, to tell later what came since.
     pub(crate) fn count(&self) -> usize {
         self.mistakes.len()
+    }
+
+    /// How many findings since `count` stop a deployment.
+    pub(crate) fn mistakes_since(&self, count: usize) -> usize {
+        self.mistakes[count..]
+            .iter()
+            .filter(|mistake| mistake.severity == Severity::Mistake)
+            .count()
+    }
+
+    /// The bytes of a line and column of a query's SQL in the file where it stands: to the end of the word there, or the
+    /// SQL's first line when no place is known.
+    pub(crate) fn span_in_query(&self, origin: &Origin, sql: &str, at: Option<(usize, usize)>) -> Range<usize> {
+        let text = self.texts.get(&origin.file).map_or("", |text| text.text.as_str());
+        let (line, column) = at.unwrap_or_else(|| {
+            let blank = sql.lines().take_while(|line| line.trim().is_empty()).count();
+            (blank + 1, 1)
+        });
+        let mut lines = text.split_inclusive('\n');
+        let begin: usize = lines
+            .by_ref()
+            .take((origin.line + line).saturating_sub(2))
+            .map(str::len)
+            .sum();
+        let found = lines.next().unwrap_or_default().trim_end();
+        let skipped: usize = found
+            .chars()
+            .take((origin.indent + column).saturating_sub(1))
+            .map(char::len_utf8)
+            .sum();
+        let rest = &found[skipped..];
+        let word = rest
+            .find(|c: char| !c.is_alphanumeric() && c != '_' && c != '.')
+            .unwrap_or(rest.len());
+        let length = match at {
+            Some(_) => word.max(rest.chars().next().map_or(0, char::len_utf8)),
+            None => rest.len(),
+        };
+        begin + skipped..begin + skipped + length
     }
 
     /// Everything found, in the order of files and lines.

@@ -28,7 +28,9 @@ pub(crate) fn metric_name_problem(name: &str) -> Option<String> {
 /// overwrites such labels without a word.
 pub(crate) fn label_name_problem(name: &str, grouping: &[(String, String)]) -> Option<String> {
     if !is_name(name, |_| false) {
-        return Some(format!("`{name}` cannot be a label's name: letters, digits and `_` are allowed, and no digit first"));
+        return Some(format!(
+            "`{name}` cannot be a label's name: letters, digits and `_` are allowed, and no digit first"
+        ));
     }
     let reason = match name {
         _ if name.starts_with("__") => "names that begin with `__` are Prometheus' own",
@@ -85,7 +87,9 @@ const UNITS: [(&str, &str); 33] = [
 ];
 
 /// Abbreviations that promtool takes for units.
-const ABBREVIATIONS: [&str; 14] = ["s", "ms", "us", "ns", "sec", "b", "kb", "mb", "gb", "tb", "pb", "m", "h", "d"];
+const ABBREVIATIONS: [&str; 14] = [
+    "s", "ms", "us", "ns", "sec", "b", "kb", "mb", "gb", "tb", "pb", "m", "h", "d",
+];
 
 /// What promtool's lint says of a metric: each a sentence, none of them fatal.
 pub(crate) fn lint(name: &str, kind: MetricKind, help: &str) -> Vec<String> {
@@ -110,7 +114,9 @@ pub(crate) fn lint(name: &str, kind: MetricKind, help: &str) -> Vec<String> {
     }
     for suffix in ["_count", "_sum", "_bucket"] {
         if name.ends_with(suffix) {
-            findings.push(format!("names that end in `{suffix}` belong to histograms and summaries"));
+            findings.push(format!(
+                "names that end in `{suffix}` belong to histograms and summaries"
+            ));
         }
     }
     let words: Vec<_> = name.split('_').collect();
@@ -145,7 +151,18 @@ mod tests {
         for name in ["core_transfers_status", "a", "_x", "a:b", "A9"] {
             assert_eq!(metric_name_problem(name), None, "{name}");
         }
-        for name in ["", "9a", "a-b", "é", "a b", "push_time_seconds", "go_goroutines", "process_x", "up", "fanlight_up"] {
+        for name in [
+            "",
+            "9a",
+            "a-b",
+            "é",
+            "a b",
+            "push_time_seconds",
+            "go_goroutines",
+            "process_x",
+            "up",
+            "fanlight_up",
+        ] {
             assert!(metric_name_problem(name).is_some(), "{name}");
         }
     }
@@ -156,14 +173,28 @@ mod tests {
         for name in ["status", "_a", "environment"] {
             assert_eq!(label_name_problem(name, &grouping), None, "{name}");
         }
-        for name in ["", "1a", "a:b", "a-b", "__name__", "job", "instance", "env", "le", "metric_purpose"] {
+        for name in [
+            "",
+            "1a",
+            "a:b",
+            "a-b",
+            "__name__",
+            "job",
+            "instance",
+            "env",
+            "le",
+            "metric_purpose",
+        ] {
             assert!(label_name_problem(name, &grouping).is_some(), "{name}");
         }
     }
 
     #[test]
     fn lint_says_what_promtool_says() {
-        let clean = [("core_transfers", MetricKind::Gauge), ("a_seconds_total", MetricKind::Counter)];
+        let clean = [
+            ("core_transfers", MetricKind::Gauge),
+            ("a_seconds_total", MetricKind::Counter),
+        ];
         for (name, kind) in clean {
             assert_eq!(lint(name, kind, "Help."), Vec::<String>::new(), "{name}");
         }
@@ -180,7 +211,10 @@ mod tests {
             ("a_ms", MetricKind::Gauge, "h", "write the unit out"),
         ] {
             let findings = lint(name, kind, help);
-            assert!(findings.len() == 1 && findings[0].contains(part), "{name}: {findings:?}");
+            assert!(
+                findings.len() == 1 && findings[0].contains(part),
+                "{name}: {findings:?}"
+            );
         }
     }
 

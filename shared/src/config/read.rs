@@ -438,7 +438,7 @@ impl<'de> SeqAccess<'de> for EntryAccess<'_> {
             _ => seed
                 .deserialize(self.reader)
                 .map(Some)
-                .map_err(|mut error| error.or_at(self.reader.node).note(self.reader)),
+                .map_err(|error| error.or_at(self.reader.node).note(self.reader)),
         }
     }
 }

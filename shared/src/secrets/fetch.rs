@@ -41,13 +41,17 @@ pub enum FetchError {
     /// Nothing says which region to ask.
     #[error("cannot be fetched because no AWS region is known: set AWS_REGION")]
     NoRegion,
-    /// The request could not be made, for want of credentials for one.
-    #[error("cannot be asked for: {message}; check the AWS credentials and settings of this environment")]
-    NotSent {
+    /// No request or no answer, for want of credentials or because the connection broke; the SDK tells these apart in
+    /// words only.
+    #[error(
+        "cannot be fetched: {message}; check the AWS credentials and settings of this environment, \
+         and the network's way to AWS Secrets Manager"
+    )]
+    NotAnswered {
         /// The SDK's own message.
         message: String,
     },
-    /// No connection, or a broken one.
+    /// No connection.
     #[error(
         "cannot be fetched because AWS Secrets Manager is not reachable: {message}; \
          check the network's way to it (a VPC needs an endpoint or a NAT gateway)"
@@ -151,12 +155,12 @@ impl Remote {
             SdkError::DispatchFailure(failure) => match failure.as_connector_error() {
                 Some(connector) if connector.is_timeout() => self.timed_out(),
                 Some(connector) if connector.is_io() => FetchError::Unreachable {
-                    message: chain(connector),
+                    message: causes(connector),
                 },
-                Some(connector) => FetchError::NotSent {
-                    message: chain(connector),
+                Some(connector) => FetchError::NotAnswered {
+                    message: causes(connector),
                 },
-                None => FetchError::NotSent {
+                None => FetchError::NotAnswered {
                     message: "the request could not be sent".to_owned(),
                 },
             },
@@ -183,26 +187,21 @@ impl Remote {
                 code: format!("HTTP status {}", response.raw().status().as_u16()),
                 message: "the answer cannot be read".to_owned(),
             },
-            error => FetchError::NotSent {
-                message: error
-                    .into_source()
-                    .map_or_else(|error| chain(&error), |source| chain(&*source)),
+            error => FetchError::NotAnswered {
+                message: causes(&error),
             },
         }
     }
 }
 
-/// An error with what caused it, in one line.
-fn chain(error: &(dyn Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let cause_text = cause.to_string();
-        if !text.ends_with(&cause_text) {
-            text.push_str(": ");
-            text.push_str(&cause_text);
-        }
-        next = cause.source();
+/// What caused an error, in one line: its own text is but a kind.
+fn causes(error: &(dyn Error + 'static)) -> String {
+    let causes: Vec<_> = std::iter::successors(error.source(), |cause: &&(dyn Error + 'static)| (*cause).source())
+        .map(ToString::to_string)
+        .collect();
+    if causes.is_empty() {
+        error.to_string()
+    } else {
+        causes.join(": ")
     }
-    text
 }

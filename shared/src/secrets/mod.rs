@@ -140,3 +140,6 @@ impl fmt::Debug for SecretsManager {
         formatter.debug_struct("SecretsManager").finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -19,6 +19,8 @@ use super::mistake::{Mistake, Report};
 use super::read::{Entry, Mapping};
 use crate::placeholders::{Provider, Template};
 
+pub(crate) use metric::most_series;
+
 /// What the files come to.
 #[derive(Debug, Default)]
 pub(crate) struct Resolved {
@@ -53,21 +55,37 @@ pub(crate) fn resolve(files: &[File], report: &mut Report) -> Resolved {
         let defaults = scope.defaults(file);
         let document = &file.document;
         if let (Some(_), Some(second)) = (&document.job, &document.jobs) {
-            let mistake = Mistake::new(&file.path, second.span.clone(), "`job` and `jobs` are the same key, given twice");
-            scope.report.add(mistake.help("put all jobs of the file under one of them"));
+            let mistake = Mistake::new(
+                &file.path,
+                second.span.clone(),
+                "`job` and `jobs` are the same key, given twice",
+            );
+            scope
+                .report
+                .add(mistake.help("put all jobs of the file under one of them"));
         }
-        let specs = [&document.job, &document.jobs].into_iter().flatten().filter_map(Entry::get).flatten();
+        let specs = [&document.job, &document.jobs]
+            .into_iter()
+            .flatten()
+            .filter_map(Entry::get)
+            .flatten();
         for entry in specs {
             let before = scope.report.count();
             let Some(spec) = entry.get() else { continue };
             if let Some(name) = &spec.name
                 && let Some(text) = name.get()
             {
-                let place = Place { file, span: name.span.clone() };
+                let place = Place {
+                    file,
+                    span: name.span.clone(),
+                };
                 if let Some(first) = names.insert(text, place) {
-                    scope.mistake(file, &name.span, format!("the job `{text}` is declared a second time"), |mistake| {
-                        mistake.help(format!("the first stands at {}; rename one of them", first.position()))
-                    });
+                    scope.mistake(
+                        file,
+                        &name.span,
+                        format!("the job `{text}` is declared a second time"),
+                        |mistake| mistake.help(format!("the first stands at {}; rename one of them", first.position())),
+                    );
                 }
             }
             let job = job::resolve(&mut scope, file, &defaults, spec, &entry.span, &mut families);
@@ -75,13 +93,24 @@ pub(crate) fn resolve(files: &[File], report: &mut Report) -> Resolved {
                 && scope.report.mistakes_since(before) == 0
             {
                 let span = spec.name.as_ref().map_or(0..0, |name| name.span.clone());
-                places.insert(job.name.clone(), JobPlace { file: file.path.clone(), name: span });
+                places.insert(
+                    job.name.clone(),
+                    JobPlace {
+                        file: file.path.clone(),
+                        name: span,
+                    },
+                );
                 jobs.push(job);
             }
         }
     }
     families.check(scope.report);
-    Resolved { jobs, providers: scope.providers, placeholders: scope.placeholders, places }
+    Resolved {
+        jobs,
+        providers: scope.providers,
+        placeholders: scope.placeholders,
+        places,
+    }
 }
 
 /// A place in a file.
@@ -132,7 +161,8 @@ impl<'a> Scope<'a> {
         message: impl Into<String>,
         complete: impl FnOnce(Mistake) -> Mistake,
     ) {
-        self.report.add(complete(Mistake::new(&file.path, span.clone(), message)));
+        self.report
+            .add(complete(Mistake::new(&file.path, span.clone(), message)));
     }
 
     fn declare_providers(&mut self, files: &'a [File]) {
@@ -148,10 +178,19 @@ impl<'a> Scope<'a> {
     fn provider(&mut self, file: &File, spec: &Entry<ProviderSpec>, name: &Entry<String>) -> Option<Provider> {
         let ProviderSpec { env, secret, field } = spec.get()?;
         match (env, secret, field) {
-            (Some(variable), None, None) => Some(Provider::Environment { variable: variable.get()?.clone() }),
+            (Some(variable), None, None) => Some(Provider::Environment {
+                variable: variable.get()?.clone(),
+            }),
             (None, Some(secret), field) => {
-                let field = field.as_ref().map(|field| field.get().cloned().ok_or(())).transpose().ok()?;
-                Some(Provider::Secret { id: secret.get()?.clone(), field })
+                let field = field
+                    .as_ref()
+                    .map(|field| field.get().cloned().ok_or(()))
+                    .transpose()
+                    .ok()?;
+                Some(Provider::Secret {
+                    id: secret.get()?.clone(),
+                    field,
+                })
             }
             _ => {
                 let name = name.value.as_deref().unwrap_or_default();
@@ -173,10 +212,19 @@ impl<'a> Scope<'a> {
         name: &'a Entry<String>,
     ) {
         let Some(text) = name.value.as_deref() else { return };
-        if let Some(first) = places.insert(text, Place { file, span: name.span.clone() }) {
-            self.mistake(file, &name.span, format!("the {what} `{text}` is declared a second time"), |mistake| {
-                mistake.help(format!("the first stands at {}; rename one of them", first.position()))
-            });
+        if let Some(first) = places.insert(
+            text,
+            Place {
+                file,
+                span: name.span.clone(),
+            },
+        ) {
+            self.mistake(
+                file,
+                &name.span,
+                format!("the {what} `{text}` is declared a second time"),
+                |mistake| mistake.help(format!("the first stands at {}; rename one of them", first.position())),
+            );
         }
     }
 
@@ -184,7 +232,9 @@ impl<'a> Scope<'a> {
     fn defaults(&self, file: &'a File) -> Vec<(&'a File, &'a Defaults)> {
         let own = (!file.is_shared()).then_some(file);
         let files = own.into_iter().chain(self.shared);
-        files.filter_map(|file| Some((file, file.document.defaults.as_ref()?.get()?))).collect()
+        files
+            .filter_map(|file| Some((file, file.document.defaults.as_ref()?.get()?)))
+            .collect()
     }
 
     /// Text with placeholders; each is noted, so that `check` can tell those that nobody provides.
@@ -214,8 +264,13 @@ impl<'a> Scope<'a> {
         let template = self.template(file, entry)?;
         if template.names().next().is_none() {
             self.report.hide(&file.path, entry.span.clone());
-            let warning = Mistake::warning(&file.path, entry.span.clone(), format!("{what} stands in the file in clear text"));
-            self.report.add(warning.help("put a placeholder there and its value into AWS Secrets Manager"));
+            let warning = Mistake::warning(
+                &file.path,
+                entry.span.clone(),
+                format!("{what} stands in the file in clear text"),
+            );
+            self.report
+                .add(warning.help("put a placeholder there and its value into AWS Secrets Manager"));
         }
         Some(template)
     }
@@ -223,18 +278,29 @@ impl<'a> Scope<'a> {
     /// A file named in the configuration, which must lie in the configuration's folder: the folder is what is deployed.
     fn path(&mut self, file: &File, entry: &Entry<String>) -> Option<std::path::PathBuf> {
         let name = entry.get()?;
-        let inside = Path::new(name)
-            .components()
-            .all(|component| matches!(component, std::path::Component::Normal(_) | std::path::Component::CurDir));
+        let inside = Path::new(name).components().all(|component| {
+            matches!(
+                component,
+                std::path::Component::Normal(_) | std::path::Component::CurDir
+            )
+        });
         if !inside || name.is_empty() {
-            self.mistake(file, &entry.span, format!("`{name}` lies outside of the configuration folder"), |mistake| {
-                mistake.help("name a file beside this one or below it: only the folder is deployed")
-            });
+            self.mistake(
+                file,
+                &entry.span,
+                format!("`{name}` lies outside of the configuration folder"),
+                |mistake| mistake.help("name a file beside this one or below it: only the folder is deployed"),
+            );
             return None;
         }
         let path = file.path.parent().unwrap_or(Path::new(".")).join(name);
         if !path.is_file() {
-            self.mistake(file, &entry.span, format!("there is no file {}", path.display()), |mistake| mistake);
+            self.mistake(
+                file,
+                &entry.span,
+                format!("there is no file {}", path.display()),
+                |mistake| mistake,
+            );
             return None;
         }
         Some(path)
@@ -242,13 +308,15 @@ impl<'a> Scope<'a> {
 }
 
 /// The declarations of one kind in all files.
-fn declarations<'a, T>(
+fn declarations<'a, T: 'a>(
     files: &'a [File],
     section: impl Fn(&'a Document) -> &'a Option<Entry<Mapping<T>>>,
 ) -> impl Iterator<Item = (&'a File, &'a Entry<String>, &'a Entry<T>)> {
     files.iter().flat_map(move |file| {
         let mapping = section(&file.document).as_ref().and_then(Entry::get);
-        mapping.into_iter().flat_map(move |Mapping(entries)| entries.iter().map(move |(name, value)| (file, name, value)))
+        mapping
+            .into_iter()
+            .flat_map(move |Mapping(entries)| entries.iter().map(move |(name, value)| (file, name, value)))
     })
 }
 

@@ -27,19 +27,36 @@ pub(super) fn declare<'a>(scope: &mut Scope<'a>, files: &'a [File]) {
         scope.declare_once(&mut places, "sink", file, name);
         let Some(spec_value) = spec.get() else { continue };
         let Some(pushgateway) = &spec_value.pushgateway else {
-            scope.mistake(file, &spec.span, format!("the sink `{text}` does not say of which kind it is"), |mistake| {
-                mistake.help("write `pushgateway: {url: ..}`")
-            });
+            scope.mistake(
+                file,
+                &spec.span,
+                format!("the sink `{text}` does not say of which kind it is"),
+                |mistake| mistake.help("write `pushgateway: {url: ..}`"),
+            );
             continue;
         };
         if let Some(sink) = resolve_pushgateway(scope, file, text, pushgateway) {
-            scope.sinks.insert(text, (Place { file, span: name.span.clone() }, sink));
+            scope.sinks.insert(
+                text,
+                (
+                    Place {
+                        file,
+                        span: name.span.clone(),
+                    },
+                    sink,
+                ),
+            );
         }
     }
 }
 
 /// The sink of a job: the one it names, the one its defaults name, `default`, or the only one.
-pub(super) fn resolve(scope: &mut Scope<'_>, file: &File, spec: &JobSpec, defaults: Option<(&File, &Entry<String>)>) -> Option<Sink> {
+pub(super) fn resolve(
+    scope: &mut Scope<'_>,
+    file: &File,
+    spec: &JobSpec,
+    defaults: Option<(&File, &Entry<String>)>,
+) -> Option<Sink> {
     let named = spec.sink.as_ref().map(|entry| (file, entry)).or(defaults);
     let Some((file, entry)) = named else {
         return implied(scope, file, spec);
@@ -54,7 +71,9 @@ pub(super) fn resolve(scope: &mut Scope<'_>, file: &File, spec: &JobSpec, defaul
         None if names.is_empty() => "declare it under `sinks`".to_owned(),
         None => format!("the sinks are {}", names.join(", ")),
     };
-    scope.mistake(file, &entry.span, format!("there is no sink `{name}`"), |mistake| mistake.help(help));
+    scope.mistake(file, &entry.span, format!("there is no sink `{name}`"), |mistake| {
+        mistake.help(help)
+    });
     None
 }
 
@@ -67,7 +86,13 @@ fn implied(scope: &mut Scope<'_>, file: &File, spec: &JobSpec) -> Option<Sink> {
         (Some((_, only)), None) => Some(Sink::Pushgateway(only.clone())),
         (None, _) => {
             let span = spec.name.as_ref().map_or(0..0, |name| name.span.clone());
-            let url = scope.template(file, &Entry { span, value: Some(DEFAULT_URL.to_owned()) })?;
+            let url = scope.template(
+                file,
+                &Entry {
+                    span,
+                    value: Some(DEFAULT_URL.to_owned()),
+                },
+            )?;
             Some(Sink::Pushgateway(PushgatewaySink {
                 name: DEFAULT.to_owned(),
                 url,
@@ -81,8 +106,13 @@ fn implied(scope: &mut Scope<'_>, file: &File, spec: &JobSpec) -> Option<Sink> {
         (Some(_), Some(_)) => {
             let names: Vec<_> = scope.sinks.keys().copied().collect();
             let span = spec.name.as_ref().map_or(0..0, |name| name.span.clone());
-            let help = format!("say `sink: NAME`, or name one of them `{DEFAULT}`; the sinks are {}", names.join(", "));
-            scope.mistake(file, &span, "the job does not say which sink it pushes to", |mistake| mistake.help(help));
+            let help = format!(
+                "say `sink: NAME`, or name one of them `{DEFAULT}`; the sinks are {}",
+                names.join(", ")
+            );
+            scope.mistake(file, &span, "the job does not say which sink it pushes to", |mistake| {
+                mistake.help(help)
+            });
             None
         }
     }
@@ -96,7 +126,12 @@ fn resolve_pushgateway(
 ) -> Option<PushgatewaySink> {
     let spec = entry.get()?;
     let Some(url) = &spec.url else {
-        scope.mistake(file, &entry.span, format!("the sink `{name}` needs a `url`"), |mistake| mistake);
+        scope.mistake(
+            file,
+            &entry.span,
+            format!("the sink `{name}` needs a `url`"),
+            |mistake| mistake,
+        );
         return None;
     };
     check_url(scope, file, url);
@@ -108,23 +143,42 @@ fn resolve_pushgateway(
     };
     let timeout = first([spec.timeout.as_ref()]).map_or(DEFAULT_TIMEOUT, |DurationText(timeout)| *timeout);
     let grouping = grouping(scope, file, spec)?;
-    let series_budget = first([spec.series_budget.as_ref()])
-        .map_or(DEFAULT_SERIES_BUDGET, |budget| usize::try_from(*budget).unwrap_or(usize::MAX));
-    Some(PushgatewaySink { name: name.to_owned(), url, auth, ca_file, timeout, grouping, series_budget })
+    let series_budget = first([spec.series_budget.as_ref()]).map_or(DEFAULT_SERIES_BUDGET, |budget| {
+        usize::try_from(*budget).unwrap_or(usize::MAX)
+    });
+    Some(PushgatewaySink {
+        name: name.to_owned(),
+        url,
+        auth,
+        ca_file,
+        timeout,
+        grouping,
+        series_budget,
+    })
 }
 
 fn check_url(scope: &mut Scope<'_>, file: &File, url: &Entry<String>) {
     let Some(text) = url.get() else { return };
     let http = text.starts_with("http://") || text.starts_with("https://");
     if !http && !text.trim_start().starts_with("{{") {
-        scope.mistake(file, &url.span, "a Pushgateway's URL begins with `http://` or `https://`", |mistake| mistake);
+        scope.mistake(
+            file,
+            &url.span,
+            "a Pushgateway's URL begins with `http://` or `https://`",
+            |mistake| mistake,
+        );
     } else if text.contains('@') {
         scope.report.hide(&file.path, url.span.clone());
         scope.mistake(file, &url.span, "credentials do not belong into the URL", |mistake| {
             mistake.help("use `basic: {username: .., password: ..}` or `bearer`, with placeholders")
         });
     } else if text.contains(['?', '#']) {
-        scope.mistake(file, &url.span, "a Pushgateway's URL has no query and no fragment", |mistake| mistake);
+        scope.mistake(
+            file,
+            &url.span,
+            "a Pushgateway's URL has no query and no fragment",
+            |mistake| mistake,
+        );
     }
 }
 
@@ -141,7 +195,10 @@ fn auth(scope: &mut Scope<'_>, file: &File, name: &str, entry: &Entry<Pushgatewa
                 return None;
             };
             let username: Template = scope.template(file, username)?;
-            Some(SinkAuth::Basic { username, password: scope.secret(file, password, "the password")? })
+            Some(SinkAuth::Basic {
+                username,
+                password: scope.secret(file, password, "the password")?,
+            })
         }
         (Some(basic), Some(_)) => {
             let message = format!("the sink `{name}` has both `basic` and `bearer`");
@@ -152,7 +209,9 @@ fn auth(scope: &mut Scope<'_>, file: &File, name: &str, entry: &Entry<Pushgatewa
 }
 
 fn grouping(scope: &mut Scope<'_>, file: &File, spec: &PushgatewaySpec) -> Option<Vec<(String, String)>> {
-    let Some(entry) = &spec.grouping else { return Some(Vec::new()) };
+    let Some(entry) = &spec.grouping else {
+        return Some(Vec::new());
+    };
     let Mapping(entries) = entry.get()?;
     let mut grouping = BTreeMap::new();
     for (label, value) in entries {

@@ -35,16 +35,30 @@ pub(super) fn declare<'a>(scope: &mut Scope<'a>, files: &'a [File]) {
         let source = match spec.get() {
             Some(SourceSpec::Text(url)) if is_url(url) => from_url(scope, file, &text_entry(spec, url)),
             Some(SourceSpec::Text(_)) => {
-                scope.mistake(file, &spec.span, format!("the source `{text}` is not a URL"), |mistake| {
-                    mistake.help("write `postgres://{{DB_USERNAME}}:{{DB_PASSWORD}}@{{DB_HOST}}/{{DB_NAME}}`")
-                });
+                scope.mistake(
+                    file,
+                    &spec.span,
+                    format!("the source `{text}` is not a URL"),
+                    |mistake| {
+                        mistake.help("write `postgres://{{DB_USERNAME}}:{{DB_PASSWORD}}@{{DB_HOST}}/{{DB_NAME}}`")
+                    },
+                );
                 None
             }
             Some(SourceSpec::Settings(settings)) => from_settings(scope, file, spec, settings),
             None => None,
         };
         let source = source.map(|source| named(source, text));
-        scope.sources.insert(text, Declared { place: Place { file, span: name.span.clone() }, source });
+        scope.sources.insert(
+            text,
+            Declared {
+                place: Place {
+                    file,
+                    span: name.span.clone(),
+                },
+                source,
+            },
+        );
     }
 }
 
@@ -62,7 +76,9 @@ pub(super) fn resolve(scope: &mut Scope<'_>, file: &File, spec: &Entry<SourceSpe
                 None if names.is_empty() => "declare it under `sources`, or write a URL".to_owned(),
                 None => format!("the sources are {}; or write a URL", names.join(", ")),
             };
-            scope.mistake(file, &spec.span, format!("there is no source `{name}`"), |mistake| mistake.help(help));
+            scope.mistake(file, &spec.span, format!("there is no source `{name}`"), |mistake| {
+                mistake.help(help)
+            });
             None
         }
         SourceSpec::Settings(settings) => from_settings(scope, file, spec, settings),
@@ -75,12 +91,18 @@ fn is_url(text: &str) -> bool {
 }
 
 fn text_entry(spec: &Entry<SourceSpec>, text: &str) -> Entry<String> {
-    Entry { span: spec.span.clone(), value: Some(text.to_owned()) }
+    Entry {
+        span: spec.span.clone(),
+        value: Some(text.to_owned()),
+    }
 }
 
 fn named(source: Source, name: &str) -> Source {
     match source {
-        Source::Postgres(postgres) => Source::Postgres(PostgresSource { name: Some(name.to_owned()), ..postgres }),
+        Source::Postgres(postgres) => Source::Postgres(PostgresSource {
+            name: Some(name.to_owned()),
+            ..postgres
+        }),
     }
 }
 
@@ -110,16 +132,23 @@ fn from_settings(
     spec: &Entry<SourceSpec>,
     settings: &SourceSettings,
 ) -> Option<Source> {
-    let SourceSettings { postgres: spec_postgres } = settings;
+    let SourceSettings {
+        postgres: spec_postgres,
+    } = settings;
     let Some(entry) = spec_postgres else {
-        scope.mistake(file, &spec.span, "the source does not say of which kind it is", |mistake| {
-            mistake.help("write `postgres: {url: ..}`")
-        });
+        scope.mistake(
+            file,
+            &spec.span,
+            "the source does not say of which kind it is",
+            |mistake| mistake.help("write `postgres: {url: ..}`"),
+        );
         return None;
     };
     let PostgresSpec { url, ca_file } = entry.get()?;
     let Some(url) = url else {
-        scope.mistake(file, &entry.span, "a PostgreSQL source needs a `url`", |mistake| mistake);
+        scope.mistake(file, &entry.span, "a PostgreSQL source needs a `url`", |mistake| {
+            mistake
+        });
         return None;
     };
     Some(Source::Postgres(postgres(scope, file, url, ca_file.as_ref())?))
@@ -134,14 +163,24 @@ fn postgres(
     let text = url.get()?;
     if let Some(password) = literal_password(text) {
         scope.report.hide(&file.path, file.part(url, &password));
-        let warning = Mistake::warning(&file.path, file.part(url, &password), "the password stands in the file in clear text");
-        scope.report.add(warning.help("write {{DB_PASSWORD}} and put its value into AWS Secrets Manager"));
+        let warning = Mistake::warning(
+            &file.path,
+            file.part(url, &password),
+            "the password stands in the file in clear text",
+        );
+        scope
+            .report
+            .add(warning.help("write {{DB_PASSWORD}} and put its value into AWS Secrets Manager"));
     }
     let ca_file = match ca_file {
         Some(entry) => Some(scope.path(file, entry)?),
         None => None,
     };
-    Some(PostgresSource { name: None, url: scope.template(file, url)?, ca_file })
+    Some(PostgresSource {
+        name: None,
+        url: scope.template(file, url)?,
+        ca_file,
+    })
 }
 
 /// Where a password without a placeholder stands in a URL. A raw `@` belongs to the password: what was meant as one must
