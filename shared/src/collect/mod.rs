@@ -77,7 +77,7 @@ pub enum RunError {
         /// The sink's name.
         sink: String,
         /// What is wrong.
-        error: ClientError,
+        error: Box<ClientError>,
     },
     /// It ran and failed in part or altogether.
     #[error(transparent)]
@@ -97,7 +97,11 @@ impl RunError {
             Self::Sink { .. } => "sink",
             Self::Failed(failed) if failed.0.push_error.is_some() => "push",
             Self::Failed(failed) => {
-                let failures = failed.0.metrics.iter().filter_map(|metric| metric.result.as_ref().err());
+                let failures = failed
+                    .0
+                    .metrics
+                    .iter()
+                    .filter_map(|metric| metric.result.as_ref().err());
                 failures.map(|failure| failure.kind).next().unwrap_or("run")
             }
             Self::Output(_) => "output",
@@ -109,7 +113,11 @@ impl Collector {
     /// A collector; nothing is connected yet.
     #[must_use]
     pub fn new(configuration: Configuration, resolver: Resolver) -> Self {
-        Self { configuration, resolver, connections: Connections::new() }
+        Self {
+            configuration,
+            resolver,
+            connections: Connections::new(),
+        }
     }
 
     /// Runs the job that an event names, and tells the gateway what came of it. `deadline` is when the function ends.
@@ -132,13 +140,16 @@ impl Collector {
         let gateway = gateway.map_err(|error| RunError::Sink {
             job: job.name.clone(),
             sink: sink.name.clone(),
-            error,
+            error: Box::new(error),
         })?;
         if let Some(scheduled_time) = event.scheduled_time
             && let Some(reason) = lateness(job, &gateway, scheduled_time, deadline).await
         {
             info!(reason, "skipped");
-            return Ok(Run::Skipped(Skipped { job: job.name.clone(), reason }));
+            return Ok(Run::Skipped(Skipped {
+                job: job.name.clone(),
+                reason,
+            }));
         }
         let scheduled_time = event.scheduled_time.unwrap_or_else(now);
         let context = Context {
@@ -163,7 +174,11 @@ impl Collector {
         if let Err(error) = push_self_metrics(job, &gateway, &report, deadline).await {
             warn!(%error, "what the run tells of itself could not be pushed");
         }
-        if report.succeeded() { Ok(Run::Succeeded(report)) } else { Err(RunError::Failed(Box::new(RunFailed(report)))) }
+        if report.succeeded() {
+            Ok(Run::Succeeded(report))
+        } else {
+            Err(RunError::Failed(Box::new(RunFailed(report))))
+        }
     }
 
     /// Runs a job's queries and writes the text that would be pushed. Nothing is pushed, and the sink is not asked.
@@ -199,12 +214,20 @@ impl Collector {
             }
             output.flush()?;
         }
-        if report.succeeded() { Ok(report) } else { Err(RunError::Failed(Box::new(RunFailed(report)))) }
+        if report.succeeded() {
+            Ok(report)
+        } else {
+            Err(RunError::Failed(Box::new(RunFailed(report))))
+        }
     }
 
     fn job(&self, name: &str) -> Result<&Job, RunError> {
         let job = self.configuration.job(name)?;
-        if job.enabled { Ok(job) } else { Err(RunError::Disabled(job.name.clone())) }
+        if job.enabled {
+            Ok(job)
+        } else {
+            Err(RunError::Disabled(job.name.clone()))
+        }
     }
 }
 
@@ -233,9 +256,11 @@ async fn lateness(job: &Job, gateway: &Pushgateway, scheduled_time: Timestamp, d
         return None;
     }
     // A run that failed may be tried again for the same time; one that succeeded need not.
-    if scheduled < held || matches!(stored(self_metrics::UP).await, Ok(Some(up)) if up == 1.0) {
+    if scheduled < held || matches!(stored(self_metrics::UP).await, Ok(Some(up)) if up > 0.0) {
         let what = if scheduled < held { "late" } else { "doubled" };
-        let held = jiff::SignedDuration::try_from_secs_f64(held).ok().and_then(|held| Timestamp::from_duration(held).ok());
+        let held = jiff::SignedDuration::try_from_secs_f64(held)
+            .ok()
+            .and_then(|held| Timestamp::from_duration(held).ok());
         let held = held.map_or_else(|| "a later time".to_owned(), |held| held.to_string());
         return Some(format!(
             "the delivery for {scheduled_time} is {what}: the gateway already holds the series of {held}"
@@ -255,7 +280,11 @@ fn report_metric((metric, outcome): &Made<'_>) -> MetricReport {
         Ok(Outcome::Keep) => Ok(MetricResult::Kept),
         Err(failure) => Err(failure.clone()),
     };
-    MetricReport { name: metric.name.clone(), external: metric.external, result }
+    MetricReport {
+        name: metric.name.clone(),
+        external: metric.external,
+        result,
+    }
 }
 
 /// Pushes what was made, as the job's policy has it; tells whether anything was pushed.
@@ -314,13 +343,24 @@ fn tell(report: &RunReport) {
             }
             Ok(MetricResult::Kept) => info!(metric = metric.name, "no rows; its series stay as they are"),
             Err(failure) => {
-                error!(metric = metric.name, error_type = failure.kind, error = failure.message, "metric failed");
+                error!(
+                    metric = metric.name,
+                    error_type = failure.kind,
+                    error = failure.message,
+                    "metric failed"
+                );
             }
         }
     }
     let duration_ms = u64::try_from(report.duration.as_millis()).unwrap_or(u64::MAX);
-    match &report.push_error {
-        Some(failure) => error!(error_type = "push", error = %failure, duration_ms, "push failed"),
-        None => info!(pushed = report.pushed, series = report.series(), duration_ms, "run done"),
+    if let Some(failure) = &report.push_error {
+        error!(error_type = "push", error = %failure, duration_ms, "push failed");
+    } else {
+        info!(
+            pushed = report.pushed,
+            series = report.series(),
+            duration_ms,
+            "run done"
+        );
     }
 }

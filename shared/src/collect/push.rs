@@ -48,7 +48,11 @@ pub(super) fn body(made: Vec<Made<'_>>) -> Body {
         }
     }
     // Nothing at all is no gzip stream; as plain text it is an empty group.
-    if members.is_empty() { Body::Plain(members.into()) } else { Body::Gzip(members.into()) }
+    if members.is_empty() {
+        Body::Plain(members.into())
+    } else {
+        Body::Gzip(members.into())
+    }
 }
 
 /// Why there is no client for a sink.
@@ -76,7 +80,12 @@ pub(super) async fn client(sink: &PushgatewaySink, resolver: &Resolver) -> Resul
         },
         SinkAuth::Bearer(token) => Auth::Bearer(resolver.resolve(token).await?),
     };
-    Ok(Pushgateway::new(url.expose_secret(), auth, sink.ca_file.as_deref(), sink.timeout)?)
+    Ok(Pushgateway::new(
+        url.expose_secret(),
+        auth,
+        sink.ca_file.as_deref(),
+        sink.timeout,
+    )?)
 }
 
 /// The part of a run's time that is kept for its pushes: queries end before.
@@ -92,11 +101,21 @@ mod tests {
 
     fn family(series: usize) -> Result<Outcome, MetricFailure> {
         let text = EncodedText::Gzip(vec![]);
-        Ok(Outcome::Family(Family { name: "m".into(), series, rows: 0, nulls: 0, without_organisation: 0, text }))
+        Ok(Outcome::Family(Family {
+            name: "m".into(),
+            series,
+            rows: 0,
+            nulls: 0,
+            without_organisation: 0,
+            text,
+        }))
     }
 
     fn failed() -> Result<Outcome, MetricFailure> {
-        Err(MetricFailure { kind: "sql", message: "no".into() })
+        Err(MetricFailure {
+            kind: "sql",
+            message: "no".into(),
+        })
     }
 
     #[test]
@@ -126,7 +145,10 @@ mod tests {
             (&[family(1), failed()], [Plan::Post, Plan::Put, Plan::Nothing]),
             (&[family(0), failed()], [Plan::Nothing, Plan::Put, Plan::Nothing]),
             (&[failed()], [Plan::Nothing, Plan::Put, Plan::Nothing]),
-            (&[family(1), Ok(Outcome::Keep), failed()], [Plan::Post, Plan::Post, Plan::Nothing]),
+            (
+                &[family(1), Ok(Outcome::Keep), failed()],
+                [Plan::Post, Plan::Post, Plan::Nothing],
+            ),
         ] {
             for (on_error, expected) in all_three.into_iter().zip(expected) {
                 let made: Vec<_> = outcomes

@@ -58,17 +58,20 @@ async fn begin<'c>(
         return Err(connect_failure(source, &error));
     }
     tracing::info!("the database refused the login; trying again with the secret fetched anew");
-    connections.begin(&anew, ca_file, context.deadline).await.map_err(|error| connect_failure(source, &error))
+    connections
+        .begin(&anew, ca_file, context.deadline)
+        .await
+        .map_err(|error| connect_failure(source, &error))
 }
 
 /// A step before the queries, under the run's deadline.
-async fn within<T>(
-    deadline: Instant,
-    step: impl Future<Output = Result<T, ResolveError>>,
-) -> Result<T, MetricFailure> {
+async fn within<T>(deadline: Instant, step: impl Future<Output = Result<T, ResolveError>>) -> Result<T, MetricFailure> {
     match tokio::time::timeout_at(deadline, step).await {
         Ok(Ok(value)) => Ok(value),
-        Ok(Err(error)) => Err(MetricFailure { kind: "placeholder", message: error.to_string() }),
+        Ok(Err(error)) => Err(MetricFailure {
+            kind: "placeholder",
+            message: error.to_string(),
+        }),
         Err(_) => Err(MetricFailure {
             kind: "placeholder",
             message: "the secrets could not be fetched in the time that the job has".to_owned(),
@@ -77,25 +80,46 @@ async fn within<T>(
 }
 
 fn connect_failure(source: &PostgresSource, error: &ConnectError) -> MetricFailure {
-    let name = source.name.as_ref().map(|name| format!("source `{name}`: ")).unwrap_or_default();
+    let name = source
+        .name
+        .as_ref()
+        .map(|name| format!("source `{name}`: "))
+        .unwrap_or_default();
     let kind = if error.is_login_failure() { "login" } else { "connect" };
-    MetricFailure { kind, message: format!("{name}{error}") }
+    MetricFailure {
+        kind,
+        message: format!("{name}{error}"),
+    }
 }
 
 async fn run_query<'a>(query: &'a Query, transaction: &mut Transaction<'_>, context: &Context<'_>) -> Vec<Made<'a>> {
-    let for_all = |failure: MetricFailure| query.metrics.iter().map(|metric| (metric, Err(failure.clone()))).collect();
+    let for_all = |failure: MetricFailure| {
+        query
+            .metrics
+            .iter()
+            .map(|metric| (metric, Err(failure.clone())))
+            .collect()
+    };
     let parameters = match parameters(query, context).await {
         Ok(parameters) => parameters,
         Err(failure) => return for_all(failure),
     };
     let begun = Instant::now();
-    let mut rows = Rows { metrics: &query.metrics, form: context.form, assembler: None };
+    let mut rows = Rows {
+        metrics: &query.metrics,
+        form: context.form,
+        assembler: None,
+    };
     let outcome = transaction.query(&query.sql, &parameters, &mut rows).await;
     match outcome {
         // A consumer that wants no more rows has failed in every metric, and each knows why.
         Ok(_) | Err(QueryError::Consumer(NoneWanted)) => {
             let outcomes = rows.assembler.map(QueryAssembler::finish).unwrap_or_default();
-            tracing::debug!(query = query.name, duration_ms = milliseconds(begun.elapsed()), "query done");
+            tracing::debug!(
+                query = query.name,
+                duration_ms = milliseconds(begun.elapsed()),
+                "query done"
+            );
             outcomes
                 .into_iter()
                 .map(|(metric, outcome)| (metric, outcome.map_err(|error| metric_failure(query, &error))))
@@ -115,10 +139,13 @@ async fn parameters(query: &Query, context: &Context<'_>) -> Result<Vec<Option<S
                 Some(value.expose_secret().to_owned())
             }
             Parameter::ScheduledTime(offset) => {
-                let time = context.scheduled_time.checked_add(*offset).map_err(|error| MetricFailure {
-                    kind: "parameter",
-                    message: format!("query {}: a parameter lies beyond all time: {error}", query.name),
-                })?;
+                let time = context
+                    .scheduled_time
+                    .checked_add(*offset)
+                    .map_err(|error| MetricFailure {
+                        kind: "parameter",
+                        message: format!("query {}: a parameter lies beyond all time: {error}", query.name),
+                    })?;
                 Some(time.to_string())
             }
         });
@@ -147,12 +174,16 @@ impl postgres::Consumer for Rows<'_> {
     type Error = NoneWanted;
 
     fn columns(&mut self, columns: &[Column]) -> Result<(), NoneWanted> {
-        let assembler = self.assembler.insert(QueryAssembler::new(self.metrics, columns, self.form));
+        let assembler = self
+            .assembler
+            .insert(QueryAssembler::new(self.metrics, columns, self.form));
         assembler.wants_rows().then_some(()).ok_or(NoneWanted)
     }
 
     fn row(&mut self, row: &dyn Row) -> Result<(), NoneWanted> {
-        let Some(assembler) = &mut self.assembler else { return Err(NoneWanted) };
+        let Some(assembler) = &mut self.assembler else {
+            return Err(NoneWanted);
+        };
         assembler.row(row);
         assembler.wants_rows().then_some(()).ok_or(NoneWanted)
     }
@@ -164,7 +195,10 @@ fn metric_failure(query: &Query, error: &MetricError) -> MetricFailure {
         MetricError::External(_) => "external",
         _ => "rows",
     };
-    MetricFailure { kind, message: format!("{}: {error}", place(query, None)) }
+    MetricFailure {
+        kind,
+        message: format!("{}: {error}", place(query, None)),
+    }
 }
 
 fn query_failure(query: &Query, error: &QueryError<NoneWanted>) -> MetricFailure {
@@ -179,14 +213,23 @@ fn query_failure(query: &Query, error: &QueryError<NoneWanted>) -> MetricFailure
         QueryError::Sql { error, .. } => error.to_string(),
         other => other.to_string(),
     };
-    MetricFailure { kind, message: format!("{}: {message}", place(query, position.map(|at| (at.line, at.column)))) }
+    MetricFailure {
+        kind,
+        message: format!("{}: {message}", place(query, position.map(|at| (at.line, at.column)))),
+    }
 }
 
 /// Where a query, or a place in it, stands: `query NAME (FILE:LINE:COLUMN)`.
 fn place(query: &Query, at: Option<(usize, usize)>) -> String {
     let (line, column) = at.unwrap_or((1, 1));
     let origin = &query.origin;
-    format!("query {} ({}:{}:{})", query.name, origin.file.display(), origin.line + line - 1, origin.indent + column)
+    format!(
+        "query {} ({}:{}:{})",
+        query.name,
+        origin.file.display(),
+        origin.line + line - 1,
+        origin.indent + column
+    )
 }
 
 fn milliseconds(duration: Duration) -> u64 {
