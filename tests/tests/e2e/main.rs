@@ -1,3 +1,4 @@
 //! End to end: the real binaries against real servers.
 
 mod harness;
+mod pushgateway;
