@@ -22,6 +22,7 @@ lint: ## formatting and Clippy, warnings being errors
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 
 deny: ## licences, banned crates and sources of all dependencies
+	@scripts/install deny
 	cargo deny --locked check bans licenses sources
 
 bench: ## speed and memory against psql and Debian's SQL exporter, as ratios

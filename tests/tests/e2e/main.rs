@@ -1,4 +1,6 @@
 //! End to end: the real binaries against real servers.
 
+mod build;
 mod harness;
 mod pushgateway;
+mod secrets;
