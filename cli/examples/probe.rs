@@ -25,7 +25,8 @@ async fn main() -> Result<(), Error> {
 async fn handle(event: LambdaEvent<Value>) -> Result<Response, Error> {
     let LambdaEvent { payload, context } = event;
     let number = payload["number"].as_u64().unwrap_or_default();
-    match payload["do"].as_str().unwrap_or("echo") {
+    let by_default = std::env::var("PROBE_DO").unwrap_or_else(|_| "echo".into());
+    match payload["do"].as_str().unwrap_or(&by_default) {
         "fail" => return Err("no luck".into()),
         "panic" => panic!("at the disco"),
         "abort" => std::process::abort(),
@@ -60,9 +61,8 @@ async fn handle(event: LambdaEvent<Value>) -> Result<Response, Error> {
         }
         "memory" => {
             let megabytes = vec![1_u8; usize::try_from(number)? << 20];
-            return Ok(FunctionResponse::BufferedResponse(json!(
-                megabytes.iter().filter(|byte| **byte == 1).count()
-            )));
+            let sum: u64 = megabytes.iter().map(|byte| u64::from(*byte)).sum();
+            return Ok(FunctionResponse::BufferedResponse(sum.into()));
         }
         "large" => {
             return Ok(FunctionResponse::BufferedResponse(

@@ -279,3 +279,149 @@ async fn init_error(State(endpoint): State<Arc<Endpoint>>, headers: HeaderMap, b
 fn text(headers: &HeaderMap, name: &str) -> Option<String> {
     headers.get(name).and_then(|value| value.to_str().ok()).map(Into::into)
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
+
+    use super::*;
+
+    fn work(id: &str) -> Work {
+        Work {
+            request_id: id.into(),
+            deadline: Timestamp::from_second(1_800_000_000).expect("in range"),
+            function_arn: "arn:aws:lambda:eu-west-1:000000000000:function:probe".into(),
+            trace_id: "Root=1-2-3".into(),
+            payload: Bytes::from_static(b"{}"),
+        }
+    }
+
+    /// Sends the bytes and says what came back.
+    async fn exchange(api: &RuntimeApi, request: &str) -> String {
+        let mut stream = TcpStream::connect(api.address).await.expect("a connection");
+        stream.write_all(request.as_bytes()).await.expect("sent");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.expect("an answer");
+        answer
+    }
+
+    fn post(path: &str, headers: &str, body: &str) -> String {
+        let length = body.len();
+        format!(
+            "POST /2018-06-01/runtime/{path} HTTP/1.1\r\nHost: runtime\r\nConnection: close\r\n{headers}Content-Length: {length}\r\n\r\n{body}"
+        )
+    }
+
+    const NEXT: &str = "GET /2018-06-01/runtime/invocation/next HTTP/1.1\r\nHost: runtime\r\nConnection: close\r\n\r\n";
+
+    /// An API whose function is working on the invocation `one`.
+    async fn working() -> RuntimeApi {
+        let mut api = RuntimeApi::start().await.expect("a port");
+        api.hand_over(work("one")).await;
+        exchange(&api, NEXT).await;
+        assert!(matches!(api.event().await, Event::Polled));
+        api
+    }
+
+    #[tokio::test]
+    async fn next_carries_the_event_and_its_headers() {
+        let api = RuntimeApi::start().await.expect("a port");
+        api.hand_over(work("one")).await;
+        let answer = exchange(&api, NEXT).await;
+        for part in [
+            "HTTP/1.1 200 OK\r\n",
+            "lambda-runtime-aws-request-id: one\r\n",
+            "lambda-runtime-deadline-ms: 1800000000000\r\n",
+            "lambda-runtime-invoked-function-arn: arn:aws:lambda:eu-west-1:000000000000:function:probe\r\n",
+            "lambda-runtime-trace-id: Root=1-2-3\r\n",
+            "\r\n\r\n{}",
+        ] {
+            assert!(answer.contains(part), "{part} in {answer}");
+        }
+    }
+
+    #[tokio::test]
+    async fn only_the_first_answer_to_the_current_invocation_counts() {
+        let mut api = working().await;
+        let answer = exchange(&api, &post("invocation/other/response", "", "1")).await;
+        assert!(
+            answer.starts_with("HTTP/1.1 400") && answer.contains("InvalidRequestID"),
+            "{answer}"
+        );
+        let answer = exchange(&api, &post("invocation/one/response", "", "1")).await;
+        assert!(
+            answer.starts_with("HTTP/1.1 202") && answer.ends_with(r#"{"status":"OK"}"#),
+            "{answer}"
+        );
+        for path in ["invocation/one/response", "invocation/one/error"] {
+            let answer = exchange(&api, &post(path, "", "2")).await;
+            assert!(
+                answer.starts_with("HTTP/1.1 403") && answer.contains("InvalidStateTransition"),
+                "{answer}"
+            );
+        }
+        assert!(matches!(api.event().await, Event::ReplyBegun { streamed: false, .. }));
+        assert!(matches!(api.event().await, Event::ReplyBytes(bytes) if bytes == "1"));
+        assert!(matches!(api.event().await, Event::ReplyEnded { error: None }));
+        assert!(api.events.try_recv().is_err());
+    }
+
+    #[tokio::test]
+    async fn the_trailers_of_a_stream_tell_of_its_failure() {
+        let mut api = working().await;
+        let request = "POST /2018-06-01/runtime/invocation/one/response HTTP/1.1\r\nHost: runtime\r\n\
+            Connection: close\r\nTransfer-Encoding: chunked\r\nLambda-Runtime-Function-Response-Mode: streaming\r\n\
+            Content-Type: application/vnd.awslambda.http-integration-response\r\n\
+            Trailer: Lambda-Runtime-Function-Error-Type, Lambda-Runtime-Function-Error-Body\r\n\r\n\
+            4\r\nhalf\r\n0\r\nLambda-Runtime-Function-Error-Type: Runtime.Half\r\n\
+            Lambda-Runtime-Function-Error-Body: aGFsZg==\r\n\r\n";
+        assert!(exchange(&api, request).await.starts_with("HTTP/1.1 202"));
+        match api.event().await {
+            Event::ReplyBegun {
+                streamed: true,
+                content_type: Some(content_type),
+            } => {
+                assert_eq!(content_type, "application/vnd.awslambda.http-integration-response");
+            }
+            _ => panic!("not the beginning of a stream"),
+        }
+        assert!(matches!(api.event().await, Event::ReplyBytes(bytes) if bytes == "half"));
+        let Event::ReplyEnded { error: Some(error) } = api.event().await else {
+            panic!("not failed")
+        };
+        assert_eq!(
+            (error.error_type.as_str(), error.body.as_str()),
+            ("Runtime.Half", "aGFsZg==")
+        );
+    }
+
+    #[tokio::test]
+    async fn a_stream_that_breaks_off_is_not_whole() {
+        let mut api = working().await;
+        let mut stream = TcpStream::connect(api.address).await.expect("a connection");
+        let request = "POST /2018-06-01/runtime/invocation/one/response HTTP/1.1\r\nHost: runtime\r\n\
+            Transfer-Encoding: chunked\r\nLambda-Runtime-Function-Response-Mode: streaming\r\n\r\n4\r\nhalf\r\n";
+        stream.write_all(request.as_bytes()).await.expect("sent");
+        assert!(matches!(api.event().await, Event::ReplyBegun { streamed: true, .. }));
+        assert!(matches!(api.event().await, Event::ReplyBytes(_)));
+        stream.shutdown().await.expect("closed");
+        let Event::ReplyEnded { error: Some(error) } = api.event().await else {
+            panic!("not failed")
+        };
+        assert_eq!(error.error_type, "Runtime.TruncatedResponse");
+    }
+
+    #[tokio::test]
+    async fn an_error_before_the_first_poll_is_an_init_error() {
+        let mut api = RuntimeApi::start().await.expect("a port");
+        let header = "Lambda-Runtime-Function-Error-Type: Runtime.NoConfiguration\r\n";
+        let answer = exchange(&api, &post("init/error", header, r#"{"errorMessage":"none"}"#)).await;
+        assert!(answer.starts_with("HTTP/1.1 202"), "{answer}");
+        let Event::InitError(error) = api.event().await else {
+            panic!("not an init error")
+        };
+        assert_eq!(error.error_type.as_deref(), Some("Runtime.NoConfiguration"));
+        assert_eq!(error.payload, r#"{"errorMessage":"none"}"#);
+    }
+}
