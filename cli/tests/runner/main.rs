@@ -1,6 +1,9 @@
 //! The runner, held against a real function: every way in which an invocation can end, by its name.
 
-#![expect(clippy::expect_used, reason = "what a helper of a test does not expect fails the test")]
+#![expect(
+    clippy::expect_used,
+    reason = "what a helper of a test does not expect fails the test"
+)]
 
 mod api;
 mod events;

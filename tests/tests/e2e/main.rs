@@ -1,0 +1,5 @@
+//! End to end: the real binaries against real servers.
+
+mod build;
+mod harness;
+mod secrets;
