@@ -77,7 +77,7 @@ pub enum RunError {
         /// The sink's name.
         sink: String,
         /// What is wrong.
-        error: ClientError,
+        error: Box<ClientError>,
     },
     /// It ran and failed in part or altogether.
     #[error(transparent)]
@@ -140,7 +140,7 @@ impl Collector {
         let gateway = gateway.map_err(|error| RunError::Sink {
             job: job.name.clone(),
             sink: sink.name.clone(),
-            error,
+            error: Box::new(error),
         })?;
         if let Some(scheduled_time) = event.scheduled_time
             && let Some(reason) = lateness(job, &gateway, scheduled_time, deadline).await
@@ -256,7 +256,7 @@ async fn lateness(job: &Job, gateway: &Pushgateway, scheduled_time: Timestamp, d
         return None;
     }
     // A run that failed may be tried again for the same time; one that succeeded need not.
-    if scheduled < held || matches!(stored(self_metrics::UP).await, Ok(Some(up)) if up == 1.0) {
+    if scheduled < held || matches!(stored(self_metrics::UP).await, Ok(Some(up)) if up > 0.0) {
         let what = if scheduled < held { "late" } else { "doubled" };
         let held = jiff::SignedDuration::try_from_secs_f64(held)
             .ok()
@@ -353,13 +353,14 @@ fn tell(report: &RunReport) {
         }
     }
     let duration_ms = u64::try_from(report.duration.as_millis()).unwrap_or(u64::MAX);
-    match &report.push_error {
-        Some(failure) => error!(error_type = "push", error = %failure, duration_ms, "push failed"),
-        None => info!(
+    if let Some(failure) = &report.push_error {
+        error!(error_type = "push", error = %failure, duration_ms, "push failed");
+    } else {
+        info!(
             pushed = report.pushed,
             series = report.series(),
             duration_ms,
             "run done"
-        ),
+        );
     }
 }

@@ -71,6 +71,9 @@ pub(super) fn encode(report: &RunReport) -> Result<Vec<u8>, prometheus::Error> {
     Ok(text)
 }
 
+/// What a family says of a metric, if anything.
+type Reading = fn(&MetricReport) -> Option<f64>;
+
 fn encode_metrics(registry: &Registry, metrics: &[MetricReport]) -> Result<(), prometheus::Error> {
     let up = "Whether the metric could be made in the job's last run.";
     let rows = "How many rows the metric's query gave in the job's last run.";
@@ -78,7 +81,7 @@ fn encode_metrics(registry: &Registry, metrics: &[MetricReport]) -> Result<(), p
     let nulls = "How many values were NULL in the job's last run.";
     let orphans =
         "How many rows of an external metric were left out in the job's last run for want of an organisation.";
-    let families: [(&str, &str, fn(&MetricReport) -> Option<f64>); 5] = [
+    let families: [(&str, &str, Reading); 5] = [
         ("fanlight_metric_up", up, |metric| {
             Some(f64::from(u8::from(metric.result.is_ok())))
         }),
