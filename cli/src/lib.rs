@@ -4,4 +4,6 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod check;
+pub mod dev;
 pub mod run;
+pub mod runner;
