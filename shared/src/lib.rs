@@ -6,6 +6,7 @@
 pub mod assembly;
 pub mod collect;
 pub mod config;
+pub mod event;
 pub mod exposition;
 pub mod logging;
 pub mod placeholders;

@@ -2,6 +2,7 @@
 
 use super::error::ColumnError;
 use crate::rows::Column;
+use crate::suggest;
 
 /// The position of the column called `name`, which `purpose` needs.
 pub(super) fn find(columns: &[Column], name: &str, purpose: &str) -> Result<usize, ColumnError> {
@@ -11,7 +12,7 @@ pub(super) fn find(columns: &[Column], name: &str, purpose: &str) -> Result<usiz
             column: name.to_owned(),
             purpose: purpose.to_owned(),
             given: columns.iter().map(|column| column.name.clone()).collect(),
-            suggestion: closest(columns, name),
+            suggestion: suggest::closest(name, columns.iter().map(|column| column.name.as_str())).map(str::to_owned),
         });
     };
     match found.count() {
@@ -35,15 +36,4 @@ pub(super) fn find_numeric(columns: &[Column], name: &str, purpose: &str) -> Res
         purpose: purpose.to_owned(),
         type_name: columns[at].type_name.clone(),
     })
-}
-
-/// PostgreSQL folds names that are not quoted to lower case, so case does not count as a difference.
-fn closest(columns: &[Column], name: &str) -> Option<String> {
-    let wanted = name.to_lowercase();
-    let distance = |column: &Column| strsim::damerau_levenshtein(&column.name.to_lowercase(), &wanted);
-    let (distance, column) = columns
-        .iter()
-        .map(|column| (distance(column), column))
-        .min_by_key(|(distance, _)| *distance)?;
-    (distance <= name.chars().count().div_ceil(3)).then(|| column.name.clone())
 }
