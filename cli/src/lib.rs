@@ -1,1 +1,4 @@
 //! The `fanlight` command as a library.
+
+pub mod dev;
+pub mod runner;

@@ -1,0 +1,185 @@
+//! `fanlight dev`: the collector on this machine, fired on its jobs' schedules until it is interrupted.
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use jiff::Timestamp;
+use shared::config::job::Job;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::runner::scheduler::{self, Clock, Report, ScheduledJob, SystemClock};
+use crate::runner::{EventEnd, EventReport, Function, InvalidFunction, Outcome, invoke_api};
+
+/// The name of the collector's function.
+const COLLECTOR: &str = "collector";
+
+/// What the function has beyond its longest job's timeout, to log and push the failure of a job that took too long.
+const MARGIN: Duration = Duration::from_secs(5);
+/// The longest timeout that Lambda allows.
+const LONGEST_TIMEOUT: Duration = Duration::from_mins(15);
+
+/// Runs the collector's function on this machine, fired on its jobs' schedules, until interrupted.
+#[derive(Debug, Clone, Args)]
+pub struct DevArgs {
+    /// Address of Lambda's Invoke API (`aws lambda invoke --endpoint-url http://ADDR`); port 0 takes a free one
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9001")]
+    pub listen: SocketAddr,
+    /// The collector's binary; the one beside this command by default
+    #[arg(long, value_name = "PATH")]
+    pub collector: Option<PathBuf>,
+}
+
+/// Why the runner could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum DevError {
+    /// The collector's binary was not found where it should be.
+    #[error("{0}; build it (`cargo build -p collector`) or name it with --collector PATH")]
+    Collector(#[from] InvalidFunction),
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: {source}; choose another address with --listen ADDR")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// The system refused something else.
+    #[error("cannot run: {0}")]
+    Io(#[from] io::Error),
+}
+
+/// Fires the enabled jobs until SIGINT or SIGTERM, and writes a line to `out` for each run. The function gets the
+/// variables of `environment`, and writes its log to standard error.
+///
+/// # Errors
+/// When the collector or the address cannot be used.
+pub async fn run(
+    args: &DevArgs,
+    jobs: &[Job],
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+    out: &mut impl Write,
+) -> Result<(), DevError> {
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let binary = match &args.collector {
+        Some(path) => path.clone(),
+        None => std::env::current_exe()?.with_file_name(COLLECTOR),
+    };
+    let enabled = || jobs.iter().filter(|job| job.enabled);
+    let longest = enabled().map(|job| job.timeout).max().unwrap_or_default();
+    let collector = Function::builder(COLLECTOR, binary)
+        .envs(environment)
+        .timeout((longest + MARGIN).min(LONGEST_TIMEOUT))
+        .build()?;
+    let listening = |source| DevError::Listen {
+        address: args.listen,
+        source,
+    };
+    let listener = TcpListener::bind(args.listen).await.map_err(listening)?;
+    let address = listener.local_addr().map_err(listening)?;
+    let scheduled: Vec<ScheduledJob> = enabled()
+        .map(|job| ScheduledJob {
+            name: job.name.as_str().into(),
+            schedule: job.schedule.clone(),
+            function: collector.clone(),
+        })
+        .collect();
+
+    print_plan(out, address, &scheduled)?;
+    let server = axum::serve(listener, invoke_api::router([collector.clone()]));
+    let fired = async {
+        scheduler::run(&scheduled, &SystemClock, |report| {
+            // Nobody is left to tell that the output is closed.
+            let _ = writeln!(out, "{}", line(&report));
+        })
+        .await;
+        // Without a job to fire there is still the API.
+        std::future::pending::<()>().await;
+    };
+    let ended = tokio::select! {
+        result = server.into_future() => result.map_err(listening),
+        () = fired => Ok(()),
+        _ = interrupt.recv() => Ok(()),
+        _ = terminate.recv() => Ok(()),
+    };
+    collector.shutdown().await;
+    ended
+}
+
+fn print_plan(out: &mut impl Write, address: SocketAddr, jobs: &[ScheduledJob]) -> io::Result<()> {
+    writeln!(
+        out,
+        "Lambda's Invoke API for the function {COLLECTOR} is at http://{address}"
+    )?;
+    if !address.ip().is_loopback() {
+        writeln!(
+            out,
+            "anyone who can reach {address} can invoke it: it takes no credentials"
+        )?;
+    }
+    let now = SystemClock.now();
+    for job in jobs {
+        let (cron, zone) = (job.schedule.expression(), job.schedule.time_zone());
+        let next = job.schedule.next_after(now).map_or_else(|| "never".into(), time);
+        writeln!(out, "{next}  {}  first run ({cron} {zone})", job.name)?;
+    }
+    if jobs.is_empty() {
+        writeln!(out, "no job is enabled: nothing will be fired")?;
+    }
+    out.flush()
+}
+
+/// A report as one line: time, job, what happened.
+fn line(report: &Report) -> String {
+    match report {
+        Report::Fired {
+            job,
+            scheduled_time,
+            overlapping,
+            missed,
+        } => {
+            let overlapping = match overlapping {
+                0 => String::new(),
+                runs => format!(", beside {runs} that has not finished"),
+            };
+            let missed = match missed {
+                0 => String::new(),
+                times => format!(", after {times} missed"),
+            };
+            format!("{}  {job}  started{overlapping}{missed}", time(*scheduled_time))
+        }
+        Report::Finished {
+            job,
+            scheduled_time,
+            report,
+        } => {
+            format!("{}  {job}  {}", time(*scheduled_time), outcome(report))
+        }
+    }
+}
+
+fn outcome(report: &EventReport) -> String {
+    let attempts = match report.attempts.len() {
+        0 | 1 => String::new(),
+        several => format!(" (attempt {several})"),
+    };
+    let words = match report.attempts.last().map(|last| (&last.outcome, last.duration)) {
+        Some((Outcome::Success(_), took)) => format!("succeeded in {} ms", took.as_millis()),
+        Some((Outcome::Failure(failure), took)) => format!("failed in {} ms: {failure}", took.as_millis()),
+        None => "was not invoked".into(),
+    };
+    let end = match report.end {
+        EventEnd::Succeeded | EventEnd::Failed => "",
+        EventEnd::Expired => "; given up, as the event is too old",
+        EventEnd::ShutDown => "; the runner was stopped",
+    };
+    format!("{words}{attempts}{end}")
+}
+
+fn time(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
