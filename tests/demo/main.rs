@@ -4,12 +4,19 @@
 //! started by the local runner as Lambda would start it. With `ONCE=1` every job runs once, the series are shown, and
 //! the exit status says whether all of them arrived; without, the shop lives and the schedules fire until Ctrl-C.
 
-#![expect(clippy::print_stdout, reason = "the demo speaks to whoever started it")]
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "the demo speaks to whoever started it"
+)]
 
 mod collector;
 mod progress;
 mod shop;
 mod tables;
+
+use std::path::Path;
+use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use fanlight_tests::{Prometheus, Pushgateway, binaries};
@@ -20,16 +27,20 @@ use crate::progress::Progress;
 use crate::shop::Shop;
 
 #[tokio::main]
-async fn main() -> Result<()> {
+async fn main() -> ExitCode {
     // An empty variable is what `make` passes on when nobody has set it.
     let once = std::env::var("ONCE").is_ok_and(|once| !once.is_empty() && once != "0");
-    tokio::select! {
+    let ended = tokio::select! {
         // Leaving ends the servers: they live as long as the values that this drops.
-        interrupted = tokio::signal::ctrl_c() => {
-            println!();
-            Ok(interrupted?)
-        }
+        interrupted = tokio::signal::ctrl_c() => interrupted.map_err(Into::into),
         ended = demo(once) => ended,
+    };
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("the demo failed: {error:#}");
+            ExitCode::FAILURE
+        }
     }
 }
 
@@ -82,7 +93,7 @@ async fn demo(once: bool) -> Result<()> {
     Ok(())
 }
 
-fn load(folder: &std::path::Path) -> Result<Configuration> {
+fn load(folder: &Path) -> Result<Configuration> {
     let loaded = config::load(folder)?;
     ensure!(loaded.report.mistakes() == 0, "{}", loaded.report.render(false));
     Ok(loaded.configuration)
