@@ -2,32 +2,51 @@
 
 use comfy_table::{Table, presets};
 use fanlight_tests::{Prometheus, Pushgateway};
+use shared::config::job::{EXTERNAL_PURPOSE, Metric};
 
 use crate::collector::Run;
 use crate::shop::Shop;
 
 /// So many series of one metric are shown; more are counted.
-const SHOWN: usize = 8;
+const SHOWN: usize = 4;
 
-/// The series that the runs gave, as Prometheus has them.
+/// The series that the runs gave, as Prometheus has them, without the labels that are fixed in the configuration.
 pub(crate) fn series(runs: &[Run<'_>]) -> Table {
-    let mut table = table(["in Prometheus", "value"]);
+    let mut table = table(["value", "in Prometheus"]);
     for run in runs {
         for metric in run.job.metrics() {
             let of_metric = |name: &str| name.split('{').next() == Some(&metric.name);
             let series: Vec<_> = run.series.iter().filter(|series| of_metric(&series.name)).collect();
             for series in series.iter().take(SHOWN) {
-                table.add_row([series.name.clone(), series.value.to_string()]);
+                table.add_row([series.value.to_string(), short(&series.name, run, metric)]);
             }
             if series.len() > SHOWN {
                 table.add_row([
-                    format!("{} and {} more", metric.name, series.len() - SHOWN),
                     String::new(),
+                    format!("{} and {} more", metric.name, series.len() - SHOWN),
                 ]);
             }
         }
     }
     table
+}
+
+/// The series without its job and the metric's static labels, but for the one that customers see it by.
+fn short(series: &str, run: &Run<'_>, metric: &Metric) -> String {
+    let fixed = metric
+        .static_labels
+        .iter()
+        .filter(|(label, _)| label != EXTERNAL_PURPOSE.0);
+    let job = [("job".to_owned(), run.job.name.clone())];
+    let mut short = series.to_owned();
+    for (label, value) in fixed.chain(&job) {
+        let pair = format!("{label}={value:?}");
+        short = short
+            .replace(&format!("{pair},"), "")
+            .replace(&format!(",{pair}}}"), "}");
+        short = short.replace(&format!("{{{pair}}}"), "");
+    }
+    short
 }
 
 /// What ran.
