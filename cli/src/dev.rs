@@ -1,9 +1,9 @@
 //! `fanlight dev`: the collector on this machine, fired on its jobs' schedules until it is interrupted.
 
 use std::ffi::OsString;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
@@ -53,12 +53,23 @@ pub enum DevError {
     Io(#[from] io::Error),
 }
 
-/// Fires the enabled jobs until SIGINT or SIGTERM, and writes a line to `out` for each run. The function gets the
-/// variables of `environment`, and writes its log to standard error.
+/// Runs the command on the configuration in a folder; the function gets this process's environment.
 ///
 /// # Errors
-/// When the collector or the address cannot be used.
-pub async fn run(
+/// When the folder, the collector or the address cannot be used.
+pub async fn run(args: &DevArgs, config: &Path) -> Result<(), Box<dyn std::error::Error>> {
+    let loaded = shared::config::load(config)?;
+    if loaded.report.mistakes() > 0 {
+        eprint!("{}", loaded.report.render(io::stderr().is_terminal()));
+        eprintln!("the jobs with mistakes are left out");
+    }
+    let environment = std::env::vars_os().chain([("FANLIGHT_CONFIG".into(), config.canonicalize()?.into())]);
+    Ok(fire(args, &loaded.configuration.jobs, environment, &mut io::stdout()).await?)
+}
+
+/// Fires the enabled jobs until SIGINT or SIGTERM, and writes a line to `out` for each run. The function gets the
+/// variables of `environment`, and writes its log to standard error.
+async fn fire(
     args: &DevArgs,
     jobs: &[Job],
     environment: impl IntoIterator<Item = (OsString, OsString)>,

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use fanlight_cli::{check, run};
+use fanlight_cli::{check, dev, run};
 
 /// Business queries into Prometheus, and each customer his own metrics out of it.
 #[derive(Debug, Parser)]
@@ -29,6 +29,7 @@ struct Arguments {
 enum Command {
     Check(check::CheckArgs),
     Run(run::RunArgs),
+    Dev(dev::DevArgs),
     /// Prints the JSON Schema of a configuration file
     Schema,
 }
@@ -50,6 +51,10 @@ async fn execute(Arguments { config, command }: Arguments) -> Result<ExitCode, B
     match command {
         Command::Check(args) => Ok(check::run(args, &config).await?),
         Command::Run(args) => run::run(args, &config).await,
+        Command::Dev(args) => {
+            dev::run(&args, &config).await?;
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Schema => {
             print!("{}", shared::config::schema());
             Ok(ExitCode::SUCCESS)
