@@ -105,7 +105,10 @@ async fn prometheus_scrapes_the_gateway_and_keeps_its_labels() -> Result<()> {
         .query_until(r#"one{job="a"} + 0"#, |series| !series.is_empty())
         .await?;
     assert_eq!(series.len(), 1);
-    assert_eq!((series[0].name.as_str(), series[0].value), (r#"{job="a",x="y"}"#, 1.5));
+    assert_eq!(
+        (series[0].to_string().as_str(), series[0].value),
+        (r#"{job="a",x="y"}"#, 1.5)
+    );
     assert!(prometheus.query("one{").await.is_err());
     Ok(())
 }
