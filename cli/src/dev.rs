@@ -1,13 +1,14 @@
 //! `fanlight dev`: the collector on this machine, fired on its jobs' schedules until it is interrupted.
 
-use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
 use jiff::Timestamp;
+use shared::config::FolderError;
 use shared::config::job::Job;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -23,21 +24,24 @@ const MARGIN: Duration = Duration::from_secs(5);
 /// The longest timeout that Lambda allows.
 const LONGEST_TIMEOUT: Duration = Duration::from_mins(15);
 
-/// Runs the collector's function on this machine, fired on its jobs' schedules, until interrupted.
-#[derive(Debug, Clone, Args)]
+/// Runs the collector on this machine, fired on its jobs' schedules, until interrupted.
+#[derive(Debug, Args)]
 pub struct DevArgs {
     /// Address of Lambda's Invoke API (`aws lambda invoke --endpoint-url http://ADDR`); port 0 takes a free one
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9001")]
-    pub listen: SocketAddr,
+    listen: SocketAddr,
     /// The collector's binary; the one beside this command by default
     #[arg(long, value_name = "PATH")]
-    pub collector: Option<PathBuf>,
+    collector: Option<PathBuf>,
 }
 
-/// Why the runner could not start.
+/// Why the runner could not start, or had to stop.
 #[derive(Debug, thiserror::Error)]
 pub enum DevError {
-    /// The collector's binary was not found where it should be.
+    /// The configuration cannot be read.
+    #[error(transparent)]
+    Configuration(#[from] FolderError),
+    /// The collector's binary is not where it should be.
     #[error("{0}; build it (`cargo build -p collector`) or name it with --collector PATH")]
     Collector(#[from] InvalidFunction),
     /// The address cannot be listened on.
@@ -53,37 +57,26 @@ pub enum DevError {
     Io(#[from] io::Error),
 }
 
-/// Runs the command on the configuration in a folder; the function gets this process's environment.
+/// Fires the enabled jobs until SIGINT or SIGTERM and prints a line for each run. The collector gets the variables of
+/// this command's environment, and writes its log to standard error.
 ///
 /// # Errors
-/// When the folder, the collector or the address cannot be used.
-pub async fn run(args: &DevArgs, config: &Path) -> Result<(), Box<dyn std::error::Error>> {
-    let loaded = shared::config::load(config)?;
-    if loaded.report.mistakes() > 0 {
-        eprint!("{}", loaded.report.render(io::stderr().is_terminal()));
-        eprintln!("the jobs with mistakes are left out");
-    }
-    let environment = std::env::vars_os().chain([("FANLIGHT_CONFIG".into(), config.canonicalize()?.into())]);
-    Ok(fire(args, &loaded.configuration.jobs, environment, &mut io::stdout()).await?)
-}
-
-/// Fires the enabled jobs until SIGINT or SIGTERM, and writes a line to `out` for each run. The function gets the
-/// variables of `environment`, and writes its log to standard error.
-async fn fire(
-    args: &DevArgs,
-    jobs: &[Job],
-    environment: impl IntoIterator<Item = (OsString, OsString)>,
-    out: &mut impl Write,
-) -> Result<(), DevError> {
+/// When the configuration, the collector or the address cannot be used.
+pub async fn run(args: DevArgs, config: &Path) -> Result<ExitCode, DevError> {
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-    let binary = match &args.collector {
-        Some(path) => path.clone(),
+    let loaded = shared::config::load(config)?;
+    // As in the function: the jobs without mistakes run.
+    eprint!("{}", loaded.report.render(io::stderr().is_terminal()));
+    let enabled: Vec<&Job> = loaded.configuration.jobs.iter().filter(|job| job.enabled).collect();
+    let binary = match args.collector {
+        Some(path) => path,
         None => std::env::current_exe()?.with_file_name(COLLECTOR),
     };
-    let enabled = || jobs.iter().filter(|job| job.enabled);
-    let longest = enabled().map(|job| job.timeout).max().unwrap_or_default();
+    let longest = enabled.iter().map(|job| job.timeout).max().unwrap_or_default();
     let collector = Function::builder(COLLECTOR, binary)
-        .envs(environment)
+        .envs(std::env::vars_os())
+        // Absolute, as the function runs in its binary's folder.
+        .env("FANLIGHT_CONFIG", std::path::absolute(config)?)
         .timeout((longest + MARGIN).min(LONGEST_TIMEOUT))
         .build()?;
     let listening = |source| DevError::Listen {
@@ -92,7 +85,9 @@ async fn fire(
     };
     let listener = TcpListener::bind(args.listen).await.map_err(listening)?;
     let address = listener.local_addr().map_err(listening)?;
-    let scheduled: Vec<ScheduledJob> = enabled()
+    let server = axum::serve(listener, invoke_api::router([collector.clone()]));
+    let scheduled: Vec<ScheduledJob> = enabled
+        .iter()
         .map(|job| ScheduledJob {
             name: job.name.as_str().into(),
             schedule: job.schedule.clone(),
@@ -100,12 +95,11 @@ async fn fire(
         })
         .collect();
 
-    print_plan(out, address, &scheduled)?;
-    let server = axum::serve(listener, invoke_api::router([collector.clone()]));
-    let fired = async {
+    print_plan(&mut io::stdout().lock(), address, &scheduled)?;
+    let firing = async {
         scheduler::run(&scheduled, &SystemClock, |report| {
             // Nobody is left to tell that the output is closed.
-            let _ = writeln!(out, "{}", line(&report));
+            let _ = writeln!(io::stdout().lock(), "{}", line(&report));
         })
         .await;
         // Without a job to fire there is still the API.
@@ -113,12 +107,12 @@ async fn fire(
     };
     let ended = tokio::select! {
         result = server.into_future() => result.map_err(listening),
-        () = fired => Ok(()),
+        () = firing => Ok(()),
         _ = interrupt.recv() => Ok(()),
         _ = terminate.recv() => Ok(()),
     };
     collector.shutdown().await;
-    ended
+    ended.map(|()| ExitCode::SUCCESS)
 }
 
 fn print_plan(out: &mut impl Write, address: SocketAddr, jobs: &[ScheduledJob]) -> io::Result<()> {
