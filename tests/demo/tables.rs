@@ -1,8 +1,7 @@
 //! The demo's tables.
 
 use comfy_table::{Table, presets};
-use fanlight_tests::{Prometheus, Pushgateway};
-use shared::config::job::{EXTERNAL_PURPOSE, Metric};
+use fanlight_tests::{Prometheus, Pushgateway, Series};
 
 use crate::collector::Run;
 use crate::shop::Shop;
@@ -10,20 +9,39 @@ use crate::shop::Shop;
 /// So many series of one metric are shown; more are counted.
 const SHOWN: usize = 4;
 
-/// The series that the runs gave, as Prometheus has them, without the labels that are fixed in the configuration.
+/// The series that the runs gave, as Prometheus has them; above each metric's series the labels that they share.
 pub(crate) fn series(runs: &[Run<'_>]) -> Table {
-    let mut table = table(["value", "in Prometheus"]);
+    let mut table = table(["in Prometheus", "labels", "value"]);
     for run in runs {
         for metric in run.job.metrics() {
-            let of_metric = |name: &str| name.split('{').next() == Some(&metric.name);
-            let series: Vec<_> = run.series.iter().filter(|series| of_metric(&series.name)).collect();
+            let series: Vec<_> = run
+                .series
+                .iter()
+                .filter(|series| series.metric == metric.name)
+                .collect();
+            let Some(first) = series.first() else { continue };
+            let shared = |label: &str| {
+                series
+                    .iter()
+                    .all(|other| other.labels.get(label) == first.labels.get(label))
+            };
+            if series.len() == 1 {
+                table.add_row([metric.name.clone(), written(first, |_| true), first.value.to_string()]);
+                continue;
+            }
+            table.add_row([metric.name.clone(), written(first, shared), String::new()]);
             for series in series.iter().take(SHOWN) {
-                table.add_row([series.value.to_string(), short(&series.name, run, metric)]);
+                table.add_row([
+                    String::new(),
+                    written(series, |label| !shared(label)),
+                    series.value.to_string(),
+                ]);
             }
             if series.len() > SHOWN {
                 table.add_row([
                     String::new(),
-                    format!("{} and {} more", metric.name, series.len() - SHOWN),
+                    format!("and {} more", series.len() - SHOWN),
+                    String::new(),
                 ]);
             }
         }
@@ -31,22 +49,13 @@ pub(crate) fn series(runs: &[Run<'_>]) -> Table {
     table
 }
 
-/// The series without its job and the metric's static labels, but for the one that customers see it by.
-fn short(series: &str, run: &Run<'_>, metric: &Metric) -> String {
-    let fixed = metric
-        .static_labels
-        .iter()
-        .filter(|(label, _)| label != EXTERNAL_PURPOSE.0);
-    let job = [("job".to_owned(), run.job.name.clone())];
-    let mut short = series.to_owned();
-    for (label, value) in fixed.chain(&job) {
-        let pair = format!("{label}={value:?}");
-        short = short
-            .replace(&format!("{pair},"), "")
-            .replace(&format!(",{pair}}}"), "}");
-        short = short.replace(&format!("{{{pair}}}"), "");
-    }
-    short
+/// Some of a series' labels.
+fn written(series: &Series, wanted: impl Fn(&str) -> bool) -> String {
+    let labels = series.labels.iter().filter(|(label, _)| wanted(label));
+    labels
+        .map(|(label, value)| format!("{label}={value:?}"))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 /// What ran.
