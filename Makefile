@@ -27,8 +27,7 @@ deny: ## licences, banned crates and sources of all dependencies
 
 bench: ## speed and memory against psql and Debian's SQL exporter, as ratios
 	@scripts/install bench
-	cargo build --locked --release --workspace --bins
-	scripts/bench
+	@cargo run --quiet --locked --bin bench
 
 build: ## the binaries as they are deployed
-	cargo build --locked --release --workspace --bins
+	cargo build --locked --release --bin fanlight --bin collector

@@ -14,6 +14,7 @@ mod pgbouncer;
 mod postgres;
 mod prometheus;
 mod pushgateway;
+mod sql_exporter;
 mod supervisor;
 
 pub use authority::Authority;
@@ -23,4 +24,5 @@ pub use pgbouncer::PgBouncer;
 pub use postgres::{Database, PASSWORD, PASSWORD_IN_URL, Postgres, USER};
 pub use prometheus::{Prometheus, Series, promtool_check_metrics};
 pub use pushgateway::{GATEWAY_PASSWORD, GATEWAY_USER, Pushgateway};
+pub use sql_exporter::{Exported, export};
 pub use supervisor::free_port;

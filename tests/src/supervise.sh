@@ -10,6 +10,8 @@
 # The first line, unasked, is the folder that is ours to fill. At the end of the input, however it came about, the
 # server is stopped and the folder removed.
 
+# shellcheck disable=SC2046 # lists of processes are meant to be split into words
+
 name=$1
 signal=$2
 server=

@@ -2,4 +2,5 @@
 
 mod build;
 mod harness;
+mod pushgateway;
 mod secrets;
