@@ -78,6 +78,8 @@ pub async fn run(args: DevArgs, config: &Path) -> Result<ExitCode, DevError> {
         // Absolute, as the function runs in its binary's folder.
         .env("FANLIGHT_CONFIG", std::path::absolute(config)?)
         .timeout((longest + MARGIN).min(LONGEST_TIMEOUT))
+        // Whoever watches is told of a failure at once; the next scheduled run is the second try.
+        .retries(0)
         .build()?;
     let listening = |source| DevError::Listen {
         address: args.listen,
