@@ -78,6 +78,8 @@ pub async fn run(args: DevArgs, config: &Path) -> Result<ExitCode, DevError> {
         // Absolute, as the function runs in its binary's folder.
         .env("FANLIGHT_CONFIG", std::path::absolute(config)?)
         .timeout((longest + MARGIN).min(LONGEST_TIMEOUT))
+        // Whoever watches is told of a failure at once; the next scheduled run is the second try.
+        .retries(0)
         .build()?;
     let listening = |source| DevError::Listen {
         address: args.listen,
@@ -187,4 +189,72 @@ fn outcome(report: &EventReport) -> String {
 
 fn time(time: Timestamp) -> String {
     time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runner::{Failure, FailureKind, Invocation, Reply};
+
+    fn attempt(outcome: Outcome) -> Invocation {
+        Invocation {
+            request_id: "one".into(),
+            outcome,
+            duration: Duration::from_micros(12_900),
+            init_duration: None,
+            max_memory: None,
+        }
+    }
+
+    fn failed() -> Invocation {
+        attempt(Outcome::Failure(Failure {
+            kind: FailureKind::FunctionError,
+            error_type: "push".into(),
+            message: "the gateway is down".into(),
+            payload: "{}".into(),
+            partial: None,
+        }))
+    }
+
+    #[test]
+    fn a_run_is_told_in_a_line() {
+        let scheduled_time = Timestamp::from_second(1_800_000_000).expect("in range");
+        let fired = |overlapping, missed| Report::Fired {
+            job: "cards".into(),
+            scheduled_time,
+            overlapping,
+            missed,
+        };
+        let finished = |attempts, end| Report::Finished {
+            job: "cards".into(),
+            scheduled_time,
+            report: EventReport { attempts, end },
+        };
+        let succeeded = || attempt(Outcome::Success(Reply::default()));
+        let cases = [
+            (fired(0, 0), "started"),
+            (fired(1, 0), "started, beside 1 that has not finished"),
+            (fired(0, 7), "started, after 7 missed"),
+            (finished(vec![succeeded()], EventEnd::Succeeded), "succeeded in 12 ms"),
+            (
+                finished(vec![failed(), succeeded()], EventEnd::Succeeded),
+                "succeeded in 12 ms (attempt 2)",
+            ),
+            (
+                finished(vec![failed()], EventEnd::Failed),
+                "failed in 12 ms: push: the gateway is down",
+            ),
+            (
+                finished(vec![failed()], EventEnd::Expired),
+                "failed in 12 ms: push: the gateway is down; given up, as the event is too old",
+            ),
+            (
+                finished(vec![], EventEnd::ShutDown),
+                "was not invoked; the runner was stopped",
+            ),
+        ];
+        for (report, words) in cases {
+            assert_eq!(line(&report), format!("2027-01-15T08:00:00Z  cards  {words}"));
+        }
+    }
 }

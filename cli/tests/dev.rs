@@ -18,13 +18,13 @@ jobs:
 - name: transfers
   schedule: '30 6 * * MON'
   timezone: Europe/Paris
-  source: postgres://localhost/shop
+  source: postgres://reader@localhost/shop
   metrics:
   - {name: transfers, help: Transfers, value: count, query: SELECT 1 AS count}
 - name: asleep
   enabled: false
   schedule: '* * * * *'
-  source: postgres://localhost/shop
+  source: postgres://reader@localhost/shop
   metrics:
   - {name: asleep, help: Asleep, value: count, query: SELECT 1 AS count}
 ";
