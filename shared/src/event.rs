@@ -33,13 +33,18 @@ impl Event {
     /// What is wrong with it: a missing or unknown key, a wrong type, a time that is none.
     pub fn parse(event: &serde_json::Value) -> Result<Self, MalformedEvent> {
         if !event.is_object() {
-            return Err(MalformedEvent { problem: "it is not a JSON object".to_owned() });
+            return Err(MalformedEvent {
+                problem: "it is not a JSON object".to_owned(),
+            });
         }
-        let fields = Fields::deserialize(event).map_err(|error| MalformedEvent { problem: error.to_string() })?;
+        let fields = Fields::deserialize(event).map_err(|error| MalformedEvent {
+            problem: error.to_string(),
+        })?;
         let scheduled_time = match fields.scheduled_time.as_deref() {
             // Scheduler fills in the attribute; elsewhere it stays as it was written.
             Some(time) if time.starts_with("<aws.") => {
-                let problem = format!("`scheduled_time` is the unfilled {time}: only EventBridge Scheduler replaces it");
+                let problem =
+                    format!("`scheduled_time` is the unfilled {time}: only EventBridge Scheduler replaces it");
                 return Err(MalformedEvent { problem });
             }
             Some(time) => Some(time.parse().map_err(|error| MalformedEvent {
@@ -47,7 +52,10 @@ impl Event {
             })?),
             None => None,
         };
-        Ok(Self { job: fields.job, scheduled_time })
+        Ok(Self {
+            job: fields.job,
+            scheduled_time,
+        })
     }
 }
 
@@ -59,7 +67,13 @@ mod tests {
     #[test]
     fn the_schedulers_input_is_read() {
         let event = Event::parse(&json!({"job": "a", "scheduled_time": "2026-01-31T10:20:00Z"})).unwrap();
-        assert_eq!(event, Event { job: "a".into(), scheduled_time: Some("2026-01-31T10:20:00Z".parse().unwrap()) });
+        assert_eq!(
+            event,
+            Event {
+                job: "a".into(),
+                scheduled_time: Some("2026-01-31T10:20:00Z".parse().unwrap())
+            }
+        );
         assert_eq!(Event::parse(&json!({"job": "a"})).unwrap().scheduled_time, None);
     }
 
@@ -71,11 +85,20 @@ mod tests {
             (json!([]), "not a JSON object"),
             (json!("transfers"), "not a JSON object"),
             (json!({"job": "a", "time": 1}), "unknown field `time`"),
-            (json!({"job": "a", "scheduled_time": "soon"}), "`scheduled_time` is not a point in time"),
-            (json!({"job": "a", "scheduled_time": "<aws.scheduler.scheduled-time>"}), "unfilled <aws.scheduler.scheduled-time>"),
+            (
+                json!({"job": "a", "scheduled_time": "soon"}),
+                "`scheduled_time` is not a point in time",
+            ),
+            (
+                json!({"job": "a", "scheduled_time": "<aws.scheduler.scheduled-time>"}),
+                "unfilled <aws.scheduler.scheduled-time>",
+            ),
         ] {
             let message = Event::parse(&event).unwrap_err().to_string();
-            assert!(message.starts_with("malformed event: ") && message.contains(expected), "{event}: {message}");
+            assert!(
+                message.starts_with("malformed event: ") && message.contains(expected),
+                "{event}: {message}"
+            );
         }
     }
 }

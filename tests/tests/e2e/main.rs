@@ -2,4 +2,5 @@
 
 mod build;
 mod harness;
+mod postgres;
 mod secrets;
