@@ -11,7 +11,7 @@ use super::{backend, begin, table};
 async fn all_queries_of_a_transaction_see_the_same_moment() -> Result<()> {
     let database = Postgres::shared().await?.database().await?;
     database.execute("CREATE TABLE t AS SELECT 1 AS n").await?;
-    let mut connections = Connections::new();
+    let connections = Connections::new();
     let mut transaction = begin(&mut connections, &database.url()).await?;
     let count = "SELECT count(*) FROM t";
     assert_eq!(table(&mut transaction, count).await?.texts(), ["1"]);
@@ -31,7 +31,7 @@ async fn all_queries_of_a_transaction_see_the_same_moment() -> Result<()> {
 async fn a_snapshot_is_kept_when_the_first_query_fails() -> Result<()> {
     let database = Postgres::shared().await?.database().await?;
     database.execute("CREATE TABLE t AS SELECT 1 AS n").await?;
-    let mut connections = Connections::new();
+    let connections = Connections::new();
     let mut transaction = begin(&mut connections, &database.url()).await?;
     assert!(
         table(&mut transaction, "SELECT count(*), 1 / (count(*) - 1) FROM t")
@@ -46,7 +46,7 @@ async fn a_snapshot_is_kept_when_the_first_query_fails() -> Result<()> {
 #[tokio::test]
 async fn what_a_query_sets_is_gone_in_the_next() -> Result<()> {
     let database = Postgres::shared().await?.database().await?;
-    let mut connections = Connections::new();
+    let connections = Connections::new();
     let mut transaction = begin(&mut connections, &database.url()).await?;
     let set = "SELECT set_config('timezone', 'Asia/Kolkata', false), set_config('statement_timeout', '1', false)";
     table(&mut transaction, set).await?;
@@ -59,7 +59,7 @@ async fn what_a_query_sets_is_gone_in_the_next() -> Result<()> {
 #[tokio::test]
 async fn the_connection_is_kept_between_transactions() -> Result<()> {
     let database = Postgres::shared().await?.database().await?;
-    let mut connections = Connections::new();
+    let connections = Connections::new();
     let mut processes = Vec::new();
     for _ in 0..3 {
         let mut transaction = begin(&mut connections, &database.url()).await?;
@@ -80,7 +80,7 @@ async fn the_connection_is_kept_between_transactions() -> Result<()> {
 #[tokio::test]
 async fn a_transaction_that_is_dropped_closes_its_connection() -> Result<()> {
     let database = Postgres::shared().await?.database().await?;
-    let mut connections = Connections::new();
+    let connections = Connections::new();
     let mut transaction = begin(&mut connections, &database.url()).await?;
     let process = backend(&mut transaction).await?;
     drop(transaction);
@@ -93,7 +93,7 @@ async fn a_transaction_that_is_dropped_closes_its_connection() -> Result<()> {
 async fn a_dead_connection_is_made_again_once() -> Result<()> {
     let mut postgres = Postgres::start().await?;
     let database = postgres.database().await?;
-    let mut connections = Connections::new();
+    let connections = Connections::new();
     let mut transaction = begin(&mut connections, &database.url()).await?;
     let process = backend(&mut transaction).await?;
     transaction.finish().await;
@@ -120,7 +120,7 @@ async fn a_dead_connection_is_made_again_once() -> Result<()> {
 #[tokio::test]
 async fn a_connection_that_hangs_after_a_freeze_is_made_again() -> Result<()> {
     let database = Postgres::shared().await?.database().await?;
-    let mut connections = Connections::new();
+    let connections = Connections::new();
     let mut transaction = begin(&mut connections, &database.url()).await?;
     let process = backend(&mut transaction).await?;
     transaction.finish().await;
@@ -139,7 +139,7 @@ async fn a_connection_that_hangs_after_a_freeze_is_made_again() -> Result<()> {
 #[tokio::test]
 async fn another_password_is_tried_out_in_spite_of_a_warm_connection() -> Result<()> {
     let database = Postgres::shared().await?.database().await?;
-    let mut connections = Connections::new();
+    let connections = Connections::new();
     begin(&mut connections, &database.url()).await?.finish().await;
     let wrong = format!("postgres://fanlight:hunter2@{}/{}", database.host(), database.name());
     let error = begin(&mut connections, &wrong).await.err().context("it did not fail")?;

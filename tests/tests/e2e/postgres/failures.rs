@@ -96,7 +96,7 @@ async fn a_database_that_hangs_at_the_connection_ends_at_the_deadline() -> Resul
 #[tokio::test]
 async fn a_query_that_takes_too_long_is_ended_by_the_server() -> Result<()> {
     let database = Postgres::shared().await?.database().await?;
-    let mut connections = Connections::new();
+    let connections = Connections::new();
     let mut transaction = connections
         .begin(&SecretString::from(database.url()), None, soon(SHORT))
         .await?;
@@ -114,7 +114,7 @@ async fn a_query_that_takes_too_long_is_ended_by_the_server() -> Result<()> {
 async fn a_server_that_hangs_in_a_query_is_given_up_at_the_deadline() -> Result<()> {
     let mut postgres = Postgres::start().await?;
     let database = postgres.database().await?;
-    let mut connections = Connections::new();
+    let connections = Connections::new();
     let mut transaction = connections
         .begin(&SecretString::from(database.url()), None, soon(SHORT))
         .await?;
@@ -134,7 +134,7 @@ async fn a_server_that_hangs_in_a_query_is_given_up_at_the_deadline() -> Result<
 #[tokio::test]
 async fn a_connection_that_dies_in_the_middle_of_a_query_says_so() -> Result<()> {
     let database = Postgres::shared().await?.database().await?;
-    let mut connections = Connections::new();
+    let connections = Connections::new();
     let mut transaction = begin(&mut connections, &database.url()).await?;
     let process = backend(&mut transaction).await?;
     let killer = tokio::spawn({
@@ -251,7 +251,7 @@ async fn an_exception_of_a_function_is_not_repeated() -> Result<()> {
 #[tokio::test]
 async fn parameters_that_do_not_fit_are_refused_without_their_values() -> Result<()> {
     let database = Postgres::shared().await?.database().await?;
-    let mut connections = Connections::new();
+    let connections = Connections::new();
     let mut transaction = begin(&mut connections, &database.url()).await?;
     for (sql, parameters, message) in [
         (
@@ -288,7 +288,7 @@ async fn parameters_that_do_not_fit_are_refused_without_their_values() -> Result
 #[tokio::test]
 async fn comments_and_semicolons_at_the_end_do_not_matter() -> Result<()> {
     let database = Postgres::shared().await?.database().await?;
-    let mut connections = Connections::new();
+    let connections = Connections::new();
     let mut transaction = begin(&mut connections, &database.url()).await?;
     for sql in [
         "SELECT 1;",
@@ -306,7 +306,7 @@ async fn comments_and_semicolons_at_the_end_do_not_matter() -> Result<()> {
 #[tokio::test]
 async fn a_consumer_that_has_enough_stops_a_huge_result() -> Result<()> {
     let database = Postgres::shared().await?.database().await?;
-    let mut connections = Connections::new();
+    let connections = Connections::new();
     let mut transaction = begin(&mut connections, &database.url()).await?;
     let process = backend(&mut transaction).await?;
     let huge = "SELECT generate_series(1, 100000000), md5(random()::text)";
@@ -334,7 +334,7 @@ async fn a_description_is_made_without_running_the_query() -> Result<()> {
     database
         .execute("CREATE TABLE t (n int); CREATE TYPE state AS ENUM ('paid'); CREATE SEQUENCE s")
         .await?;
-    let mut connections = Connections::new();
+    let connections = Connections::new();
     let mut transaction = begin(&mut connections, &database.url()).await?;
     let description = transaction
         .describe("SELECT count(*) AS many, 'paid'::state AS state, nextval('s') FROM t WHERE n = $1 AND 'paid'::state = $2 -- !")

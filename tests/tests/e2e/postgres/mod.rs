@@ -112,7 +112,7 @@ async fn backend(transaction: &mut Transaction<'_>) -> Result<String> {
 
 /// A query on a connection of its own, and what it fails with.
 async fn failure(database: &Database, sql: &str) -> Result<String> {
-    let mut connections = Connections::new();
+    let connections = Connections::new();
     let mut transaction = begin(&mut connections, &database.url()).await?;
     let error = table(&mut transaction, sql).await.err().context("it did not fail")?;
     let after = table(&mut transaction, "SELECT 1").await?;

@@ -95,7 +95,7 @@ const SETUP: &str = "CREATE TYPE state AS ENUM ('paid', 'failed'); CREATE DOMAIN
 async fn every_scalar_type_is_read() -> Result<()> {
     let database = Postgres::shared().await?.database().await?;
     database.execute(SETUP).await?;
-    let mut connections = Connections::new();
+    let connections = Connections::new();
     let mut transaction = begin(&mut connections, &database.url()).await?;
     let expressions: Vec<&str> = CASES.iter().map(|(expression, ..)| *expression).collect();
     let read = table(&mut transaction, &format!("SELECT {}", expressions.join(", "))).await?;
@@ -127,7 +127,7 @@ async fn spans_and_points_in_time_are_what_extract_epoch_says_in_every_session()
         "?options=-c%20timezone=Asia/Kolkata%20-c%20datestyle=german%20-c%20intervalstyle=sql_standard",
         "?options=-c%20timezone=America/St_Johns%20-c%20extra_float_digits=-15",
     ] {
-        let mut connections = Connections::new();
+        let connections = Connections::new();
         let mut transaction = begin(&mut connections, &format!("{}{options}", database.url())).await?;
         for expression in EPOCHS {
             let sql = format!("SELECT {expression}, EXTRACT(EPOCH FROM {expression})::float8");
@@ -145,7 +145,7 @@ async fn spans_and_points_in_time_are_what_extract_epoch_says_in_every_session()
 #[tokio::test]
 async fn null_is_neither_text_nor_number_of_any_type() -> Result<()> {
     let database = Postgres::shared().await?.database().await?;
-    let mut connections = Connections::new();
+    let connections = Connections::new();
     let mut transaction = begin(&mut connections, &database.url()).await?;
     let read = table(&mut transaction, "SELECT NULL::int, NULL::text, NULL::jsonb, NULL").await?;
     for (text, number) in &read.rows[0] {
@@ -158,7 +158,7 @@ async fn null_is_neither_text_nor_number_of_any_type() -> Result<()> {
 async fn what_cannot_be_read_is_refused_by_column_and_type_without_its_value() -> Result<()> {
     let database = Postgres::shared().await?.database().await?;
     database.execute(SETUP).await?;
-    let mut connections = Connections::new();
+    let connections = Connections::new();
     let mut transaction = begin(&mut connections, &database.url()).await?;
     let label = "this type cannot be a label; cast it to text in the query";
     for (expression, type_name) in [
@@ -205,7 +205,7 @@ async fn what_cannot_be_read_is_refused_by_column_and_type_without_its_value() -
 async fn parameters_are_converted_to_the_types_that_the_server_infers() -> Result<()> {
     let database = Postgres::shared().await?.database().await?;
     database.execute(SETUP).await?;
-    let mut connections = Connections::new();
+    let connections = Connections::new();
     let mut transaction = begin(&mut connections, &database.url()).await?;
     let sql = "SELECT $1 + 1, $2::state, now() < $3, $4::text, $5::jsonb ->> 'a', $6::int";
     let hostile = "'; DROP TABLE t; -- $1 \\ \u{1F600}";
@@ -227,7 +227,7 @@ async fn parameters_are_converted_to_the_types_that_the_server_infers() -> Resul
 #[tokio::test]
 async fn an_enumeration_made_after_the_connection_is_known_at_once() -> Result<()> {
     let database = Postgres::shared().await?.database().await?;
-    let mut connections = Connections::new();
+    let connections = Connections::new();
     let mut transaction = begin(&mut connections, &database.url()).await?;
     assert_eq!(table(&mut transaction, "SELECT 1").await?.texts(), ["1"]);
     transaction.finish().await;
