@@ -280,6 +280,8 @@ fn each_mistake_in_a_job_has_its_place_and_its_remedy() {
         ),
         ("timeout: 16m", "<16m> a run cannot take more than 15 minutes"),
         ("timeout: 0s", "<0s> a length of time must be more than nothing"),
+        ("timeout: 5", "<5> 5 of which unit? Write `5s` for seconds"),
+        ("timeout: [5s]", "expected a length of time such as `30s`"),
         ("timeout: soon", "<soon> `soon` is not a length of time such as `30s`"),
         (
             "on_error: ignore",
@@ -372,7 +374,7 @@ fn each_mistake_in_a_metric_has_its_place_and_its_remedy() {
         ("parameters: ['{{A']", "a placeholder that is never closed"),
         (
             "parameters: [[1]]",
-            "<[1]> expected null, a truth value, a whole number, a number, text or a mapping, found a list",
+            "<[> expected null, a truth value, a whole number, a number, text or a mapping, found a list",
         ),
     ] {
         let text = minimal("", metric);

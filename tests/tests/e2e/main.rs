@@ -2,5 +2,6 @@
 
 mod build;
 mod harness;
+mod postgres;
 mod pushgateway;
 mod secrets;

@@ -1,7 +1,7 @@
 //! The client of the Pushgateway, and the text that it carries, against the real one.
 
 use std::borrow::Cow;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use fanlight_tests as servers;
@@ -11,6 +11,7 @@ use shared::assembly::{Assembler, Form, Outcome};
 use shared::config::job::{Duplicates, Label, Metric, MetricKind, NullValue, OnEmpty, Values};
 use shared::pushgateway::{Auth, Body, GatewayError, GroupingKey, Pushgateway};
 use shared::rows::{Column, Row, UnreadableCell};
+use tokio::time::Instant;
 
 fn client(gateway: &servers::Pushgateway) -> Result<Pushgateway> {
     Ok(Pushgateway::new(
