@@ -135,7 +135,7 @@ async fn a_server_that_hangs_in_a_query_is_given_up_at_the_deadline() -> Result<
 async fn a_connection_that_dies_in_the_middle_of_a_query_says_so() -> Result<()> {
     let database = Postgres::shared().await?.database().await?;
     let connections = Connections::new();
-    let mut transaction = begin(&mut connections, &database.url()).await?;
+    let mut transaction = begin(&connections, &database.url()).await?;
     let process = backend(&mut transaction).await?;
     let killer = tokio::spawn({
         let database = database.clone();
@@ -162,7 +162,7 @@ async fn a_connection_that_dies_in_the_middle_of_a_query_says_so() -> Result<()>
     let error = table(&mut transaction, "SELECT 1").await.unwrap_err();
     assert!(matches!(error, QueryError::Gone), "{error}");
     transaction.finish().await;
-    let mut transaction = begin(&mut connections, &database.url()).await?;
+    let mut transaction = begin(&connections, &database.url()).await?;
     assert_eq!(table(&mut transaction, "SELECT 1").await?.texts(), ["1"]);
     Ok(())
 }
@@ -252,7 +252,7 @@ async fn an_exception_of_a_function_is_not_repeated() -> Result<()> {
 async fn parameters_that_do_not_fit_are_refused_without_their_values() -> Result<()> {
     let database = Postgres::shared().await?.database().await?;
     let connections = Connections::new();
-    let mut transaction = begin(&mut connections, &database.url()).await?;
+    let mut transaction = begin(&connections, &database.url()).await?;
     for (sql, parameters, message) in [
         (
             "SELECT 1",
@@ -289,7 +289,7 @@ async fn parameters_that_do_not_fit_are_refused_without_their_values() -> Result
 async fn comments_and_semicolons_at_the_end_do_not_matter() -> Result<()> {
     let database = Postgres::shared().await?.database().await?;
     let connections = Connections::new();
-    let mut transaction = begin(&mut connections, &database.url()).await?;
+    let mut transaction = begin(&connections, &database.url()).await?;
     for sql in [
         "SELECT 1;",
         "SELECT 1 ; -- done",
@@ -307,7 +307,7 @@ async fn comments_and_semicolons_at_the_end_do_not_matter() -> Result<()> {
 async fn a_consumer_that_has_enough_stops_a_huge_result() -> Result<()> {
     let database = Postgres::shared().await?.database().await?;
     let connections = Connections::new();
-    let mut transaction = begin(&mut connections, &database.url()).await?;
+    let mut transaction = begin(&connections, &database.url()).await?;
     let process = backend(&mut transaction).await?;
     let huge = "SELECT generate_series(1, 100000000), md5(random()::text)";
     for sql in [huge, "SELECT 1 FROM generate_series(1, 10)", huge] {
@@ -335,7 +335,7 @@ async fn a_description_is_made_without_running_the_query() -> Result<()> {
         .execute("CREATE TABLE t (n int); CREATE TYPE state AS ENUM ('paid'); CREATE SEQUENCE s")
         .await?;
     let connections = Connections::new();
-    let mut transaction = begin(&mut connections, &database.url()).await?;
+    let mut transaction = begin(&connections, &database.url()).await?;
     let description = transaction
         .describe("SELECT count(*) AS many, 'paid'::state AS state, nextval('s') FROM t WHERE n = $1 AND 'paid'::state = $2 -- !")
         .await?;

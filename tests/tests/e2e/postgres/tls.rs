@@ -190,7 +190,7 @@ async fn a_query_is_cancelled_over_tls() -> Result<()> {
     let postgres = Postgres::shared().await?;
     let connections = Connections::new();
     let url = format!("{}?sslmode=require", postgres.maintenance().url());
-    let mut transaction = begin(&mut connections, &url).await?;
+    let mut transaction = begin(&connections, &url).await?;
     let huge = "SELECT generate_series(1, 100000000)";
     let error = transaction.query(huge, &[], &mut UpTo(3)).await.unwrap_err();
     assert!(matches!(error, QueryError::Consumer(_)), "{error}");
