@@ -17,7 +17,10 @@ async fn the_articles_example_becomes_a_number_in_prometheus() -> Result<()> {
     let answer = stage
         .deliver("transfers-status-collection", "2026-01-31T10:20:00Z")
         .await??;
-    assert_eq!(answer.to_string(), r#"{"job":"transfers-status-collection","series":2}"#);
+    assert_eq!(
+        answer.to_string(),
+        r#"{"job":"transfers-status-collection","series":2}"#
+    );
 
     let prometheus = Prometheus::start(&[stage.gateway.target()]).await?;
     let query = r#"core_transfers_status{status="failed"}"#;

@@ -2,6 +2,10 @@
 
 mod build;
 mod collector_article;
+mod collector_database_failures;
+mod collector_gateway_failures;
+mod collector_query_failures;
+mod collector_secrets;
 mod harness;
 mod pushgateway;
 mod secrets;
