@@ -1,13 +1,14 @@
 //! `fanlight dev`: the collector on this machine, fired on its jobs' schedules until it is interrupted.
 
-use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
 use jiff::Timestamp;
+use shared::config::FolderError;
 use shared::config::job::Job;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -23,21 +24,24 @@ const MARGIN: Duration = Duration::from_secs(5);
 /// The longest timeout that Lambda allows.
 const LONGEST_TIMEOUT: Duration = Duration::from_mins(15);
 
-/// Runs the collector's function on this machine, fired on its jobs' schedules, until interrupted.
-#[derive(Debug, Clone, Args)]
+/// Runs the collector on this machine, fired on its jobs' schedules, until interrupted.
+#[derive(Debug, Args)]
 pub struct DevArgs {
     /// Address of Lambda's Invoke API (`aws lambda invoke --endpoint-url http://ADDR`); port 0 takes a free one
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9001")]
-    pub listen: SocketAddr,
+    listen: SocketAddr,
     /// The collector's binary; the one beside this command by default
     #[arg(long, value_name = "PATH")]
-    pub collector: Option<PathBuf>,
+    collector: Option<PathBuf>,
 }
 
-/// Why the runner could not start.
+/// Why the runner could not start, or had to stop.
 #[derive(Debug, thiserror::Error)]
 pub enum DevError {
-    /// The collector's binary was not found where it should be.
+    /// The configuration cannot be read.
+    #[error(transparent)]
+    Configuration(#[from] FolderError),
+    /// The collector's binary is not where it should be.
     #[error("{0}; build it (`cargo build -p collector`) or name it with --collector PATH")]
     Collector(#[from] InvalidFunction),
     /// The address cannot be listened on.
@@ -53,38 +57,29 @@ pub enum DevError {
     Io(#[from] io::Error),
 }
 
-/// Runs the command on the configuration in a folder; the function gets this process's environment.
+/// Fires the enabled jobs until SIGINT or SIGTERM and prints a line for each run. The collector gets the variables of
+/// this command's environment, and writes its log to standard error.
 ///
 /// # Errors
-/// When the folder, the collector or the address cannot be used.
-pub async fn run(args: &DevArgs, config: &Path) -> Result<(), Box<dyn std::error::Error>> {
-    let loaded = shared::config::load(config)?;
-    if loaded.report.mistakes() > 0 {
-        eprint!("{}", loaded.report.render(io::stderr().is_terminal()));
-        eprintln!("the jobs with mistakes are left out");
-    }
-    let environment = std::env::vars_os().chain([("FANLIGHT_CONFIG".into(), config.canonicalize()?.into())]);
-    Ok(fire(args, &loaded.configuration.jobs, environment, &mut io::stdout()).await?)
-}
-
-/// Fires the enabled jobs until SIGINT or SIGTERM, and writes a line to `out` for each run. The function gets the
-/// variables of `environment`, and writes its log to standard error.
-async fn fire(
-    args: &DevArgs,
-    jobs: &[Job],
-    environment: impl IntoIterator<Item = (OsString, OsString)>,
-    out: &mut impl Write,
-) -> Result<(), DevError> {
+/// When the configuration, the collector or the address cannot be used.
+pub async fn run(args: DevArgs, config: &Path) -> Result<ExitCode, DevError> {
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-    let binary = match &args.collector {
-        Some(path) => path.clone(),
+    let loaded = shared::config::load(config)?;
+    // As in the function: the jobs without mistakes run.
+    eprint!("{}", loaded.report.render(io::stderr().is_terminal()));
+    let enabled: Vec<&Job> = loaded.configuration.jobs.iter().filter(|job| job.enabled).collect();
+    let binary = match args.collector {
+        Some(path) => path,
         None => std::env::current_exe()?.with_file_name(COLLECTOR),
     };
-    let enabled = || jobs.iter().filter(|job| job.enabled);
-    let longest = enabled().map(|job| job.timeout).max().unwrap_or_default();
+    let longest = enabled.iter().map(|job| job.timeout).max().unwrap_or_default();
     let collector = Function::builder(COLLECTOR, binary)
-        .envs(environment)
+        .envs(std::env::vars_os())
+        // Absolute, as the function runs in its binary's folder.
+        .env("FANLIGHT_CONFIG", std::path::absolute(config)?)
         .timeout((longest + MARGIN).min(LONGEST_TIMEOUT))
+        // Whoever watches is told of a failure at once; the next scheduled run is the second try.
+        .retries(0)
         .build()?;
     let listening = |source| DevError::Listen {
         address: args.listen,
@@ -92,7 +87,9 @@ async fn fire(
     };
     let listener = TcpListener::bind(args.listen).await.map_err(listening)?;
     let address = listener.local_addr().map_err(listening)?;
-    let scheduled: Vec<ScheduledJob> = enabled()
+    let server = axum::serve(listener, invoke_api::router([collector.clone()]));
+    let scheduled: Vec<ScheduledJob> = enabled
+        .iter()
         .map(|job| ScheduledJob {
             name: job.name.as_str().into(),
             schedule: job.schedule.clone(),
@@ -100,12 +97,11 @@ async fn fire(
         })
         .collect();
 
-    print_plan(out, address, &scheduled)?;
-    let server = axum::serve(listener, invoke_api::router([collector.clone()]));
-    let fired = async {
+    print_plan(&mut io::stdout().lock(), address, &scheduled)?;
+    let firing = async {
         scheduler::run(&scheduled, &SystemClock, |report| {
             // Nobody is left to tell that the output is closed.
-            let _ = writeln!(out, "{}", line(&report));
+            let _ = writeln!(io::stdout().lock(), "{}", line(&report));
         })
         .await;
         // Without a job to fire there is still the API.
@@ -113,12 +109,12 @@ async fn fire(
     };
     let ended = tokio::select! {
         result = server.into_future() => result.map_err(listening),
-        () = fired => Ok(()),
+        () = firing => Ok(()),
         _ = interrupt.recv() => Ok(()),
         _ = terminate.recv() => Ok(()),
     };
     collector.shutdown().await;
-    ended
+    ended.map(|()| ExitCode::SUCCESS)
 }
 
 fn print_plan(out: &mut impl Write, address: SocketAddr, jobs: &[ScheduledJob]) -> io::Result<()> {
@@ -193,4 +189,72 @@ fn outcome(report: &EventReport) -> String {
 
 fn time(time: Timestamp) -> String {
     time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runner::{Failure, FailureKind, Invocation, Reply};
+
+    fn attempt(outcome: Outcome) -> Invocation {
+        Invocation {
+            request_id: "one".into(),
+            outcome,
+            duration: Duration::from_micros(12_900),
+            init_duration: None,
+            max_memory: None,
+        }
+    }
+
+    fn failed() -> Invocation {
+        attempt(Outcome::Failure(Failure {
+            kind: FailureKind::FunctionError,
+            error_type: "push".into(),
+            message: "the gateway is down".into(),
+            payload: "{}".into(),
+            partial: None,
+        }))
+    }
+
+    #[test]
+    fn a_run_is_told_in_a_line() {
+        let scheduled_time = Timestamp::from_second(1_800_000_000).expect("in range");
+        let fired = |overlapping, missed| Report::Fired {
+            job: "cards".into(),
+            scheduled_time,
+            overlapping,
+            missed,
+        };
+        let finished = |attempts, end| Report::Finished {
+            job: "cards".into(),
+            scheduled_time,
+            report: EventReport { attempts, end },
+        };
+        let succeeded = || attempt(Outcome::Success(Reply::default()));
+        let cases = [
+            (fired(0, 0), "started"),
+            (fired(1, 0), "started, beside 1 that has not finished"),
+            (fired(0, 7), "started, after 7 missed"),
+            (finished(vec![succeeded()], EventEnd::Succeeded), "succeeded in 12 ms"),
+            (
+                finished(vec![failed(), succeeded()], EventEnd::Succeeded),
+                "succeeded in 12 ms (attempt 2)",
+            ),
+            (
+                finished(vec![failed()], EventEnd::Failed),
+                "failed in 12 ms: push: the gateway is down",
+            ),
+            (
+                finished(vec![failed()], EventEnd::Expired),
+                "failed in 12 ms: push: the gateway is down; given up, as the event is too old",
+            ),
+            (
+                finished(vec![], EventEnd::ShutDown),
+                "was not invoked; the runner was stopped",
+            ),
+        ];
+        for (report, words) in cases {
+            assert_eq!(line(&report), format!("2027-01-15T08:00:00Z  cards  {words}"));
+        }
+    }
 }

@@ -51,10 +51,7 @@ async fn execute(Arguments { config, command }: Arguments) -> Result<ExitCode, B
     match command {
         Command::Check(args) => Ok(check::run(args, &config).await?),
         Command::Run(args) => run::run(args, &config).await,
-        Command::Dev(args) => {
-            dev::run(&args, &config).await?;
-            Ok(ExitCode::SUCCESS)
-        }
+        Command::Dev(args) => Ok(dev::run(args, &config).await?),
         Command::Schema => {
             print!("{}", shared::config::schema());
             Ok(ExitCode::SUCCESS)

@@ -1,33 +1,61 @@
 //! The demo's tables.
 
 use comfy_table::{Table, presets};
-use fanlight_tests::{Prometheus, Pushgateway};
+use fanlight_tests::{Prometheus, Pushgateway, Series};
 
 use crate::collector::Run;
 use crate::shop::Shop;
 
 /// So many series of one metric are shown; more are counted.
-const SHOWN: usize = 8;
+const SHOWN: usize = 4;
 
-/// The series that the runs gave, as Prometheus has them.
+/// The series that the runs gave, as Prometheus has them; above each metric's series the labels that they share.
 pub(crate) fn series(runs: &[Run<'_>]) -> Table {
-    let mut table = table(["in Prometheus", "value"]);
+    let mut table = table(["in Prometheus", "labels", "value"]);
     for run in runs {
         for metric in run.job.metrics() {
-            let of_metric = |name: &str| name.split('{').next() == Some(&metric.name);
-            let series: Vec<_> = run.series.iter().filter(|series| of_metric(&series.name)).collect();
+            let series: Vec<_> = run
+                .series
+                .iter()
+                .filter(|series| series.metric == metric.name)
+                .collect();
+            let Some(first) = series.first() else { continue };
+            let shared = |label: &str| {
+                series
+                    .iter()
+                    .all(|other| other.labels.get(label) == first.labels.get(label))
+            };
+            if series.len() == 1 {
+                table.add_row([metric.name.clone(), written(first, |_| true), first.value.to_string()]);
+                continue;
+            }
+            table.add_row([metric.name.clone(), written(first, shared), String::new()]);
             for series in series.iter().take(SHOWN) {
-                table.add_row([series.name.clone(), series.value.to_string()]);
+                table.add_row([
+                    String::new(),
+                    written(series, |label| !shared(label)),
+                    series.value.to_string(),
+                ]);
             }
             if series.len() > SHOWN {
                 table.add_row([
-                    format!("{} and {} more", metric.name, series.len() - SHOWN),
+                    String::new(),
+                    format!("and {} more", series.len() - SHOWN),
                     String::new(),
                 ]);
             }
         }
     }
     table
+}
+
+/// Some of a series' labels.
+fn written(series: &Series, wanted: impl Fn(&str) -> bool) -> String {
+    let labels = series.labels.iter().filter(|(label, _)| wanted(label));
+    labels
+        .map(|(label, value)| format!("{label}={value:?}"))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 /// What ran.

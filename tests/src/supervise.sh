@@ -35,6 +35,16 @@ running() {
   [ -n "$server" ] && grep -q '^State:[[:space:]]*[^ZX[:space:]]' "/proc/$server/status" 2>/dev/null
 }
 
+freeze() {
+  kill -STOP "$@"
+  for process; do
+    # A thread stops when it is next run, which on a busy machine is later.
+    while grep -L '^State:[[:space:]]*[TZX]' "/proc/$process/task/"*/status | grep -q .; do
+      sleep 0.01
+    done
+  done
+}
+
 stop() {
   [ -n "$server" ] || return
   kill -CONT $(family)
@@ -65,7 +75,9 @@ while IFS= read -r line; do
     echo ok
     ;;
   freeze)
-    kill -STOP $(family)
+    # The server first, since it might start another child meanwhile.
+    freeze "$server"
+    freeze $(family)
     echo ok
     ;;
   thaw)

@@ -145,7 +145,7 @@ async fn jobs_are_fired_at_their_times_with_their_own_event() {
     };
     let reports = Arc::new(Mutex::new(Vec::new()));
     let firing = scheduler::run(&jobs, &clock, |report| {
-        reports.lock().expect("reports").push(describe(&report))
+        reports.lock().expect("reports").push(describe(&report));
     });
     let count = || reports.lock().expect("reports").len();
     let steps = async {

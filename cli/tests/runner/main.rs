@@ -67,10 +67,18 @@ fn runs(pid: u32) -> bool {
     state.is_some_and(|state| state != 'Z' && state != 'X')
 }
 
-/// Waits until the condition holds; the test's own harness ends one that never does.
-async fn until(condition: impl Fn() -> bool) {
-    while !condition() {
-        tokio::time::sleep(Duration::from_millis(5)).await;
+/// Waits until the condition holds. The bound only ends a test that would never end.
+#[track_caller]
+fn until(condition: impl Fn() -> bool) -> impl Future<Output = ()> {
+    let caller = std::panic::Location::caller();
+    async move {
+        let holds = async {
+            while !condition() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let in_time = tokio::time::timeout(Duration::from_mins(1), holds).await;
+        assert!(in_time.is_ok(), "never came true: {caller}");
     }
 }
 

@@ -1,10 +1,11 @@
 //! The configuration as it is written: one struct a mapping of the YAML, which is also where the JSON Schema comes from.
 
+use std::fmt;
 use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde::de::{self, Deserializer};
+use serde::de::{self, Deserializer, Visitor};
 
 use super::job::{Duplicates, MetricKind, NullValue, OnEmpty, OnError};
 use super::read::{Entry, Mapping};
@@ -337,12 +338,32 @@ pub(crate) struct OffsetText(pub(crate) jiff::SignedDuration);
 
 impl<'de> Deserialize<'de> for OffsetText {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        text.trim().parse().map(OffsetText).map_err(|_| {
-            de::Error::custom(format!(
-                "`{text}` is not a length of time such as `30s`, `5m`, `1h 30m` or `-1d`"
-            ))
-        })
+        struct OffsetVisitor;
+
+        impl Visitor<'_> for OffsetVisitor {
+            type Value = OffsetText;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a length of time such as `30s`, `5m`, `1h 30m` or `-1d`")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<OffsetText, E> {
+                let parsed = text.trim().parse().map(OffsetText);
+                parsed.map_err(|_| {
+                    E::custom(format!(
+                        "`{text}` is not a length of time such as `30s`, `5m`, `1h 30m` or `-1d`"
+                    ))
+                })
+            }
+
+            fn visit_i64<E: de::Error>(self, number: i64) -> Result<OffsetText, E> {
+                Err(E::custom(format!(
+                    "{number} of which unit? Write `{number}s` for seconds, or `m`, `h`, `d`"
+                )))
+            }
+        }
+
+        deserializer.deserialize_any(OffsetVisitor)
     }
 }
 

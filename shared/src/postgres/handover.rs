@@ -15,13 +15,37 @@ use tokio_postgres::tls::{ChannelBinding, MakeTlsConnect, TlsConnect, TlsStream}
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 /// A connected stream of whatever kind.
-pub(super) trait Socket: AsyncRead + AsyncWrite + Unpin + Send {}
+pub(super) trait Socket: AsyncRead + AsyncWrite + Unpin + Send + Sync {}
 
-impl<T: AsyncRead + AsyncWrite + Unpin + Send> Socket for T {}
+impl<T: AsyncRead + AsyncWrite + Unpin + Send + Sync> Socket for T {}
 
 /// The stream below TLS.
-pub(super) type Plain = Lent<Box<dyn Socket>>;
+pub(super) type Plain = Lent<Dialled>;
 type Encrypted = Lent<<MakeRustlsConnect as MakeTlsConnect<Plain>>::Stream>;
+
+/// A stream to a host. A type with a name, because the compiler cannot prove a future `Send` that holds a
+/// `Box<dyn Socket>` where `'static` is asked for.
+pub(super) struct Dialled(pub(super) Box<dyn Socket>);
+
+impl AsyncRead for Dialled {
+    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().0).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Dialled {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().0).poll_write(context, buffer)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().0).poll_flush(context)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().0).poll_shutdown(context)
+    }
+}
 
 /// One of several handles to a stream, used by one of them at a time.
 pub(super) struct Lent<S>(Arc<Mutex<S>>);

@@ -15,7 +15,7 @@ use tokio_postgres::config::SslMode as Negotiation;
 use tokio_postgres::{CancelToken, Config};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::handover::{Lent, LentTls, Socket};
+use super::handover::{Dialled, Lent, LentTls};
 use super::server_error::ServerError;
 use super::session::Session;
 use super::url::{Host, SessionAttributes, SslMode, Target, UrlError};
@@ -113,14 +113,14 @@ enum Address {
 }
 
 impl Address {
-    async fn dial(&self) -> io::Result<Box<dyn Socket>> {
+    async fn dial(&self) -> io::Result<Dialled> {
         match self {
             Self::Tcp(address) => {
                 let stream = TcpStream::connect(address).await?;
                 stream.set_nodelay(true)?;
-                Ok(Box::new(stream))
+                Ok(Dialled(Box::new(stream)))
             }
-            Self::Unix(path) => Ok(Box::new(UnixStream::connect(path).await?)),
+            Self::Unix(path) => Ok(Dialled(Box::new(UnixStream::connect(path).await?))),
         }
     }
 }
@@ -184,7 +184,7 @@ impl Login<'_> {
                 "localhost".to_owned(),
             ),
             Host::Tcp { name, port } => {
-                let found = timeout_at(self.until(), lookup_host((name.as_str(), *port))).await;
+                let found = timeout_at(self.until(), lookup_host((name.clone(), *port))).await;
                 let found = found.map_err(|_| Reason::TimedOut)?.map_err(Reason::Resolve)?;
                 (found.map(Address::Tcp).collect(), name.clone())
             }

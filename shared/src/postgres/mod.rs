@@ -277,3 +277,40 @@ pub enum QueryError<E> {
     #[error("{0}")]
     Consumer(E),
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Nothing;
+
+    impl Consumer for Nothing {
+        type Error = Infallible;
+
+        fn columns(&mut self, _columns: &[Column]) -> Result<(), Infallible> {
+            Ok(())
+        }
+
+        fn row(&mut self, _row: &dyn Row) -> Result<(), Infallible> {
+            Ok(())
+        }
+    }
+
+    /// Runtimes of several threads can run it; compiling is the test.
+    #[test]
+    fn a_transaction_can_be_sent_to_another_thread() {
+        fn sent(future: impl Future<Output = ()> + Send + 'static) {
+            drop(future);
+        }
+        sent(async {
+            let connections = Connections::new();
+            let url = SecretString::from("postgres://u@db");
+            let Ok(mut transaction) = connections.begin(&url, None, Instant::now()).await else {
+                return;
+            };
+            let _ = transaction.query("SELECT 1", &[None], &mut Nothing).await;
+            let _ = transaction.describe("SELECT 1").await;
+            transaction.finish().await;
+        });
+    }
+}

@@ -169,7 +169,8 @@ impl Session {
         if expected != given {
             return Err(QueryError::Parameters { expected, given }.into());
         }
-        if let Some(index) = parameters.iter().flatten().position(|text| text.contains('\0')) {
+        let holds_nul = |parameter: &Option<String>| parameter.as_ref().is_some_and(|text| text.contains('\0'));
+        if let Some(index) = parameters.iter().position(holds_nul) {
             return Err(QueryError::NulInParameter { parameter: index + 1 }.into());
         }
         consumer.columns(&columns.described).map_err(QueryError::Consumer)?;

@@ -158,6 +158,10 @@ impl Wire {
         {
             return Err(WireError::TooLarge);
         }
+        // A timeout looks at the clock only when it has to wait, which a server that keeps on sending never makes it do.
+        if Instant::now() >= deadline {
+            return Err(WireError::Deadline);
+        }
         // Without room for more, the tail of a large row would arrive in driblets.
         self.incoming.reserve(READ_BUFFER);
         let read = timeout_at(deadline, self.stream.read_buf(&mut self.incoming)).await;

@@ -7,5 +7,6 @@ mod collector_gateway_failures;
 mod collector_query_failures;
 mod collector_secrets;
 mod harness;
+mod postgres;
 mod pushgateway;
 mod secrets;
