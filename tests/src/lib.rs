@@ -7,6 +7,8 @@ mod account;
 mod authority;
 mod aws;
 pub mod binaries;
+pub mod canary;
+mod collector;
 mod config;
 pub mod faults;
 mod http;
@@ -19,6 +21,7 @@ mod supervisor;
 
 pub use authority::Authority;
 pub use aws::SecretsManager;
+pub use collector::{Collector, Stage, Told, job};
 pub use config::ConfigFolder;
 pub use pgbouncer::PgBouncer;
 pub use postgres::{Database, PASSWORD, PASSWORD_IN_URL, Postgres, USER};
