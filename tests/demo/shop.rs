@@ -20,7 +20,7 @@ pub(crate) struct Shop {
 impl Shop {
     pub(crate) async fn open() -> Result<Self> {
         let postgres = Postgres::start().await?;
-        let database = postgres.database().await?;
+        let database = postgres.create_database("shop").await?;
         database.execute(SEED).await?;
         let reader = format!("CREATE ROLE {READER} LOGIN PASSWORD '{READER_PASSWORD}' IN ROLE pg_read_all_data");
         database.execute(&reader).await?;

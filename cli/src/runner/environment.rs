@@ -15,7 +15,7 @@ pub(super) struct Description<'a> {
 }
 
 /// The Region of functions whose variables name none.
-pub(super) const DEFAULT_REGION: &str = "eu-west-1";
+const DEFAULT_REGION: &str = "eu-west-1";
 
 /// The Region in the function's variables. Lambda would set it; here there is no other place to say it.
 pub(super) fn region(configured: &BTreeMap<OsString, OsString>) -> String {

@@ -1,9 +1,6 @@
-//! A function: its settings, its instances, and one invocation from START to REPORT.
+//! A function: its instances, and one invocation from START to REPORT.
 
-use std::collections::BTreeMap;
-use std::ffi::OsString;
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -15,12 +12,12 @@ use uuid::Uuid;
 use super::asynchronous::AsynchronousSettings;
 use super::environment::region;
 use super::instance::{InitFailure, Instance};
-use super::invocation::{Failure, FailureKind, Invocation, Outcome};
-use super::log::{LogSink, LogStream};
+use super::invocation::{Failure, Invocation, Outcome};
 use super::runtime_api::Work;
+use super::settings::{FunctionBuilder, Specification};
 
 /// The account in the names of functions: one that AWS gives to nobody.
-pub(super) const ACCOUNT: &str = "000000000000";
+const ACCOUNT: &str = "000000000000";
 
 /// A function on this machine: a binary that is started as Lambda would start it. Clones are the same function.
 ///
@@ -36,33 +33,6 @@ struct Inner {
     /// How many places are taken, those of idle instances among them.
     places: Arc<watch::Sender<usize>>,
     closing: watch::Sender<bool>,
-}
-
-pub(super) struct Specification {
-    pub(super) name: Arc<str>,
-    pub(super) binary: PathBuf,
-    pub(super) environment: BTreeMap<OsString, OsString>,
-    pub(super) timeout: Duration,
-    pub(super) init_limit: Duration,
-    pub(super) memory_mb: u32,
-    pub(super) concurrency: usize,
-    pub(super) asynchronous: AsynchronousSettings,
-    pub(super) log: LogSink,
-}
-
-/// The settings of a [`Function`]; the defaults are Lambda's unless said otherwise.
-#[must_use]
-pub struct FunctionBuilder {
-    specification: Specification,
-}
-
-/// A function that cannot be started.
-#[derive(Debug, thiserror::Error)]
-#[error("function {name}: {} {problem}", binary.display())]
-pub struct InvalidFunction {
-    name: String,
-    binary: PathBuf,
-    problem: String,
 }
 
 /// An invocation that never reached the function.
@@ -84,118 +54,21 @@ pub enum InvokeError {
     },
 }
 
-impl FunctionBuilder {
-    /// Sets a variable of the function's environment, which is otherwise empty but for what Lambda sets.
-    pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
-        self.specification.environment.insert(name.into(), value.into());
-        self
-    }
-
-    /// Sets several variables.
-    pub fn envs<N: Into<OsString>, V: Into<OsString>>(mut self, variables: impl IntoIterator<Item = (N, V)>) -> Self {
-        let variables = variables.into_iter().map(|(name, value)| (name.into(), value.into()));
-        self.specification.environment.extend(variables);
-        self
-    }
-
-    /// The most that an invocation may take; 3 seconds by default.
-    pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.specification.timeout = timeout;
-        self
-    }
-
-    /// The most that a process may take until its first poll; 10 seconds by default.
-    pub fn init_limit(mut self, limit: Duration) -> Self {
-        self.specification.init_limit = limit;
-        self
-    }
-
-    /// The memory that the function is told to have, in MB; 128 by default. It is not enforced.
-    pub fn memory(mut self, megabytes: u32) -> Self {
-        self.specification.memory_mb = megabytes;
-        self
-    }
-
-    /// The most instances at a time; 10 by default, of the 1,000 that an AWS account has.
-    pub fn concurrency(mut self, instances: usize) -> Self {
-        self.specification.concurrency = instances;
-        self
-    }
-
-    /// How often a failed event is tried again; once by default, where Lambda's default is twice.
-    pub fn retries(mut self, retries: u32) -> Self {
-        self.specification.asynchronous.retries = retries;
-        self
-    }
-
-    /// How long to wait before the first retry of an event, and twice as long before the second; a minute by default.
-    pub fn retry_delay(mut self, delay: Duration) -> Self {
-        self.specification.asynchronous.retry_delay = delay;
-        self
-    }
-
-    /// The age at which an event is dropped instead of tried again; 5 minutes by default, where Lambda's is 6 hours.
-    pub fn maximum_event_age(mut self, age: Duration) -> Self {
-        self.specification.asynchronous.maximum_age = age;
-        self
-    }
-
-    /// Where the function's log goes; to standard error by default.
-    pub fn log(mut self, sink: LogSink) -> Self {
-        self.specification.log = sink;
-        self
-    }
-
-    /// The function; no process is started before its first invocation.
-    ///
-    /// # Errors
-    /// When the binary is not an executable file.
-    pub fn build(self) -> Result<Function, InvalidFunction> {
-        let mut specification = self.specification;
-        let invalid = |problem: String| InvalidFunction {
-            name: specification.name.to_string(),
-            binary: specification.binary.clone(),
-            problem,
-        };
-        // Absolute, as the process is started in the binary's own folder.
-        let binary = specification
-            .binary
-            .canonicalize()
-            .map_err(|error| invalid(format!("cannot be used: {error}")))?;
-        let metadata = binary
-            .metadata()
-            .map_err(|error| invalid(format!("cannot be used: {error}")))?;
-        if !metadata.is_file() || metadata.permissions().mode() & 0o111 == 0 {
-            return Err(invalid("is not an executable file".into()));
-        }
-        specification.binary = binary;
-        Ok(Function {
+impl Function {
+    pub(super) fn new(specification: Specification) -> Self {
+        Self {
             inner: Arc::new(Inner {
                 specification,
                 idle: Mutex::default(),
                 places: Arc::new(watch::Sender::new(0)),
                 closing: watch::Sender::new(false),
             }),
-        })
+        }
     }
-}
 
-impl Function {
     /// Begins the settings of a function with this name and binary.
     pub fn builder(name: impl Into<Arc<str>>, binary: impl AsRef<Path>) -> FunctionBuilder {
-        FunctionBuilder {
-            specification: Specification {
-                name: name.into(),
-                binary: binary.as_ref().into(),
-                environment: BTreeMap::new(),
-                timeout: Duration::from_secs(3),
-                init_limit: Duration::from_secs(10),
-                memory_mb: 128,
-                concurrency: 10,
-                asynchronous: AsynchronousSettings::default(),
-                log: LogSink::stderr(),
-            },
-        }
+        FunctionBuilder::new(name.into(), binary.as_ref().into())
     }
 
     /// The function's name.
@@ -314,7 +187,7 @@ impl Function {
         let log = instance
             .as_ref()
             .map_or_else(|| specification.platform_log(), |instance| instance.log.clone());
-        log.line(format!("START RequestId: {request_id} Version: $LATEST"));
+        log.start(&request_id);
         let began = Instant::now();
         let started = match instance {
             Some(instance) => Ok(instance),
@@ -355,7 +228,7 @@ impl Function {
             init_duration,
             max_memory,
         };
-        specification.report(&log, &invocation);
+        log.report(&invocation, specification.memory_mb);
         if let Some(instance) = reusable {
             self.leave(instance, place).await;
         }
@@ -392,12 +265,8 @@ impl Function {
                 }
             }
         };
-        let (phase, took) = (phase.name(), milliseconds(began.elapsed()));
         let failure = failure.into_failure(request_id, limit);
-        let (status, error_type) = (failure.kind.status(), &failure.error_type);
-        log.line(format!(
-            "INIT_REPORT Init Duration: {took} ms\tPhase: {phase}\tStatus: {status}\tError Type: {error_type}"
-        ));
+        log.init_report(phase.name(), began.elapsed(), &failure);
         Ok(Err(failure))
     }
 
@@ -435,60 +304,6 @@ impl Drop for Place {
     fn drop(&mut self) {
         self.0.send_modify(|taken| *taken -= 1);
     }
-}
-
-impl Specification {
-    /// The log of what happens before there is an instance.
-    fn platform_log(&self) -> LogStream {
-        LogStream {
-            function: Arc::clone(&self.name),
-            stream: "platform".into(),
-            sink: self.log.clone(),
-        }
-    }
-
-    /// The lines that end an invocation in CloudWatch.
-    fn report(&self, log: &LogStream, invocation: &Invocation) {
-        let Invocation {
-            request_id,
-            outcome,
-            duration,
-            init_duration,
-            max_memory,
-        } = invocation;
-        let mut status = String::new();
-        if let Outcome::Failure(failure) = outcome {
-            match failure.kind {
-                FailureKind::TimedOut | FailureKind::Crashed | FailureKind::InitFailed => {
-                    log.line(format!("{} {}", failure.message, failure.error_type));
-                }
-                FailureKind::FunctionError | FailureKind::BrokenStream | FailureKind::ResponseTooLarge => {}
-            }
-            status = format!(
-                "\tStatus: {}\tError Type: {}",
-                failure.kind.status(),
-                failure.error_type
-            );
-        }
-        let billed = (*duration + init_duration.unwrap_or_default())
-            .as_micros()
-            .div_ceil(1000);
-        let init = init_duration
-            .map(|took| format!("\tInit Duration: {} ms", milliseconds(took)))
-            .unwrap_or_default();
-        let used = max_memory.map(|bytes| format!("\tMax Memory Used: {} MB", bytes.div_ceil(1024 * 1024)));
-        log.line(format!("END RequestId: {request_id}"));
-        log.line(format!(
-            "REPORT RequestId: {request_id}\tDuration: {} ms\tBilled Duration: {billed} ms\tMemory Size: {} MB{}{init}{status}",
-            milliseconds(*duration),
-            self.memory_mb,
-            used.unwrap_or_default(),
-        ));
-    }
-}
-
-fn milliseconds(duration: Duration) -> String {
-    format!("{:.2}", duration.as_secs_f64() * 1000.0)
 }
 
 /// A trace that nobody samples, in the form of the `X-Amzn-Trace-Id` header.

@@ -11,11 +11,11 @@ use tokio::time;
 use uuid::Uuid;
 
 use super::environment::{Description, environment};
-use super::function::Specification;
 use super::invocation::{Failure, FailureKind, Outcome, Reply};
 use super::log::{LogPipe, LogStream};
 use super::process::Process;
 use super::runtime_api::{Event, ReportedError, RuntimeApi, Work};
+use super::settings::Specification;
 
 pub(super) struct Instance {
     process: Process,

@@ -27,10 +27,13 @@ mod invocation;
 pub mod invoke_api;
 mod log;
 mod process;
+mod report;
 mod runtime_api;
 pub mod scheduler;
+mod settings;
 
 pub use asynchronous::{EventEnd, EventInvocation, EventReport};
-pub use function::{Function, FunctionBuilder, InvalidFunction, InvokeError};
+pub use function::{Function, InvokeError};
 pub use invocation::{Failure, FailureKind, Invocation, Outcome, Reply, StreamError};
 pub use log::{CapturedLog, LogLine, LogSink};
+pub use settings::{FunctionBuilder, InvalidFunction};
