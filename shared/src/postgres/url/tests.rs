@@ -1,3 +1,8 @@
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio_postgres::config::ChannelBinding;
+
 use super::*;
 
 const CA: &str = "/etc/ca.pem";
