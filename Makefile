@@ -1,6 +1,6 @@
 # Two commands do everything: `make demo` and `make test`. `make help` lists the rest.
 
-.PHONY: help demo test lint deny bench build
+.PHONY: help demo test lint deny bench schema build
 .DEFAULT_GOAL := help
 
 # Passed on to the demo: with ONCE=1 it runs every job once, shows the series and ends.
@@ -27,8 +27,11 @@ deny: ## licences, banned crates and sources of all dependencies
 
 bench: ## speed and memory against psql and Debian's SQL exporter, as ratios
 	@scripts/install bench
-	cargo build --locked --release --workspace --bins
-	scripts/bench
+	@cargo run --quiet --locked --bin bench
+
+schema: ## the JSON Schema of configuration files, into config/
+	cargo run --quiet --locked --bin fanlight -- schema > config/fanlight.schema.json.new
+	mv config/fanlight.schema.json.new config/fanlight.schema.json
 
 build: ## the binaries as they are deployed
-	cargo build --locked --release --workspace --bins
+	cargo build --locked --release --bin fanlight --bin collector

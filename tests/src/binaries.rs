@@ -42,6 +42,27 @@ fn folder() -> Result<&'static Path> {
 }
 
 fn build() -> Result<PathBuf> {
+    let (target, folder) = target_folder()?;
+    let profile = if folder.ends_with("debug") { "dev" } else { "release" };
+    // All of the workspace, as `cargo test --workspace` does: its crates agree on the features of what they share.
+    cargo_build(&target, &["--workspace", "--bins", "--profile", profile])?;
+    Ok(folder)
+}
+
+/// Builds these binaries as they are deployed and gives their folder.
+///
+/// # Errors
+/// What Cargo says when they do not build.
+pub fn release(names: &[&str]) -> Result<PathBuf> {
+    let (target, _) = target_folder()?;
+    let mut arguments = vec!["--release"];
+    arguments.extend(names.iter().flat_map(|name| ["--bin", name]));
+    cargo_build(&target, &arguments)?;
+    Ok(target.join("release"))
+}
+
+/// Cargo's target folder, and the one of our own profile in it.
+fn target_folder() -> Result<(PathBuf, PathBuf)> {
     let ours = std::env::current_exe()?;
     // Tests stand in `debug/deps`, the demo in `debug`.
     let folder = ours
@@ -50,19 +71,14 @@ fn build() -> Result<PathBuf> {
         .find(|folder| !folder.ends_with("deps"))
         .context("an executable in no folder")?;
     let target = folder.parent().context("an executable outside of a target folder")?;
-    let profile = if folder.ends_with("debug") { "dev" } else { "release" };
+    Ok((target.to_owned(), folder.to_owned()))
+}
+
+fn cargo_build(target: &Path, arguments: &[&str]) -> Result<()> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let output = Command::new(cargo)
-        // All of the workspace, as `cargo test --workspace` does: its crates agree on the features of what they share.
-        .args([
-            "build",
-            "--quiet",
-            "--locked",
-            "--workspace",
-            "--bins",
-            "--profile",
-            profile,
-        ])
+        .args(["build", "--quiet", "--locked"])
+        .args(arguments)
         .arg("--target-dir")
         .arg(target)
         .current_dir(workspace())
@@ -73,5 +89,5 @@ fn build() -> Result<PathBuf> {
         "cargo build: {}",
         String::from_utf8_lossy(&output.stderr)
     );
-    Ok(folder.to_owned())
+    Ok(())
 }

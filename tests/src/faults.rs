@@ -1,12 +1,12 @@
 //! What servers do when they are not well, for the cases that the real ones cannot be brought to.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::Result;
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
@@ -68,7 +68,7 @@ pub struct Answering {
 #[derive(Debug)]
 struct Script {
     answers: Vec<(StatusCode, String)>,
-    requests: Mutex<Vec<String>>,
+    requests: Mutex<Vec<(String, HeaderMap)>>,
 }
 
 impl Answering {
@@ -105,11 +105,20 @@ impl Answering {
     /// What it was asked so far: `METHOD /path`.
     #[must_use]
     pub fn requests(&self) -> Vec<String> {
-        self.script
-            .requests
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.script.asked().iter().map(|(what, _)| what.clone()).collect()
+    }
+
+    /// A header of each request that had it.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Vec<String> {
+        let value = |(_, headers): &(_, HeaderMap)| Some(headers.get(name)?.to_str().ok()?.to_owned());
+        self.script.asked().iter().filter_map(value).collect()
+    }
+}
+
+impl Script {
+    fn asked(&self) -> MutexGuard<'_, Vec<(String, HeaderMap)>> {
+        self.requests.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -120,8 +129,9 @@ impl Drop for Answering {
 }
 
 async fn answer(State(script): State<Arc<Script>>, request: Request) -> (StatusCode, String) {
-    let mut requests = script.requests.lock().unwrap_or_else(PoisonError::into_inner);
-    let turn = requests.len().min(script.answers.len() - 1);
-    requests.push(format!("{} {}", request.method(), request.uri().path()));
+    let mut asked = script.asked();
+    let turn = asked.len().min(script.answers.len() - 1);
+    let what = format!("{} {}", request.method(), request.uri().path());
+    asked.push((what, request.into_parts().0.headers));
     script.answers[turn].clone()
 }

@@ -101,14 +101,19 @@ impl Postgres {
     /// What PostgreSQL says against it.
     pub async fn database(&self) -> Result<Database> {
         let number = self.databases.fetch_add(1, Ordering::Relaxed);
-        let database = Database {
-            name: format!("test_{number}"),
+        self.create_database(&format!("test_{number}")).await
+    }
+
+    /// An empty database of this name, which must be free and need no quoting.
+    ///
+    /// # Errors
+    /// What PostgreSQL says against it.
+    pub async fn create_database(&self, name: &str) -> Result<Database> {
+        self.maintenance().execute(&format!("CREATE DATABASE {name}")).await?;
+        Ok(Database {
+            name: name.to_owned(),
             ..self.maintenance()
-        };
-        self.maintenance()
-            .execute(&format!("CREATE DATABASE {}", database.name))
-            .await?;
-        Ok(database)
+        })
     }
 
     /// The database that every cluster has, for statements about the whole cluster.

@@ -1,6 +1,7 @@
 //! Prometheus, which scrapes what a test tells it to every second, and `promtool`.
 
-use std::fmt::Write as _;
+use std::collections::BTreeMap;
+use std::fmt::{self, Write as _};
 use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -21,13 +22,30 @@ pub struct Prometheus {
     port: u16,
 }
 
-/// A series of an instant query's answer.
+/// A series of an instant query's answer, displayed as `name{label="value"}`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Series {
-    /// `name{label="value"}`, with the labels in the order of their names.
-    pub name: String,
+    /// The metric's name; empty where the query has made a new value.
+    pub metric: String,
+    /// The other labels.
+    pub labels: BTreeMap<String, String>,
     /// The sample's value.
     pub value: f64,
+}
+
+impl fmt::Display for Series {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let labels: Vec<_> = self
+            .labels
+            .iter()
+            .map(|(label, value)| format!("{label}={value:?}"))
+            .collect();
+        if labels.is_empty() {
+            f.write_str(&self.metric)
+        } else {
+            write!(f, "{}{{{}}}", self.metric, labels.join(","))
+        }
+    }
 }
 
 impl Prometheus {
@@ -80,7 +98,7 @@ impl Prometheus {
         self.server.process()
     }
 
-    /// The answer to an instant query, sorted by name.
+    /// The answer to an instant query, in the order of names and labels.
     ///
     /// # Errors
     /// What Prometheus says against the query, or that its answer is no vector.
@@ -101,7 +119,7 @@ impl Prometheus {
             .as_array()
             .with_context(|| format!("{promql}: {answer}"))?;
         let mut series = result.iter().map(series).collect::<Result<Vec<_>>>()?;
-        series.sort_by(|a, b| a.name.cmp(&b.name));
+        series.sort_by(|a, b| (&a.metric, &a.labels).cmp(&(&b.metric, &b.labels)));
         Ok(series)
     }
 
@@ -152,26 +170,13 @@ pub fn promtool_check_metrics(exposition: &str) -> Result<()> {
 }
 
 fn series(result: &Value) -> Result<Series> {
-    let labels = result["metric"]
-        .as_object()
-        .with_context(|| format!("a series without labels: {result}"))?;
+    let mut labels: BTreeMap<String, String> = serde_json::from_value(result["metric"].clone())?;
     let value = result["value"][1]
         .as_str()
         .with_context(|| format!("a series without value: {result}"))?;
-    // serde_json keeps members in the order of their names.
-    let written: Vec<_> = labels
-        .iter()
-        .filter(|(label, _)| *label != "__name__")
-        .map(|(label, value)| format!("{label}={value}"))
-        .collect();
-    let name = labels.get("__name__").and_then(Value::as_str).unwrap_or_default();
-    let labels = if written.is_empty() {
-        String::new()
-    } else {
-        format!("{{{}}}", written.join(","))
-    };
     Ok(Series {
-        name: format!("{name}{labels}"),
+        metric: labels.remove("__name__").unwrap_or_default(),
+        labels,
         value: value.parse()?,
     })
 }

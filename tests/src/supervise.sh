@@ -10,6 +10,8 @@
 # The first line, unasked, is the folder that is ours to fill. At the end of the input, however it came about, the
 # server is stopped and the folder removed.
 
+# shellcheck disable=SC2046 # lists of processes are meant to be split into words
+
 name=$1
 signal=$2
 server=
@@ -31,6 +33,16 @@ family() {
 running() {
   # An ended process that nobody has waited for stays in /proc as a zombie.
   [ -n "$server" ] && grep -q '^State:[[:space:]]*[^ZX[:space:]]' "/proc/$server/status" 2>/dev/null
+}
+
+freeze() {
+  kill -STOP "$@"
+  for process; do
+    # A thread stops when it is next run, which on a busy machine is later.
+    while grep -L '^State:[[:space:]]*[TZX]' "/proc/$process/task/"*/status | grep -q .; do
+      sleep 0.01
+    done
+  done
 }
 
 stop() {
@@ -63,7 +75,9 @@ while IFS= read -r line; do
     echo ok
     ;;
   freeze)
-    kill -STOP $(family)
+    # The server first, since it might start another child meanwhile.
+    freeze "$server"
+    freeze $(family)
     echo ok
     ;;
   thaw)

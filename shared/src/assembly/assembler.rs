@@ -151,7 +151,7 @@ impl<'a> Assembler<'a> {
     ///
     /// # Errors
     /// A cell that cannot be read, or what the metric's policies do not allow; the row's number is named.
-    pub fn row(&mut self, row: &impl Row) -> Result<(), MetricError> {
+    pub fn row(&mut self, row: &(impl Row + ?Sized)) -> Result<(), MetricError> {
         self.rows += 1;
         let number = self.rows;
         let unreadable = |cell: UnreadableCell| MetricError::Cell { row: number, cell };

@@ -51,7 +51,7 @@ impl<'a> QueryAssembler<'a> {
     }
 
     /// Hands a row to each metric that has not failed. What a failing metric had written is dropped at once.
-    pub fn row(&mut self, row: &impl Row) {
+    pub fn row(&mut self, row: &(impl Row + ?Sized)) {
         for (_, assembler) in &mut self.metrics {
             if let Ok(running) = assembler
                 && let Err(error) = running.row(row)

@@ -89,7 +89,11 @@ impl RunReport {
         if !self.pushed {
             return 0;
         }
-        self.metrics.iter().filter_map(MetricReport::counts).map(|counts| counts.series).sum()
+        self.metrics
+            .iter()
+            .filter_map(MetricReport::counts)
+            .map(|counts| counts.series)
+            .sum()
     }
 }
 

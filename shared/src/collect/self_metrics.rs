@@ -33,17 +33,36 @@ pub(super) fn encode(report: &RunReport) -> Result<Vec<u8>, prometheus::Error> {
         registry.register(Box::new(gauge))
     };
     let ended = seconds(report.ended);
-    gauge("fanlight_job_last_run_timestamp_seconds", "When the job last ran, whatever came of it.", ended)?;
-    gauge(UP, "Whether the job's last run succeeded in everything.", f64::from(u8::from(report.succeeded())))?;
-    gauge("fanlight_job_duration_seconds", "How long the job's last run took.", report.duration.as_secs_f64())?;
+    gauge(
+        "fanlight_job_last_run_timestamp_seconds",
+        "When the job last ran, whatever came of it.",
+        ended,
+    )?;
+    gauge(
+        UP,
+        "Whether the job's last run succeeded in everything.",
+        f64::from(u8::from(report.succeeded())),
+    )?;
+    gauge(
+        "fanlight_job_duration_seconds",
+        "How long the job's last run took.",
+        report.duration.as_secs_f64(),
+    )?;
     if report.succeeded() {
-        gauge("fanlight_job_last_success_timestamp_seconds", "When the job last succeeded in everything.", ended)?;
+        gauge(
+            "fanlight_job_last_success_timestamp_seconds",
+            "When the job last succeeded in everything.",
+            ended,
+        )?;
     }
     if report.pushed {
         let help = "The scheduled time of the newest run whose series were pushed.";
         gauge(SCHEDULED, help, seconds(report.scheduled_time))?;
     }
-    let build = GaugeVec::new(Opts::new("fanlight_build_info", "The version that ran; always 1."), &["version"])?;
+    let build = GaugeVec::new(
+        Opts::new("fanlight_build_info", "The version that ran; always 1."),
+        &["version"],
+    )?;
     build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1.0);
     registry.register(Box::new(build))?;
     encode_metrics(&registry, &report.metrics)?;
@@ -52,19 +71,34 @@ pub(super) fn encode(report: &RunReport) -> Result<Vec<u8>, prometheus::Error> {
     Ok(text)
 }
 
+/// What a family says of a metric, if anything.
+type Reading = fn(&MetricReport) -> Option<f64>;
+
 fn encode_metrics(registry: &Registry, metrics: &[MetricReport]) -> Result<(), prometheus::Error> {
     let up = "Whether the metric could be made in the job's last run.";
     let rows = "How many rows the metric's query gave in the job's last run.";
     let series = "How many series the metric had in the job's last run.";
     let nulls = "How many values were NULL in the job's last run.";
-    let orphans = "How many rows of an external metric were left out in the job's last run for want of an organisation.";
-    let families: [(&str, &str, fn(&MetricReport) -> Option<f64>); 5] = [
-        ("fanlight_metric_up", up, |metric| Some(f64::from(u8::from(metric.result.is_ok())))),
-        ("fanlight_metric_rows", rows, |metric| metric.counts().map(|counts| counts.rows as f64)),
-        ("fanlight_metric_series", series, |metric| metric.counts().map(|counts| counts.series as f64)),
-        ("fanlight_metric_nulls", nulls, |metric| metric.counts().map(|counts| counts.nulls as f64)),
+    let orphans =
+        "How many rows of an external metric were left out in the job's last run for want of an organisation.";
+    let families: [(&str, &str, Reading); 5] = [
+        ("fanlight_metric_up", up, |metric| {
+            Some(f64::from(u8::from(metric.result.is_ok())))
+        }),
+        ("fanlight_metric_rows", rows, |metric| {
+            metric.counts().map(|counts| counts.rows as f64)
+        }),
+        ("fanlight_metric_series", series, |metric| {
+            metric.counts().map(|counts| counts.series as f64)
+        }),
+        ("fanlight_metric_nulls", nulls, |metric| {
+            metric.counts().map(|counts| counts.nulls as f64)
+        }),
         ("fanlight_metric_rows_without_organisation", orphans, |metric| {
-            metric.external.then(|| metric.counts().map(|counts| counts.without_organisation as f64)).flatten()
+            metric
+                .external
+                .then(|| metric.counts().map(|counts| counts.without_organisation as f64))
+                .flatten()
         }),
     ];
     for (name, help, value) in families {

@@ -1,17 +1,18 @@
 //! The configuration as it is written: one struct a mapping of the YAML, which is also where the JSON Schema comes from.
 
+use std::fmt;
 use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde::de::{self, Deserializer};
+use serde::de::{self, Deserializer, Visitor};
 
 use super::job::{Duplicates, MetricKind, NullValue, OnEmpty, OnError};
 use super::read::{Entry, Mapping};
 
 /// One file of a Fanlight configuration: a team's jobs, or what all teams share.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields)]
 #[schemars(title = "Fanlight configuration", extend("patternProperties" = {"^x-": true}))]
 pub(crate) struct Document {
     /// The jobs; `jobs` is the same.
@@ -35,7 +36,7 @@ pub(crate) struct Document {
 
 /// What jobs get that do not say otherwise.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Defaults {
     /// The time zone that schedules are read in. Default: UTC.
     pub(crate) timezone: Option<Entry<String>>,
@@ -68,7 +69,7 @@ pub(crate) struct Defaults {
 
 /// A job: queries of one source on one schedule, whose metrics stand and fall together.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct JobSpec {
     /// Unique in the whole configuration; the `job` label of everything the job pushes.
     #[schemars(required)]
@@ -115,7 +116,7 @@ pub(crate) struct JobSpec {
 
 /// A query that several metrics of a job share.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct QuerySpec {
     /// The SQL: one statement that reads.
     pub(crate) query: Option<Entry<String>>,
@@ -127,7 +128,7 @@ pub(crate) struct QuerySpec {
 
 /// A metric: how a query's rows become the series of one name.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct MetricSpec {
     /// The last part of the metric's name, which is `namespace_subsystem_name`.
     #[schemars(required)]
@@ -183,7 +184,7 @@ pub(crate) struct MetricSpec {
 
 /// Several columns that hold values.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct ValuesSpec {
     /// The label that tells the columns apart.
     #[schemars(required)]
@@ -221,7 +222,7 @@ pub(crate) enum SourceSpec {
 
 /// A source with its settings: one key that says of which kind it is.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct SourceSettings {
     /// A PostgreSQL database.
     pub(crate) postgres: Option<Entry<PostgresSpec>>,
@@ -229,7 +230,7 @@ pub(crate) struct SourceSettings {
 
 /// A PostgreSQL database.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct PostgresSpec {
     /// `postgres://user:password@host:port/database?sslmode=verify-full`, with placeholders.
     #[schemars(required)]
@@ -240,7 +241,7 @@ pub(crate) struct PostgresSpec {
 
 /// Where series go: one key that says of which kind it is.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct SinkSpec {
     /// A Prometheus Pushgateway.
     pub(crate) pushgateway: Option<Entry<PushgatewaySpec>>,
@@ -248,7 +249,7 @@ pub(crate) struct SinkSpec {
 
 /// A Prometheus Pushgateway.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct PushgatewaySpec {
     /// `https://host:port/prefix`, with placeholders.
     #[schemars(required)]
@@ -270,7 +271,7 @@ pub(crate) struct PushgatewaySpec {
 
 /// Basic authentication.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct BasicSpec {
     /// The user's name.
     #[schemars(required)]
@@ -282,7 +283,7 @@ pub(crate) struct BasicSpec {
 
 /// Where the value of a placeholder comes from: `env`, or `secret` and where needed its `field`.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct ProviderSpec {
     /// An environment variable.
     pub(crate) env: Option<Entry<String>>,
@@ -319,7 +320,7 @@ pub(crate) enum ParameterSpec {
 
 /// A point in time relative to the run's scheduled time.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct TimeSpec {
     /// How far from the scheduled time: `0s`, or `-1h` for an hour before it.
     #[schemars(required, with = "String")]
@@ -337,12 +338,32 @@ pub(crate) struct OffsetText(pub(crate) jiff::SignedDuration);
 
 impl<'de> Deserialize<'de> for OffsetText {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        text.trim().parse().map(OffsetText).map_err(|_| {
-            de::Error::custom(format!(
-                "`{text}` is not a length of time such as `30s`, `5m`, `1h 30m` or `-1d`"
-            ))
-        })
+        struct OffsetVisitor;
+
+        impl Visitor<'_> for OffsetVisitor {
+            type Value = OffsetText;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a length of time such as `30s`, `5m`, `1h 30m` or `-1d`")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<OffsetText, E> {
+                let parsed = text.trim().parse().map(OffsetText);
+                parsed.map_err(|_| {
+                    E::custom(format!(
+                        "`{text}` is not a length of time such as `30s`, `5m`, `1h 30m` or `-1d`"
+                    ))
+                })
+            }
+
+            fn visit_i64<E: de::Error>(self, number: i64) -> Result<OffsetText, E> {
+                Err(E::custom(format!(
+                    "{number} of which unit? Write `{number}s` for seconds, or `m`, `h`, `d`"
+                )))
+            }
+        }
+
+        deserializer.deserialize_any(OffsetVisitor)
     }
 }
 

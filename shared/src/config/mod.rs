@@ -16,7 +16,7 @@ mod schema;
 mod tests;
 mod yaml;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 pub use folder::FolderError;
@@ -115,8 +115,10 @@ impl Loaded {
     /// `has_variable` tells whether an environment variable is set.
     pub fn check(&mut self, has_variable: impl Fn(&str) -> bool) {
         budget::check(&self.configuration, &self.places, &mut self.report);
+        let mut told = BTreeSet::new();
         for PlaceholderUse { name, file, span } in &self.placeholders {
-            if self.configuration.providers.contains_key(name) || has_variable(name) {
+            // One declaration mends all uses, so the first is told.
+            if self.configuration.providers.contains_key(name) || has_variable(name) || !told.insert(name) {
                 continue;
             }
             let declared = self.configuration.providers.keys().map(String::as_str);

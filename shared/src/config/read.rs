@@ -521,7 +521,7 @@ struct Fields<'a> {
     value: Option<&'a Node>,
 }
 
-impl<'a> Fields<'a> {
+impl Fields<'_> {
     fn accepts(&self, key: &Key) -> bool {
         let Some(known) = self.known else { return true };
         if known.contains(&key.name.as_str()) {

@@ -30,7 +30,7 @@ const ARTICLE: &str = r"job:
 const MINIMAL: &str = "jobs:
 - name: j
   schedule: '* * * * *'
-  source: postgres://h/d
+  source: postgres://u@h/d
 JOB
   metrics:
   - name: m
@@ -280,6 +280,8 @@ fn each_mistake_in_a_job_has_its_place_and_its_remedy() {
         ),
         ("timeout: 16m", "<16m> a run cannot take more than 15 minutes"),
         ("timeout: 0s", "<0s> a length of time must be more than nothing"),
+        ("timeout: 5", "<5> 5 of which unit? Write `5s` for seconds"),
+        ("timeout: [5s]", "expected a length of time such as `30s`"),
         ("timeout: soon", "<soon> `soon` is not a length of time such as `30s`"),
         (
             "on_error: ignore",
@@ -369,10 +371,10 @@ fn each_mistake_in_a_metric_has_its_place_and_its_remedy() {
             "parameters: [{scheduled: 1}]",
             "<scheduled> unknown key `scheduled`; the keys here are scheduled_time",
         ),
-        ("parameters: ['{{A']", "`{{` is not closed"),
+        ("parameters: ['{{A']", "a placeholder that is never closed"),
         (
             "parameters: [[1]]",
-            "<[1]> expected null, a truth value, a whole number, a number, text or a mapping, found a list",
+            "<[> expected null, a truth value, a whole number, a number, text or a mapping, found a list",
         ),
     ] {
         let text = minimal("", metric);
@@ -408,7 +410,7 @@ fn what_is_missing_is_told_at_the_job_or_metric_that_lacks_it() {
 fn names_are_unique_and_a_metric_has_one_type_and_one_help_in_all_files() {
     let a = minimal("", "");
     let b = minimal("", "").replace("help: h", "help: other");
-    let sources = "sources: {s: 'postgres://h/d'}\n";
+    let sources = "sources: {s: 'postgres://u@h/d'}\n";
     let findings = findings(&[("a.yaml", &(a + sources)), ("b.yaml", &(b + sources))]);
     assert_eq!(findings.len(), 3, "{findings:#?}");
     assert!(findings[0].contains("the job `j` is declared a second time; the first stands at a.yaml:2:9"));
@@ -418,8 +420,8 @@ fn names_are_unique_and_a_metric_has_one_type_and_one_help_in_all_files() {
 
 #[test]
 fn a_source_or_sink_that_is_not_there_suggests_the_one_that_is() {
-    let text = minimal("sink: mian", "").replace("postgres://h/d", "shopp")
-        + "sources: {shop: 'postgres://h/d'}\nsinks: {main: {pushgateway: {url: 'http://g'}}}\n";
+    let text = minimal("sink: mian", "").replace("postgres://u@h/d", "shopp")
+        + "sources: {shop: 'postgres://u@h/d'}\nsinks: {main: {pushgateway: {url: 'http://g'}}}\n";
     let findings = findings(&[("a.yaml", &text)]);
     assert_eq!(findings.len(), 2, "{findings:#?}");
     assert!(
@@ -439,16 +441,20 @@ fn each_mistake_in_a_source_or_sink_has_its_place_and_its_remedy() {
             "sources: {s: 'mysql://h/d'}",
             "<mysql> `mysql` is not a kind of source; the kinds are postgres, postgresql",
         ),
+        (
+            "sources: {s: 'postgres://u@h/d?sslmod=x'}",
+            "the parameter \"sslmod\" is not supported",
+        ),
         ("sources: {s: shop}", "<shop> the source `s` is not a URL"),
         ("sources: {s: '{{URL}}'}", "of which kind is this source?"),
         ("sources: {s: {}}", "<{> the source does not say of which kind it is"),
         ("sources: {s: {postgres: {}}}", "a PostgreSQL source needs a `url`"),
         (
-            "sources: {s: {postgres: {url: 'postgres://h/d', ca_file: ../x.pem}}}",
+            "sources: {s: {postgres: {url: 'postgres://u@h/d', ca_file: ../x.pem}}}",
             "<../x.pem> `../x.pem` lies outside",
         ),
         (
-            "sources: {s: {postgres: {url: 'postgres://h/d', ca_file: x.pem}}}",
+            "sources: {s: {postgres: {url: 'postgres://u@h/d', ca_file: x.pem}}}",
             "<x.pem> there is no file",
         ),
         ("sinks: {s: {}}", "the sink `s` does not say of which kind it is"),
@@ -498,7 +504,7 @@ fn each_mistake_in_a_source_or_sink_has_its_place_and_its_remedy() {
 
 #[test]
 fn a_placeholder_that_nobody_provides_is_a_mistake() {
-    let text = minimal("", "").replace("postgres://h/d", "postgres://{{USER}}:{{PASS}}@h/d")
+    let text = minimal("", "").replace("postgres://u@h/d", "postgres://{{USER}}:{{PASS}}@h/d")
         + "placeholders: {PASS: {env: X}}\nsinks: {default: {pushgateway: {url: 'http://g'}}}\n";
     let folder = Folder::new(&[("a.yaml", &text)]);
     let mut loaded = load(folder.0.path()).unwrap();
@@ -543,7 +549,7 @@ fn jobs_beyond_an_endpoints_budget_are_a_mistake_and_known_label_values_count() 
 #[test]
 fn a_mistake_in_one_job_leaves_the_others_running() {
     let text = minimal("", "") + "- name: broken\n  schedule: never\n".replace('-', "-").as_str();
-    let text = text.replace("- name: broken", "- name: broken\n  source: postgres://h/d");
+    let text = text.replace("- name: broken", "- name: broken\n  source: postgres://u@h/d");
     let loaded = load_text(&text);
     assert_eq!(
         loaded
@@ -561,11 +567,14 @@ fn a_mistake_in_one_job_leaves_the_others_running() {
 
 #[test]
 fn a_password_in_clear_text_is_told_and_never_shown() {
-    let text = minimal("timezone: 7", "").replace("postgres://h/d", "postgres://u:hunter2@h/d")
+    let text = minimal("timezone: 7", "").replace("postgres://u@h/d", "postgres://u:hunter2@h/d")
         + "sinks: {default: {pushgateway: {url: 'http://g', bearer: hunter2}}}\n";
     let loaded = load_text(&text);
     let shown = loaded.report.render(false);
-    assert!(shown.contains("clear text"), "{shown}");
+    assert!(
+        shown.contains("clear text") && shown.contains("a password stands in the configuration"),
+        "{shown}"
+    );
     let everything = shown + &loaded.report.summary() + &format!("{loaded:?}");
     assert!(!everything.contains("hunter2"), "{everything}");
 }

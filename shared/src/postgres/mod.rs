@@ -15,6 +15,7 @@ mod wire;
 
 use std::convert::Infallible;
 use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
@@ -57,7 +58,7 @@ pub trait Consumer {
 #[derive(Default)]
 pub struct Connections {
     /// The last one used at the end.
-    idle: Vec<Idle>,
+    idle: Mutex<Vec<Idle>>,
 }
 
 struct Idle {
@@ -80,7 +81,7 @@ impl Connections {
     /// When the URL or a certificate file cannot be used, or no host can; [`ConnectError::is_login_failure`] tells
     /// whether another password might help.
     pub async fn begin(
-        &mut self,
+        &self,
         url: &SecretString,
         ca_file: Option<&Path>,
         deadline: Instant,
@@ -104,14 +105,22 @@ impl Connections {
         })
     }
 
+    fn idle(&self) -> MutexGuard<'_, Vec<Idle>> {
+        // Whoever panicked has left whole connections behind: they are put in and taken out as one.
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The connection to this target that was kept, with its transaction begun, if it still works.
-    async fn warm(&mut self, target: &Target, password: Option<&SecretString>, deadline: Instant) -> Option<Session> {
-        let kept = self.idle.iter().position(|idle| idle.target == *target)?;
+    async fn warm(&self, target: &Target, password: Option<&SecretString>, deadline: Instant) -> Option<Session> {
         let Idle {
             password: used,
             mut session,
             ..
-        } = self.idle.remove(kept);
+        } = {
+            let mut idle = self.idle();
+            let kept = idle.iter().position(|idle| idle.target == *target)?;
+            idle.remove(kept)
+        };
         // A connection that was made with another password would hide that the new one is wrong.
         let exposed = |password: Option<&SecretString>| password.map(|password| password.expose_secret().to_owned());
         if exposed(used.as_ref()) != exposed(password) {
@@ -131,7 +140,7 @@ impl Connections {
 /// A read-only REPEATABLE READ transaction: all its queries see the database at one moment. Dropping it, or a future of
 /// one of its methods, closes the connection.
 pub struct Transaction<'a> {
-    home: &'a mut Connections,
+    home: &'a Connections,
     target: Target,
     password: Option<SecretString>,
     /// `None` once the connection is lost.
@@ -174,7 +183,7 @@ impl Transaction<'_> {
     pub async fn finish(mut self) {
         let Some(mut session) = self.session.take() else { return };
         if session.end(self.deadline).await {
-            let idle = &mut self.home.idle;
+            let mut idle = self.home.idle();
             idle.push(Idle {
                 target: self.target,
                 password: self.password,
@@ -295,7 +304,7 @@ mod tests {
             drop(future);
         }
         sent(async {
-            let mut connections = Connections::new();
+            let connections = Connections::new();
             let url = SecretString::from("postgres://u@db");
             let Ok(mut transaction) = connections.begin(&url, None, Instant::now()).await else {
                 return;

@@ -1,7 +1,9 @@
 //! A request is tried again while that may help and there is time.
 
 use std::hash::{BuildHasher as _, RandomState};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use reqwest::header::LOCATION;
 use reqwest::{RequestBuilder, Response, Url};

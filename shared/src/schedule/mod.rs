@@ -14,6 +14,8 @@ use jiff::civil::DateTime;
 use jiff::tz::{AmbiguousOffset, TimeZone};
 use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
 
+use crate::suggest;
+
 /// A unix cron expression and the time zone it is read in.
 ///
 /// Each local time fires once, as with EventBridge Scheduler: one that the clock skips in spring does not fire, one that
@@ -153,20 +155,9 @@ fn find_time_zone(name: &str) -> Result<(TimeZone, Arc<str>), UnknownTimeZone> {
     {
         return Ok((zone, canonical));
     }
-    // Typed from memory, the city is more often right than the region before it.
-    let lower = name.to_lowercase();
-    let nearest = database
-        .available()
-        .map(|candidate| {
-            (
-                strsim::normalized_damerau_levenshtein(&lower, &candidate.as_str().to_lowercase()),
-                candidate,
-            )
-        })
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .filter(|(similarity, _)| *similarity >= 0.6);
-    let help = match nearest {
-        Some((_, candidate)) => format!("did you mean {:?}?", candidate.as_str()),
+    let known: Vec<_> = database.available().collect();
+    let help = match suggest::closest(name, known.iter().map(jiff::tz::TimeZoneName::as_str)) {
+        Some(candidate) => format!("did you mean {candidate:?}?"),
         None => "use a name of the IANA time zone database such as \"UTC\" or \"Europe/Paris\"".into(),
     };
     Err(UnknownTimeZone {

@@ -16,7 +16,7 @@ use crate::schedule::{Schedule, ScheduleError};
 
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 /// A Lambda function runs 15 minutes at most.
-const MAX_TIMEOUT: Duration = Duration::from_secs(15 * 60);
+const MAX_TIMEOUT: Duration = Duration::from_mins(15);
 const DEFAULT_TIME_ZONE: &str = "UTC";
 /// The group that holds what Fanlight tells of itself.
 pub(crate) const SELF_GROUP: &str = "fanlight";

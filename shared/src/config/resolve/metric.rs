@@ -86,27 +86,30 @@ pub(super) fn resolve<'a>(
         static_labels,
         labels,
         values,
-        null_value: *context
+        null_value: context
             .layered(spec.null_value.as_ref(), job.null_value.as_ref(), |defaults| {
                 &defaults.null_value
             })
-            .unwrap_or(&Default::default()),
+            .copied()
+            .unwrap_or_default(),
         null_label: context
             .layered(spec.null_label.as_ref(), job.null_label.as_ref(), |defaults| {
                 &defaults.null_label
             })
             .cloned()
             .unwrap_or_default(),
-        on_empty: *context
+        on_empty: context
             .layered(spec.on_empty.as_ref(), job.on_empty.as_ref(), |defaults| {
                 &defaults.on_empty
             })
-            .unwrap_or(&Default::default()),
-        duplicates: *context
+            .copied()
+            .unwrap_or_default(),
+        duplicates: context
             .layered(spec.duplicates.as_ref(), job.duplicates.as_ref(), |defaults| {
                 &defaults.duplicates
             })
-            .unwrap_or(&Default::default()),
+            .copied()
+            .unwrap_or_default(),
         fill,
         max_series,
         external,

@@ -8,6 +8,7 @@ use crate::config::folder::File;
 use crate::config::job::{PostgresSource, Source};
 use crate::config::mistake::Mistake;
 use crate::config::read::Entry;
+use crate::postgres::{self, UrlSeverity};
 use crate::suggest;
 
 /// A kind of source that a URL can name.
@@ -18,7 +19,7 @@ struct Kind {
 
 const KINDS: [Kind; 1] = [Kind {
     schemes: &["postgres", "postgresql"],
-    from_url: |scope, file, url| postgres(scope, file, url, None).map(Source::Postgres),
+    from_url: |scope, file, url| postgres_source(scope, file, url, None).map(Source::Postgres),
 }];
 
 /// A source under `sources`; `None` where it has a mistake, which has been told.
@@ -151,26 +152,25 @@ fn from_settings(
         });
         return None;
     };
-    Some(Source::Postgres(postgres(scope, file, url, ca_file.as_ref())?))
+    Some(Source::Postgres(postgres_source(scope, file, url, ca_file.as_ref())?))
 }
 
-fn postgres(
+fn postgres_source(
     scope: &mut Scope<'_>,
     file: &File,
     url: &Entry<String>,
     ca_file: Option<&Entry<String>>,
 ) -> Option<PostgresSource> {
     let text = url.get()?;
+    for finding in postgres::inspect(text) {
+        let span = file.part(url, &finding.range);
+        scope.report.add(match finding.severity {
+            UrlSeverity::Warning => Mistake::warning(&file.path, span, finding.message),
+            UrlSeverity::Error => Mistake::new(&file.path, span, finding.message),
+        });
+    }
     if let Some(password) = literal_password(text) {
         scope.report.hide(&file.path, file.part(url, &password));
-        let warning = Mistake::warning(
-            &file.path,
-            file.part(url, &password),
-            "the password stands in the file in clear text",
-        );
-        scope
-            .report
-            .add(warning.help("write {{DB_PASSWORD}} and put its value into AWS Secrets Manager"));
     }
     let ca_file = match ca_file {
         Some(entry) => Some(scope.path(file, entry)?),

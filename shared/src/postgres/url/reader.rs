@@ -101,12 +101,12 @@ impl Reader {
             .find(|prefix| url.starts_with(prefix))
         else {
             if !url.starts_with(MASK) {
-                self.error(whole, "does not begin with postgres:// or postgresql://");
+                self.error(whole, "the URL does not begin with postgres:// or postgresql://");
             }
             return reading;
         };
         if url.contains(|character: char| character.is_control() && character != MASK) {
-            self.error(whole, "holds a control character; is there a line break in it?");
+            self.error(whole, "the URL holds a control character; is there a line break in it?");
             return reading;
         }
         let rest = whole.sub(prefix.len()..url.len());
@@ -185,10 +185,10 @@ impl Reader {
             return;
         }
         if target.hosts.is_empty() {
-            self.error(whole, "names no host");
+            self.error(whole, "the URL names no host");
         }
         if target.user.is_empty() {
-            self.error(whole, "names no user");
+            self.error(whole, "the URL names no user");
         }
         if target.roots == Roots::Public {
             if !ssl_said {

@@ -11,8 +11,8 @@ use super::{backend, begin, table};
 async fn all_queries_of_a_transaction_see_the_same_moment() -> Result<()> {
     let database = Postgres::shared().await?.database().await?;
     database.execute("CREATE TABLE t AS SELECT 1 AS n").await?;
-    let mut connections = Connections::new();
-    let mut transaction = begin(&mut connections, &database.url()).await?;
+    let connections = Connections::new();
+    let mut transaction = begin(&connections, &database.url()).await?;
     let count = "SELECT count(*) FROM t";
     assert_eq!(table(&mut transaction, count).await?.texts(), ["1"]);
     database.execute("INSERT INTO t VALUES (2)").await?;
@@ -22,7 +22,7 @@ async fn all_queries_of_a_transaction_see_the_same_moment() -> Result<()> {
     database.execute("INSERT INTO t VALUES (3)").await?;
     assert_eq!(table(&mut transaction, count).await?.texts(), ["1"]);
     transaction.finish().await;
-    let mut transaction = begin(&mut connections, &database.url()).await?;
+    let mut transaction = begin(&connections, &database.url()).await?;
     assert_eq!(table(&mut transaction, count).await?.texts(), ["3"]);
     Ok(())
 }
@@ -31,8 +31,8 @@ async fn all_queries_of_a_transaction_see_the_same_moment() -> Result<()> {
 async fn a_snapshot_is_kept_when_the_first_query_fails() -> Result<()> {
     let database = Postgres::shared().await?.database().await?;
     database.execute("CREATE TABLE t AS SELECT 1 AS n").await?;
-    let mut connections = Connections::new();
-    let mut transaction = begin(&mut connections, &database.url()).await?;
+    let connections = Connections::new();
+    let mut transaction = begin(&connections, &database.url()).await?;
     assert!(
         table(&mut transaction, "SELECT count(*), 1 / (count(*) - 1) FROM t")
             .await
@@ -46,8 +46,8 @@ async fn a_snapshot_is_kept_when_the_first_query_fails() -> Result<()> {
 #[tokio::test]
 async fn what_a_query_sets_is_gone_in_the_next() -> Result<()> {
     let database = Postgres::shared().await?.database().await?;
-    let mut connections = Connections::new();
-    let mut transaction = begin(&mut connections, &database.url()).await?;
+    let connections = Connections::new();
+    let mut transaction = begin(&connections, &database.url()).await?;
     let set = "SELECT set_config('timezone', 'Asia/Kolkata', false), set_config('statement_timeout', '1', false)";
     table(&mut transaction, set).await?;
     let zone = "SELECT current_setting('timezone'), pg_sleep(0.05)::text";
@@ -59,10 +59,10 @@ async fn what_a_query_sets_is_gone_in_the_next() -> Result<()> {
 #[tokio::test]
 async fn the_connection_is_kept_between_transactions() -> Result<()> {
     let database = Postgres::shared().await?.database().await?;
-    let mut connections = Connections::new();
+    let connections = Connections::new();
     let mut processes = Vec::new();
     for _ in 0..3 {
-        let mut transaction = begin(&mut connections, &database.url()).await?;
+        let mut transaction = begin(&connections, &database.url()).await?;
         processes.push(backend(&mut transaction).await?);
         assert!(table(&mut transaction, "SELECT 1/0").await.is_err());
         transaction.finish().await;
@@ -80,11 +80,11 @@ async fn the_connection_is_kept_between_transactions() -> Result<()> {
 #[tokio::test]
 async fn a_transaction_that_is_dropped_closes_its_connection() -> Result<()> {
     let database = Postgres::shared().await?.database().await?;
-    let mut connections = Connections::new();
-    let mut transaction = begin(&mut connections, &database.url()).await?;
+    let connections = Connections::new();
+    let mut transaction = begin(&connections, &database.url()).await?;
     let process = backend(&mut transaction).await?;
     drop(transaction);
-    let mut transaction = begin(&mut connections, &database.url()).await?;
+    let mut transaction = begin(&connections, &database.url()).await?;
     assert_ne!(backend(&mut transaction).await?, process);
     Ok(())
 }
@@ -93,26 +93,26 @@ async fn a_transaction_that_is_dropped_closes_its_connection() -> Result<()> {
 async fn a_dead_connection_is_made_again_once() -> Result<()> {
     let mut postgres = Postgres::start().await?;
     let database = postgres.database().await?;
-    let mut connections = Connections::new();
-    let mut transaction = begin(&mut connections, &database.url()).await?;
+    let connections = Connections::new();
+    let mut transaction = begin(&connections, &database.url()).await?;
     let process = backend(&mut transaction).await?;
     transaction.finish().await;
 
     database
         .value(&format!("SELECT pg_terminate_backend({process})"))
         .await?;
-    let mut transaction = begin(&mut connections, &database.url()).await?;
+    let mut transaction = begin(&connections, &database.url()).await?;
     assert_ne!(backend(&mut transaction).await?, process);
     transaction.finish().await;
 
     postgres.stop()?;
-    let error = begin(&mut connections, &database.url())
+    let error = begin(&connections, &database.url())
         .await
         .err()
         .context("it did not fail")?;
     assert!(error.to_string().contains("Connection refused"), "{error}");
     postgres.start_again().await?;
-    let mut transaction = begin(&mut connections, &database.url()).await?;
+    let mut transaction = begin(&connections, &database.url()).await?;
     backend(&mut transaction).await?;
     Ok(())
 }
@@ -120,14 +120,14 @@ async fn a_dead_connection_is_made_again_once() -> Result<()> {
 #[tokio::test]
 async fn a_connection_that_hangs_after_a_freeze_is_made_again() -> Result<()> {
     let database = Postgres::shared().await?.database().await?;
-    let mut connections = Connections::new();
-    let mut transaction = begin(&mut connections, &database.url()).await?;
+    let connections = Connections::new();
+    let mut transaction = begin(&connections, &database.url()).await?;
     let process = backend(&mut transaction).await?;
     transaction.finish().await;
     // To the client a stopped server process looks like a flow that something in between has forgotten.
     std::process::Command::new("kill").args(["-STOP", &process]).status()?;
     let outcome = async {
-        let mut transaction = begin(&mut connections, &database.url()).await?;
+        let mut transaction = begin(&connections, &database.url()).await?;
         backend(&mut transaction).await
     }
     .await;
@@ -139,12 +139,12 @@ async fn a_connection_that_hangs_after_a_freeze_is_made_again() -> Result<()> {
 #[tokio::test]
 async fn another_password_is_tried_out_in_spite_of_a_warm_connection() -> Result<()> {
     let database = Postgres::shared().await?.database().await?;
-    let mut connections = Connections::new();
-    begin(&mut connections, &database.url()).await?.finish().await;
+    let connections = Connections::new();
+    begin(&connections, &database.url()).await?.finish().await;
     let wrong = format!("postgres://fanlight:hunter2@{}/{}", database.host(), database.name());
-    let error = begin(&mut connections, &wrong).await.err().context("it did not fail")?;
+    let error = begin(&connections, &wrong).await.err().context("it did not fail")?;
     assert!(error.is_login_failure(), "{error}");
-    begin(&mut connections, &database.url()).await?.finish().await;
+    begin(&connections, &database.url()).await?.finish().await;
     Ok(())
 }
 
@@ -192,7 +192,7 @@ async fn a_wrong_password_is_not_tried_at_the_other_hosts() -> Result<()> {
     let database = Postgres::shared().await?.database().await?;
     let hosts = format!("{0},{0}", database.host());
     let url = format!("postgres://fanlight:hunter2@{hosts}/{}", database.name());
-    let error = begin(&mut Connections::new(), &url)
+    let error = begin(&Connections::new(), &url)
         .await
         .err()
         .context("it did not fail")?

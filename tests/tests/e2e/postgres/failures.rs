@@ -99,7 +99,7 @@ async fn a_database_that_hangs_at_the_connection_ends_at_the_deadline() -> Resul
 #[tokio::test]
 async fn a_query_that_takes_too_long_is_ended_by_the_server() -> Result<()> {
     let database = Postgres::shared().await?.database().await?;
-    let mut connections = Connections::new();
+    let connections = Connections::new();
     let mut transaction = connections
         .begin(&SecretString::from(database.url()), None, soon(MODEST))
         .await?;
@@ -117,7 +117,7 @@ async fn a_query_that_takes_too_long_is_ended_by_the_server() -> Result<()> {
 async fn a_server_that_hangs_in_a_query_is_given_up_at_the_deadline() -> Result<()> {
     let mut postgres = Postgres::start().await?;
     let database = postgres.database().await?;
-    let mut connections = Connections::new();
+    let connections = Connections::new();
     let mut transaction = connections
         .begin(&SecretString::from(database.url()), None, soon(MODEST))
         .await?;
@@ -137,8 +137,8 @@ async fn a_server_that_hangs_in_a_query_is_given_up_at_the_deadline() -> Result<
 #[tokio::test]
 async fn a_connection_that_dies_in_the_middle_of_a_query_says_so() -> Result<()> {
     let database = Postgres::shared().await?.database().await?;
-    let mut connections = Connections::new();
-    let mut transaction = begin(&mut connections, &database.url()).await?;
+    let connections = Connections::new();
+    let mut transaction = begin(&connections, &database.url()).await?;
     let process = backend(&mut transaction).await?;
     let killer = tokio::spawn({
         let database = database.clone();
@@ -165,7 +165,7 @@ async fn a_connection_that_dies_in_the_middle_of_a_query_says_so() -> Result<()>
     let error = table(&mut transaction, "SELECT 1").await.unwrap_err();
     assert!(matches!(error, QueryError::Gone), "{error}");
     transaction.finish().await;
-    let mut transaction = begin(&mut connections, &database.url()).await?;
+    let mut transaction = begin(&connections, &database.url()).await?;
     assert_eq!(table(&mut transaction, "SELECT 1").await?.texts(), ["1"]);
     Ok(())
 }
@@ -254,8 +254,8 @@ async fn an_exception_of_a_function_is_not_repeated() -> Result<()> {
 #[tokio::test]
 async fn parameters_that_do_not_fit_are_refused_without_their_values() -> Result<()> {
     let database = Postgres::shared().await?.database().await?;
-    let mut connections = Connections::new();
-    let mut transaction = begin(&mut connections, &database.url()).await?;
+    let connections = Connections::new();
+    let mut transaction = begin(&connections, &database.url()).await?;
     for (sql, parameters, message) in [
         (
             "SELECT 1",
@@ -291,8 +291,8 @@ async fn parameters_that_do_not_fit_are_refused_without_their_values() -> Result
 #[tokio::test]
 async fn comments_and_semicolons_at_the_end_do_not_matter() -> Result<()> {
     let database = Postgres::shared().await?.database().await?;
-    let mut connections = Connections::new();
-    let mut transaction = begin(&mut connections, &database.url()).await?;
+    let connections = Connections::new();
+    let mut transaction = begin(&connections, &database.url()).await?;
     for sql in [
         "SELECT 1;",
         "SELECT 1 ; -- done",
@@ -309,8 +309,8 @@ async fn comments_and_semicolons_at_the_end_do_not_matter() -> Result<()> {
 #[tokio::test]
 async fn a_consumer_that_has_enough_stops_a_huge_result() -> Result<()> {
     let database = Postgres::shared().await?.database().await?;
-    let mut connections = Connections::new();
-    let mut transaction = begin(&mut connections, &database.url()).await?;
+    let connections = Connections::new();
+    let mut transaction = begin(&connections, &database.url()).await?;
     let process = backend(&mut transaction).await?;
     let huge = "SELECT generate_series(1, 100000000), md5(random()::text)";
     for sql in [huge, "SELECT 1 FROM generate_series(1, 10)", huge] {
@@ -337,8 +337,8 @@ async fn a_description_is_made_without_running_the_query() -> Result<()> {
     database
         .execute("CREATE TABLE t (n int); CREATE TYPE state AS ENUM ('paid'); CREATE SEQUENCE s")
         .await?;
-    let mut connections = Connections::new();
-    let mut transaction = begin(&mut connections, &database.url()).await?;
+    let connections = Connections::new();
+    let mut transaction = begin(&connections, &database.url()).await?;
     let description = transaction
         .describe("SELECT count(*) AS many, 'paid'::state AS state, nextval('s') FROM t WHERE n = $1 AND 'paid'::state = $2 -- !")
         .await?;
@@ -408,9 +408,9 @@ async fn a_description_needs_the_rights_that_the_query_needs() -> Result<()> {
     let database = Postgres::shared().await?.database().await?;
     let setup = "CREATE TABLE t (n int); CREATE ROLE without_rights";
     database.execute(setup).await?;
-    let mut connections = Connections::new();
+    let connections = Connections::new();
     let url = format!("{}?options=-c%20role%3Dwithout_rights", database.url());
-    let mut transaction = begin(&mut connections, &url).await?;
+    let mut transaction = begin(&connections, &url).await?;
     let error = transaction.describe("SELECT n FROM t").await.unwrap_err().to_string();
     assert_eq!(error, "permission denied for table t [SQLSTATE 42501]");
     assert_eq!(table(&mut transaction, "SELECT 1").await?.texts(), ["1"]);

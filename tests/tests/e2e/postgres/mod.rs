@@ -81,7 +81,7 @@ fn soon(limit: Duration) -> Instant {
     Instant::now() + limit
 }
 
-async fn begin<'a>(connections: &'a mut Connections, url: &str) -> Result<Transaction<'a>, ConnectError> {
+async fn begin<'a>(connections: &'a Connections, url: &str) -> Result<Transaction<'a>, ConnectError> {
     connections.begin(&SecretString::from(url), None, soon(LONG)).await
 }
 
@@ -112,8 +112,8 @@ async fn backend(transaction: &mut Transaction<'_>) -> Result<String> {
 
 /// A query on a connection of its own, and what it fails with.
 async fn failure(database: &Database, sql: &str) -> Result<String> {
-    let mut connections = Connections::new();
-    let mut transaction = begin(&mut connections, &database.url()).await?;
+    let connections = Connections::new();
+    let mut transaction = begin(&connections, &database.url()).await?;
     let error = table(&mut transaction, sql).await.err().context("it did not fail")?;
     let after = table(&mut transaction, "SELECT 1").await?;
     assert_eq!(after.texts(), ["1"], "the transaction goes on after {sql}");

@@ -27,9 +27,9 @@ async fn many_clients_share_one_server_connection_and_leave_nothing_on_it() -> R
     let clients = (0..4).map(|_| {
         let url = behind.url();
         tokio::spawn(async move {
-            let mut connections = Connections::new();
+            let connections = Connections::new();
             for round in 0..10 {
-                let mut transaction = begin(&mut connections, &url).await?;
+                let mut transaction = begin(&connections, &url).await?;
                 let read = table(&mut transaction, "SELECT state, ARRAY[state], n FROM t").await?;
                 assert_eq!(read.texts(), ["paid"]);
                 assert!(table(&mut transaction, "SELECT 1/0").await.is_err());
@@ -58,14 +58,14 @@ async fn a_client_that_vanishes_in_a_transaction_leaves_nothing_to_the_next() ->
     let pooler = PgBouncer::start(&database).await?;
     let url = pooler.pooled().url();
     for _ in 0..3 {
-        let mut connections = Connections::new();
-        let mut transaction = begin(&mut connections, &url).await?;
+        let connections = Connections::new();
+        let mut transaction = begin(&connections, &url).await?;
         table(&mut transaction, "SELECT set_config('application_name', 'gone', false)").await?;
         drop(transaction);
         drop(connections);
     }
-    let mut connections = Connections::new();
-    let mut transaction = begin(&mut connections, &url).await?;
+    let connections = Connections::new();
+    let mut transaction = begin(&connections, &url).await?;
     assert_eq!(
         table(&mut transaction, "SELECT current_setting('application_name')")
             .await?
@@ -79,8 +79,8 @@ async fn a_client_that_vanishes_in_a_transaction_leaves_nothing_to_the_next() ->
 async fn a_result_that_is_too_large_is_cancelled_through_the_pooler() -> Result<()> {
     let database = Postgres::shared().await?.database().await?;
     let pooler = PgBouncer::start(&database).await?;
-    let mut connections = Connections::new();
-    let mut transaction = begin(&mut connections, &pooler.pooled().url()).await?;
+    let connections = Connections::new();
+    let mut transaction = begin(&connections, &pooler.pooled().url()).await?;
     let huge = "SELECT generate_series(1, 100000000)";
     let error = transaction.query(huge, &[], &mut UpTo(3)).await.unwrap_err();
     assert!(matches!(error, QueryError::Consumer(_)), "{error}");

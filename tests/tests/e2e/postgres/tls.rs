@@ -13,7 +13,7 @@ use super::{LONG, UpTo, begin, soon, table};
 
 /// Whether the connection is encrypted, or what was said instead.
 async fn encrypted(url: &str, ca_file: Option<&Path>) -> Result<bool, String> {
-    let mut connections = Connections::new();
+    let connections = Connections::new();
     let begun = connections.begin(&SecretString::from(url), ca_file, soon(LONG)).await;
     let mut transaction = begun.map_err(|error| error.to_string())?;
     let sql = "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()";
@@ -191,9 +191,9 @@ async fn channel_binding_is_done_over_tls_and_only_there() -> Result<()> {
 #[tokio::test]
 async fn a_query_is_cancelled_over_tls() -> Result<()> {
     let postgres = Postgres::shared().await?;
-    let mut connections = Connections::new();
+    let connections = Connections::new();
     let url = format!("{}?sslmode=require", postgres.maintenance().url());
-    let mut transaction = begin(&mut connections, &url).await?;
+    let mut transaction = begin(&connections, &url).await?;
     let huge = "SELECT generate_series(1, 100000000)";
     let error = transaction.query(huge, &[], &mut UpTo(3)).await.unwrap_err();
     assert!(matches!(error, QueryError::Consumer(_)), "{error}");

@@ -95,8 +95,8 @@ const SETUP: &str = "CREATE TYPE state AS ENUM ('paid', 'failed'); CREATE DOMAIN
 async fn every_scalar_type_is_read() -> Result<()> {
     let database = Postgres::shared().await?.database().await?;
     database.execute(SETUP).await?;
-    let mut connections = Connections::new();
-    let mut transaction = begin(&mut connections, &database.url()).await?;
+    let connections = Connections::new();
+    let mut transaction = begin(&connections, &database.url()).await?;
     let expressions: Vec<&str> = CASES.iter().map(|(expression, ..)| *expression).collect();
     let read = table(&mut transaction, &format!("SELECT {}", expressions.join(", "))).await?;
     for (index, (expression, type_name, label, value)) in CASES.iter().enumerate() {
@@ -127,8 +127,8 @@ async fn spans_and_points_in_time_are_what_extract_epoch_says_in_every_session()
         "?options=-c%20timezone=Asia/Kolkata%20-c%20datestyle=german%20-c%20intervalstyle=sql_standard",
         "?options=-c%20timezone=America/St_Johns%20-c%20extra_float_digits=-15",
     ] {
-        let mut connections = Connections::new();
-        let mut transaction = begin(&mut connections, &format!("{}{options}", database.url())).await?;
+        let connections = Connections::new();
+        let mut transaction = begin(&connections, &format!("{}{options}", database.url())).await?;
         for expression in EPOCHS {
             let sql = format!("SELECT {expression}, EXTRACT(EPOCH FROM {expression})::float8");
             let read = table(&mut transaction, &sql).await?;
@@ -145,8 +145,8 @@ async fn spans_and_points_in_time_are_what_extract_epoch_says_in_every_session()
 #[tokio::test]
 async fn null_is_neither_text_nor_number_of_any_type() -> Result<()> {
     let database = Postgres::shared().await?.database().await?;
-    let mut connections = Connections::new();
-    let mut transaction = begin(&mut connections, &database.url()).await?;
+    let connections = Connections::new();
+    let mut transaction = begin(&connections, &database.url()).await?;
     let read = table(&mut transaction, "SELECT NULL::int, NULL::text, NULL::jsonb, NULL").await?;
     for (text, number) in &read.rows[0] {
         assert_eq!((text, number), (&Ok(None), &Ok(None)));
@@ -158,8 +158,8 @@ async fn null_is_neither_text_nor_number_of_any_type() -> Result<()> {
 async fn what_cannot_be_read_is_refused_by_column_and_type_without_its_value() -> Result<()> {
     let database = Postgres::shared().await?.database().await?;
     database.execute(SETUP).await?;
-    let mut connections = Connections::new();
-    let mut transaction = begin(&mut connections, &database.url()).await?;
+    let connections = Connections::new();
+    let mut transaction = begin(&connections, &database.url()).await?;
     let label = "this type cannot be a label; cast it to text in the query";
     for (expression, type_name) in [
         ("ARRAY[4711]", "int4[]"),
@@ -198,8 +198,8 @@ async fn what_cannot_be_read_is_refused_by_column_and_type_without_its_value() -
 async fn parameters_are_converted_to_the_types_that_the_server_infers() -> Result<()> {
     let database = Postgres::shared().await?.database().await?;
     database.execute(SETUP).await?;
-    let mut connections = Connections::new();
-    let mut transaction = begin(&mut connections, &database.url()).await?;
+    let connections = Connections::new();
+    let mut transaction = begin(&connections, &database.url()).await?;
     let sql = "SELECT $1 + 1, $2::state, now() < $3, $4::text, $5::jsonb ->> 'a', $6::int";
     let hostile = "'; DROP TABLE t; -- $1 \\ \u{1F600}";
     let parameters = [
@@ -220,13 +220,13 @@ async fn parameters_are_converted_to_the_types_that_the_server_infers() -> Resul
 #[tokio::test]
 async fn an_enumeration_made_after_the_connection_is_known_at_once() -> Result<()> {
     let database = Postgres::shared().await?.database().await?;
-    let mut connections = Connections::new();
-    let mut transaction = begin(&mut connections, &database.url()).await?;
+    let connections = Connections::new();
+    let mut transaction = begin(&connections, &database.url()).await?;
     assert_eq!(table(&mut transaction, "SELECT 1").await?.texts(), ["1"]);
     transaction.finish().await;
     database.execute(SETUP).await?;
     for _ in 0..2 {
-        let mut transaction = begin(&mut connections, &database.url()).await?;
+        let mut transaction = begin(&connections, &database.url()).await?;
         let read = table(&mut transaction, "SELECT 'failed'::state").await?;
         assert_eq!(
             (read.texts(), read.columns[0].type_name.as_str()),
