@@ -48,7 +48,7 @@ impl Limits {
         let left = deadline.saturating_duration_since(now);
         let margin = (left / 8).min(Duration::from_millis(250));
         Self {
-            statement: left - 2 * margin,
+            statement: left.saturating_sub(2 * margin),
             guard: now + left - margin,
         }
     }
