@@ -663,3 +663,64 @@ fn a_folder_that_is_no_configuration_says_so() {
             .contains("holds no .yaml or .yml file")
     );
 }
+
+/// A mistake, in which file, and whether it stops only the jobs of the file `a` or also those of the file `b`.
+#[test]
+fn a_job_does_not_run_otherwise_than_it_is_written() {
+    let good = minimal("", "");
+    let other = minimal("", "")
+        .replace("name: j", "name: other")
+        .replace("name: m", "name: n");
+    let (a, b, shared) = ("a.yaml", "b.yaml", "fanlight.yaml");
+    let sink = |extra: &str| format!("sinks: {{default: {{pushgateway: {{url: 'http://h', {extra}}}}}}}\n");
+    for (file, text, left) in [
+        (a, minimal("on_error: ignore", ""), vec!["other"]),
+        (a, minimal("timeut: 1s", ""), vec!["other"]),
+        (a, minimal("", "null_value: eror"), vec!["other"]),
+        (a, minimal("", "extrenal: true"), vec!["other"]),
+        (a, minimal("", "labels: {a: 1}"), vec!["other"]),
+        (a, format!("{good}defaults: {{on_error: ignore}}\n"), vec!["other"]),
+        (a, format!("{good}defaults: {{timeout: 16m}}\n"), vec!["other"]),
+        (a, format!("{good}default: {{on_error: fail}}\n"), vec!["other"]),
+        (a, format!("{good}static_labels: {{a: 1}}\n"), vec!["other"]),
+        (a, format!("{good}static_labels: {{job: x}}\n"), vec!["other"]),
+        (a, format!("{good}: x\n"), vec!["other"]),
+        (b, "jobs: [\n".to_owned(), vec!["j", "other"]),
+        (shared, "jobs: [{name: third}]\n".to_owned(), vec!["j", "other"]),
+        (
+            shared,
+            "jobs: [{name: third, timeut: 1s}]\n".to_owned(),
+            vec!["j", "other"],
+        ),
+        (shared, "static_labels: {a: 1}\n".to_owned(), vec![]),
+        (shared, "static_labels: {job: x}\n".to_owned(), vec![]),
+        (shared, "defaults: {timeout: 16m}\n".to_owned(), vec![]),
+        (shared, "defaults: [\n".to_owned(), vec![]),
+        (shared, "- defaults\n".to_owned(), vec![]),
+        (
+            shared,
+            "placeholders: {PUSHGATEWAY_URL: {secret: s, feild: f}}\n".to_owned(),
+            vec![],
+        ),
+        (b, "placeholders: {PUSHGATEWAY_URL: {field: f}}\n".to_owned(), vec![]),
+        (
+            b,
+            "placeholders: {PUSHGATEWAY_URL: {secret: s, feild: f}}\n".to_owned(),
+            vec![],
+        ),
+        (b, sink("ca_file: ../ca.pem"), vec![]),
+        (b, sink("ca_flie: ca.pem"), vec![]),
+        (b, sink("timeout: soon"), vec![]),
+        (b, sink("grouping: {job: x}"), vec![]),
+        (b, sink("timeout: 1s"), vec!["j", "other"]),
+    ] {
+        let mut files = vec![("other.yaml", other.as_str()), (file, text.as_str())];
+        if file != a {
+            files.push((a, &good));
+        }
+        let loaded = Folder::new(&files).load();
+        let jobs: Vec<_> = loaded.configuration.jobs.iter().map(|job| job.name.as_str()).collect();
+        assert_eq!(jobs, left, "{file}: {text}\n{}", loaded.report.summary());
+        assert_eq!(loaded.report.mistakes() == 0, text == sink("timeout: 1s"), "{text}");
+    }
+}
