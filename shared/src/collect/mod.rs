@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::time::Instant;
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
 use crate::assembly::{Form, Outcome};
 use crate::config::job::{Job, OnError, Sink};
@@ -170,7 +170,7 @@ impl Collector {
             pushed: matches!(outcome, Ok(true)),
             push_error: outcome.err(),
         };
-        tell(&report);
+        report.log();
         if let Err(error) = push_self_metrics(job, &gateway, &report, deadline).await {
             warn!(%error, "what the run tells of itself could not be pushed");
         }
@@ -320,48 +320,4 @@ async fn push_self_metrics(
         gateway.post(&group, body, deadline).await?;
     }
     Ok(())
-}
-
-/// Logs what came of each metric and of the run.
-fn tell(report: &RunReport) {
-    for metric in &report.metrics {
-        match &metric.result {
-            Ok(MetricResult::Made(counts)) => {
-                info!(
-                    metric = metric.name,
-                    rows = counts.rows,
-                    series = counts.series,
-                    nulls = counts.nulls,
-                    "metric made"
-                );
-                if counts.without_organisation > 0 {
-                    warn!(
-                        metric = metric.name,
-                        rows = counts.without_organisation,
-                        "rows without an organisation were left out of an external metric"
-                    );
-                }
-            }
-            Ok(MetricResult::Kept) => info!(metric = metric.name, "no rows; its series stay as they are"),
-            Err(failure) => {
-                error!(
-                    metric = metric.name,
-                    error_type = failure.kind,
-                    error = failure.message,
-                    "metric failed"
-                );
-            }
-        }
-    }
-    let duration_ms = u64::try_from(report.duration.as_millis()).unwrap_or(u64::MAX);
-    if let Some(failure) = &report.push_error {
-        error!(error_type = "push", error = %failure, duration_ms, "push failed");
-    } else {
-        info!(
-            pushed = report.pushed,
-            series = report.series(),
-            duration_ms,
-            "run done"
-        );
-    }
 }
