@@ -26,7 +26,7 @@ use crate::pushgateway::{Body, GatewayError, Pushgateway};
 pub use push::ClientError;
 pub use report::{Counts, MetricFailure, MetricReport, MetricResult, RunFailed, RunReport};
 
-use push::Plan;
+use push::{Came, Plan};
 use queries::{Context, Made};
 
 /// The most that is spent on asking the gateway whether a delivery is late.
@@ -296,7 +296,8 @@ async fn push_families(
 ) -> Result<bool, GatewayError> {
     let Sink::Pushgateway(sink) = &job.sink;
     let group = crate::pushgateway::GroupingKey::new(&job.name, &sink.grouping);
-    match push::plan(job.on_error, &made) {
+    let came: Vec<_> = made.iter().map(|(_, outcome)| Came::of(outcome)).collect();
+    match push::plan(job.on_error, &came) {
         Plan::Put => gateway.put(&group, push::body(made), deadline).await.map(|()| true),
         Plan::Post => gateway.post(&group, push::body(made), deadline).await.map(|()| true),
         Plan::Nothing => Ok(false),

@@ -34,6 +34,19 @@ pub(crate) struct Document {
     pub(crate) placeholders: Option<Entry<Mapping<ProviderSpec>>>,
 }
 
+impl Document {
+    /// The specifications of jobs, under either key.
+    pub(crate) fn jobs(&self) -> impl Iterator<Item = &Entry<JobSpec>> {
+        let lists = [&self.job, &self.jobs];
+        lists.into_iter().flatten().filter_map(Entry::get).flatten()
+    }
+
+    /// How much could not be read in jobs.
+    pub(crate) fn problems_in_jobs(&self) -> usize {
+        self.jobs().map(|job| job.problems).sum()
+    }
+}
+
 /// What jobs get that do not say otherwise.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

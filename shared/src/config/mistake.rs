@@ -61,6 +61,7 @@ impl Mistake {
 #[derive(Debug, Default)]
 pub struct Report {
     mistakes: Vec<Mistake>,
+    told: usize,
     texts: BTreeMap<PathBuf, Text>,
 }
 
@@ -80,6 +81,7 @@ impl std::fmt::Debug for Text {
 impl Report {
     /// Adds a finding, once: what several jobs share is found again with each of them.
     pub(crate) fn add(&mut self, mistake: Mistake) {
+        self.told += usize::from(mistake.severity == Severity::Mistake);
         if !self.mistakes.contains(&mistake) {
             self.mistakes.push(mistake);
         }
@@ -94,17 +96,10 @@ impl Report {
         self.texts.entry(file.to_owned()).or_default().secrets.push(span);
     }
 
-    /// How many findings there are, to tell later what came since.
-    pub(crate) fn count(&self) -> usize {
-        self.mistakes.len()
-    }
-
-    /// How many findings since `count` stop a deployment.
-    pub(crate) fn mistakes_since(&self, count: usize) -> usize {
-        self.mistakes[count..]
-            .iter()
-            .filter(|mistake| mistake.severity == Severity::Mistake)
-            .count()
+    /// How often a mistake was told, those included that had been told before: that two jobs share one makes neither
+    /// of them right.
+    pub(crate) fn mistakes_told(&self) -> usize {
+        self.told
     }
 
     /// The bytes of a line and column of a query's SQL in the file where it stands: to the end of the word there, or the

@@ -249,6 +249,7 @@ fn metrics<'a>(
         Some(Entry {
             value: Some(metrics),
             span,
+            ..
         }) if metrics.is_empty() => {
             scope.mistake(file, span, "the list of metrics is empty", |mistake| mistake);
         }

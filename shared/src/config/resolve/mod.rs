@@ -1,6 +1,8 @@
 //! From the files as written to jobs as they run: names looked up, defaults applied, and every mistake told.
 //!
-//! A job with a mistake is left out, so that one team's mistake does not keep another team's jobs from running.
+//! A job with a mistake is left out, so that one team's mistake does not keep another team's jobs from running. So is
+//! every job that would get something from a place with a mistake: its file's or the shared file's defaults and labels,
+//! its source, its sink, a placeholder. Without them it would run as nobody has written it.
 
 mod job;
 mod metric;
@@ -8,13 +10,13 @@ mod query;
 mod sink;
 mod source;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::Path;
 
 use super::document::{Defaults, Document, ProviderSpec};
 use super::folder::File;
-use super::job::{Job, PushgatewaySink};
+use super::job::Job;
 use super::mistake::{Mistake, Report};
 use super::read::{Entry, Mapping};
 use crate::placeholders::{Provider, Template};
@@ -47,6 +49,7 @@ pub(crate) struct JobPlace {
 
 pub(crate) fn resolve(files: &[File], report: &mut Report) -> Resolved {
     let mut scope = Scope::new(files, report);
+    let shared_is_flawed = files.iter().any(|file| file.is_shared() && file.flawed);
     let mut jobs: Vec<Job> = Vec::new();
     let mut places = BTreeMap::new();
     let mut names: BTreeMap<&str, Place<'_>> = BTreeMap::new();
@@ -64,13 +67,9 @@ pub(crate) fn resolve(files: &[File], report: &mut Report) -> Resolved {
                 .report
                 .add(mistake.help("put all jobs of the file under one of them"));
         }
-        let specs = [&document.job, &document.jobs]
-            .into_iter()
-            .flatten()
-            .filter_map(Entry::get)
-            .flatten();
-        for entry in specs {
-            let before = scope.report.count();
+        let runs = !file.flawed && !shared_is_flawed;
+        for entry in document.jobs() {
+            let before = scope.report.mistakes_told();
             let Some(spec) = entry.get() else { continue };
             if let Some(name) = &spec.name
                 && let Some(text) = name.get()
@@ -90,7 +89,9 @@ pub(crate) fn resolve(files: &[File], report: &mut Report) -> Resolved {
             }
             let job = job::resolve(&mut scope, file, &defaults, spec, &entry.span, &mut families);
             if let Some(job) = job
-                && scope.report.mistakes_since(before) == 0
+                && runs
+                && entry.problems == 0
+                && scope.report.mistakes_told() == before
             {
                 let span = spec.name.as_ref().map_or(0..0, |name| name.span.clone());
                 places.insert(
@@ -132,8 +133,10 @@ struct Scope<'a> {
     report: &'a mut Report,
     shared: Option<&'a File>,
     sources: BTreeMap<&'a str, source::Declared<'a>>,
-    sinks: BTreeMap<&'a str, (Place<'a>, PushgatewaySink)>,
+    sinks: BTreeMap<&'a str, sink::Declared<'a>>,
     providers: BTreeMap<String, Provider>,
+    /// Declared placeholders with a mistake.
+    broken_providers: BTreeSet<&'a str>,
     placeholders: Vec<PlaceholderUse>,
 }
 
@@ -146,6 +149,7 @@ impl<'a> Scope<'a> {
             sources: BTreeMap::new(),
             sinks: BTreeMap::new(),
             providers: BTreeMap::new(),
+            broken_providers: BTreeSet::new(),
             placeholders: Vec::new(),
         };
         scope.declare_providers(files);
@@ -168,9 +172,15 @@ impl<'a> Scope<'a> {
     fn declare_providers(&mut self, files: &'a [File]) {
         let mut places = BTreeMap::new();
         for (file, name, spec) in declarations(files, |document| &document.placeholders) {
-            if let Some(provider) = self.provider(file, spec, name) {
-                self.declare_once(&mut places, "placeholder", file, name);
-                self.providers.insert(name.value.clone().unwrap_or_default(), provider);
+            let Some(text) = name.value.as_deref() else { continue };
+            match self.provider(file, spec, name) {
+                Some(provider) if spec.problems == 0 => {
+                    self.declare_once(&mut places, "placeholder", file, name);
+                    self.providers.insert(text.to_owned(), provider);
+                }
+                _ => {
+                    self.broken_providers.insert(text);
+                }
             }
         }
     }
@@ -249,7 +259,9 @@ impl<'a> Scope<'a> {
                         span: file.part(entry, &placeholder.range),
                     });
                 }
-                Some(template)
+                // Its value would come from the environment, where nobody has said that it does.
+                let broken = template.names().any(|name| self.broken_providers.contains(name));
+                (!broken).then_some(template)
             }
             Err(error) => {
                 let span = file.part(entry, &error.range);

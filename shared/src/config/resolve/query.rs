@@ -230,10 +230,7 @@ fn resolve_parameter(scope: &mut Scope<'_>, file: &File, entry: &Entry<Parameter
             return None;
         }
     };
-    let entry = Entry {
-        span: entry.span.clone(),
-        value: Some(text),
-    };
+    let entry = Entry::new(entry.span.clone(), text);
     scope.template(file, &entry).map(Parameter::Text)
 }
 

@@ -20,33 +20,40 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The records that one endpoint may hold by default: Prometheus' `sample_limit` fails a whole scrape, not a job's share.
 const DEFAULT_SERIES_BUDGET: usize = 5_000;
 
+/// A sink under `sinks`; `None` where it has a mistake, which has been told.
+pub(super) struct Declared<'a> {
+    place: Place<'a>,
+    sink: Option<PushgatewaySink>,
+}
+
 pub(super) fn declare<'a>(scope: &mut Scope<'a>, files: &'a [File]) {
     let mut places = BTreeMap::new();
     for (file, name, spec) in declarations(files, |document| &document.sinks) {
         let Some(text) = name.value.as_deref() else { continue };
         scope.declare_once(&mut places, "sink", file, name);
-        let Some(spec_value) = spec.get() else { continue };
-        let Some(pushgateway) = &spec_value.pushgateway else {
-            scope.mistake(
-                file,
-                &spec.span,
-                format!("the sink `{text}` does not say of which kind it is"),
-                |mistake| mistake.help("write `pushgateway: {url: ..}`"),
-            );
-            continue;
+        let before = scope.report.mistakes_told();
+        let sink = spec.get().and_then(|settings| {
+            let Some(pushgateway) = &settings.pushgateway else {
+                let message = format!("the sink `{text}` does not say of which kind it is");
+                scope.mistake(file, &spec.span, message, |mistake| {
+                    mistake.help("write `pushgateway: {url: ..}`")
+                });
+                return None;
+            };
+            resolve_pushgateway(scope, file, text, pushgateway)
+        });
+        let right = spec.problems == 0 && scope.report.mistakes_told() == before;
+        let place = Place {
+            file,
+            span: name.span.clone(),
         };
-        if let Some(sink) = resolve_pushgateway(scope, file, text, pushgateway) {
-            scope.sinks.insert(
-                text,
-                (
-                    Place {
-                        file,
-                        span: name.span.clone(),
-                    },
-                    sink,
-                ),
-            );
-        }
+        scope.sinks.insert(
+            text,
+            Declared {
+                place,
+                sink: sink.filter(|_| right),
+            },
+        );
     }
 }
 
@@ -62,12 +69,12 @@ pub(super) fn resolve(
         return implied(scope, file, spec);
     };
     let name = entry.get()?;
-    if let Some((_, sink)) = scope.sinks.get(name.as_str()) {
-        return Some(Sink::Pushgateway(sink.clone()));
+    if let Some(declared) = scope.sinks.get(name.as_str()) {
+        return declared.sink.clone().map(Sink::Pushgateway);
     }
     let names: Vec<_> = scope.sinks.keys().copied().collect();
     let help = match suggest::closest(name, names.iter().copied()) {
-        Some(near) => format!("did you mean `{near}`, at {}?", scope.sinks[near].0.position()),
+        Some(near) => format!("did you mean `{near}`, at {}?", scope.sinks[near].place.position()),
         None if names.is_empty() => "declare it under `sinks`".to_owned(),
         None => format!("the sinks are {}", names.join(", ")),
     };
@@ -78,21 +85,15 @@ pub(super) fn resolve(
 }
 
 fn implied(scope: &mut Scope<'_>, file: &File, spec: &JobSpec) -> Option<Sink> {
-    if let Some((_, sink)) = scope.sinks.get(DEFAULT) {
-        return Some(Sink::Pushgateway(sink.clone()));
+    if let Some(declared) = scope.sinks.get(DEFAULT) {
+        return declared.sink.clone().map(Sink::Pushgateway);
     }
     let mut sinks = scope.sinks.values();
     match (sinks.next(), sinks.next()) {
-        (Some((_, only)), None) => Some(Sink::Pushgateway(only.clone())),
+        (Some(only), None) => only.sink.clone().map(Sink::Pushgateway),
         (None, _) => {
             let span = spec.name.as_ref().map_or(0..0, |name| name.span.clone());
-            let url = scope.template(
-                file,
-                &Entry {
-                    span,
-                    value: Some(DEFAULT_URL.to_owned()),
-                },
-            )?;
+            let url = scope.template(file, &Entry::new(span, DEFAULT_URL.to_owned()))?;
             Some(Sink::Pushgateway(PushgatewaySink {
                 name: DEFAULT.to_owned(),
                 url,

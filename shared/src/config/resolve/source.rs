@@ -33,6 +33,7 @@ pub(super) fn declare<'a>(scope: &mut Scope<'a>, files: &'a [File]) {
     for (file, name, spec) in declarations(files, |document| &document.sources) {
         let Some(text) = name.value.as_deref() else { continue };
         scope.declare_once(&mut places, "source", file, name);
+        let before = scope.report.mistakes_told();
         let source = match spec.get() {
             Some(SourceSpec::Text(url)) if is_url(url) => from_url(scope, file, &text_entry(spec, url)),
             Some(SourceSpec::Text(_)) => {
@@ -49,7 +50,8 @@ pub(super) fn declare<'a>(scope: &mut Scope<'a>, files: &'a [File]) {
             Some(SourceSpec::Settings(settings)) => from_settings(scope, file, spec, settings),
             None => None,
         };
-        let source = source.map(|source| named(source, text));
+        let right = spec.problems == 0 && scope.report.mistakes_told() == before;
+        let source = source.filter(|_| right).map(|source| named(source, text));
         scope.sources.insert(
             text,
             Declared {
@@ -92,10 +94,7 @@ fn is_url(text: &str) -> bool {
 }
 
 fn text_entry(spec: &Entry<SourceSpec>, text: &str) -> Entry<String> {
-    Entry {
-        span: spec.span.clone(),
-        value: Some(text.to_owned()),
-    }
+    Entry::new(spec.span.clone(), text.to_owned())
 }
 
 fn named(source: Source, name: &str) -> Source {
