@@ -565,7 +565,12 @@ fn a_mistake_in_one_job_leaves_the_others_running() {
     );
     assert!(loaded.report.mistakes() > 0);
     let error = loaded.configuration.job("broken").unwrap_err();
-    assert_eq!(error.to_string(), "there is no job `broken`; the jobs are j");
+    assert_eq!(
+        error.to_string(),
+        "the job `broken` does not run because of a mistake, which `fanlight check` shows"
+    );
+    let error = loaded.configuration.job("nowhere").unwrap_err();
+    assert_eq!(error.to_string(), "there is no job `nowhere`; the jobs are j");
 }
 
 #[test]

@@ -6,9 +6,12 @@
 mod build;
 mod collector_article;
 mod collector_database_failures;
+mod collector_deliveries;
 mod collector_gateway_failures;
 mod collector_query_failures;
+mod collector_rows;
 mod collector_secrets;
+mod collector_session;
 mod harness;
 mod postgres;
 mod pushgateway;

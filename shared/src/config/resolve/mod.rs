@@ -28,6 +28,8 @@ pub(crate) use metric::most_series;
 pub(crate) struct Resolved {
     pub(crate) jobs: Vec<Job>,
     pub(crate) providers: BTreeMap<String, Provider>,
+    /// The names of jobs that do not run.
+    pub(crate) left_out: BTreeSet<String>,
     pub(crate) placeholders: Vec<PlaceholderUse>,
     pub(crate) places: BTreeMap<String, JobPlace>,
 }
@@ -51,6 +53,7 @@ pub(crate) fn resolve(files: &[File], report: &mut Report) -> Resolved {
     let mut scope = Scope::new(files, report);
     let shared_is_flawed = files.iter().any(|file| file.is_shared() && file.flawed);
     let mut jobs: Vec<Job> = Vec::new();
+    let mut left_out = BTreeSet::new();
     let mut places = BTreeMap::new();
     let mut names: BTreeMap<&str, Place<'_>> = BTreeMap::new();
     let mut families = metric::Families::default();
@@ -102,6 +105,8 @@ pub(crate) fn resolve(files: &[File], report: &mut Report) -> Resolved {
                     },
                 );
                 jobs.push(job);
+            } else if let Some(name) = spec.name.as_ref().and_then(Entry::get) {
+                left_out.insert(name.clone());
             }
         }
     }
@@ -109,6 +114,7 @@ pub(crate) fn resolve(files: &[File], report: &mut Report) -> Resolved {
     Resolved {
         jobs,
         providers: scope.providers,
+        left_out,
         placeholders: scope.placeholders,
         places,
     }
