@@ -245,7 +245,7 @@ pub(crate) struct PostgresSpec {
     /// `postgres://user:password@host:port/database?sslmode=verify-full`, with placeholders.
     #[schemars(required)]
     pub(crate) url: Option<Entry<String>>,
-    /// A file with certificates to trust besides the public ones (the RDS bundle), relative to this one.
+    /// A file with the certificates to trust instead of the public ones (the RDS bundle), relative to this one.
     pub(crate) ca_file: Option<Entry<String>>,
 }
 

@@ -1,5 +1,8 @@
 //! End to end: the real binaries against real servers.
 
+// All of this crate is tests, helpers included.
+#![allow(clippy::expect_used, clippy::unwrap_used)]
+
 mod build;
 mod collector_article;
 mod collector_database_failures;
