@@ -51,6 +51,10 @@ const BROKEN: &str = "jobs:
 ";
 
 #[tokio::test]
+#[expect(
+    clippy::too_many_lines,
+    reason = "the configuration and the report stand side by side"
+)]
 async fn every_mistake_is_shown_with_its_line_underlined_and_what_to_do() -> Result<()> {
     let config = ConfigFolder::new(&[
         ("config/fanlight.yaml", SHARED),
@@ -269,6 +273,10 @@ async fn a_folder_that_cannot_be_read_is_named() -> Result<()> {
 }
 
 #[tokio::test]
+#[expect(
+    clippy::too_many_lines,
+    reason = "the configuration and the report stand side by side"
+)]
 async fn live_asks_the_database_and_tells_at_the_querys_line() -> Result<()> {
     let database = Postgres::shared().await?.database().await?;
     database
@@ -464,6 +472,10 @@ async fn hostile_files_end_in_a_clear_error() -> Result<()> {
     hostile(&binary, "zero.yaml", "this is not a file").await
 }
 
+#[expect(
+    clippy::print_stdout,
+    reason = "how long it took is for whoever asks with --nocapture"
+)]
 async fn hostile(config: &ConfigFolder, name: &str, words: &str) -> Result<()> {
     let begun = std::time::Instant::now();
     let ended = fanlight(config.path(), ["check", "."], NOTHING).await?;
