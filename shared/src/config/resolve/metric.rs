@@ -52,33 +52,42 @@ pub(super) fn resolve<'a>(
 ) -> Option<Metric> {
     let spec = entry.get()?;
     let Context { file, job, .. } = *context;
-    let name = full_name(scope, context, spec, &entry.span)?;
+    let name = full_name(scope, context, spec, &entry.span);
     let name_span = spec.name.as_ref().map_or(0..0, |name| name.span.clone());
     let kind = first([spec.kind.as_ref()]).copied().unwrap_or_default();
     let help = first([spec.help.as_ref()])
         .map(|help| help.trim().to_owned())
         .unwrap_or_default();
-    check_unit(scope, file, spec, &name);
-    for finding in names::lint(&name, kind, &help) {
-        scope.report.add(Mistake::warning(
-            &file.path,
-            name_span.clone(),
-            format!("`{name}`: {finding}"),
-        ));
+    if let Some(name) = &name {
+        check_unit(scope, file, spec, name);
+        for finding in names::lint(name, kind, &help) {
+            scope.report.add(Mistake::warning(
+                &file.path,
+                name_span.clone(),
+                format!("`{name}`: {finding}"),
+            ));
+        }
+        families.add(name, kind, &help, Place { file, span: name_span });
     }
-    families.add(&name, kind, &help, Place { file, span: name_span });
 
-    let mut labels = labels(scope, context, spec)?;
-    allow(scope, file, spec, &mut labels)?;
-    let values = values(scope, file, spec, &entry.span, &name)?;
+    // A mistake in one of these does not hide those in the others.
+    let labels = labels(scope, context, spec).and_then(|mut labels| {
+        allow(scope, file, spec, &mut labels)?;
+        Some(labels)
+    });
+    let own_name = || first([spec.name.as_ref()]).cloned().unwrap_or_default();
+    let called = name.clone().unwrap_or_else(own_name);
+    let values = values(scope, file, spec, &entry.span, &called);
+    let fill = labels.as_ref().and_then(|labels| fill(scope, file, spec, labels));
+    let (name, labels, values) = (name?, labels?, values?);
     let static_labels = static_labels(scope, context, spec, &labels, &values)?;
+    let fill = fill?;
     let external = first([spec.external.as_ref()]).copied().unwrap_or_default();
-    let fill = fill(scope, file, spec, &labels)?;
     let max_series = context
         .layered(spec.max_series.as_ref(), job.max_series.as_ref(), |defaults| {
             &defaults.max_series
         })
-        .map_or(DEFAULT_MAX_SERIES, |max| usize::try_from(*max).unwrap_or(usize::MAX));
+        .map_or(DEFAULT_MAX_SERIES, |max| usize::try_from(max.0).unwrap_or(usize::MAX));
     let metric = Metric {
         name,
         kind,

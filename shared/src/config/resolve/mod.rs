@@ -283,6 +283,8 @@ impl<'a> Scope<'a> {
     fn template(&mut self, file: &File, entry: &Entry<String>) -> Option<Template> {
         let text = entry.get()?;
         match Template::parse(text) {
+            // Its value would come from the environment, where nobody has said that it does.
+            Ok(template) if template.names().any(|name| self.broken_providers.contains(name)) => None,
             Ok(template) => {
                 for placeholder in template.placeholders() {
                     self.placeholders.push(PlaceholderUse {
@@ -291,9 +293,7 @@ impl<'a> Scope<'a> {
                         span: file.part(entry, &placeholder.range),
                     });
                 }
-                // Its value would come from the environment, where nobody has said that it does.
-                let broken = template.names().any(|name| self.broken_providers.contains(name));
-                (!broken).then_some(template)
+                Some(template)
             }
             Err(error) => {
                 let span = file.part(entry, &error.range);

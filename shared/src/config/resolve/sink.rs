@@ -123,7 +123,7 @@ fn resolve_pushgateway(
     let timeout = first([spec.timeout.as_ref()]).map_or(DEFAULT_TIMEOUT, |DurationText(timeout)| *timeout);
     let grouping = grouping(scope, file, spec)?;
     let series_budget = first([spec.series_budget.as_ref()]).map_or(DEFAULT_SERIES_BUDGET, |budget| {
-        usize::try_from(*budget).unwrap_or(usize::MAX)
+        usize::try_from(budget.0).unwrap_or(usize::MAX)
     });
     Some(PushgatewaySink {
         name: name.to_owned(),
