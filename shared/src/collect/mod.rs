@@ -9,7 +9,6 @@ mod report;
 mod self_metrics;
 
 use std::io::{self, Write};
-use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::time::Instant;
@@ -28,9 +27,6 @@ pub use report::{Counts, MetricFailure, MetricReport, MetricResult, RunFailed, R
 
 use push::{Came, Plan};
 use queries::{Context, Made};
-
-/// The most that is spent on asking the gateway whether a delivery is late.
-const PATIENCE_WITH_LATENESS: Duration = Duration::from_secs(5);
 
 /// Runs jobs of a configuration, and keeps its connections warm from one run to the next.
 pub struct Collector {
@@ -242,7 +238,9 @@ fn now() -> Timestamp {
 async fn lateness(job: &Job, gateway: &Pushgateway, scheduled_time: Timestamp, deadline: Instant) -> Option<String> {
     let Sink::Pushgateway(sink) = &job.sink;
     let group = self_metrics::group(&job.name, &sink.grouping);
-    let patience = deadline.min(Instant::now() + PATIENCE_WITH_LATENESS);
+    // A gateway that does not answer must leave the queries their time.
+    let now = Instant::now();
+    let patience = now + push::reserve(deadline.saturating_duration_since(now));
     let stored = |name: &'static str| gateway.stored_gauge(name, &group, &[], patience);
     let held = match stored(self_metrics::SCHEDULED).await {
         Ok(held) => held?,

@@ -132,7 +132,7 @@ impl Loaded {
             if self.configuration.providers.contains_key(name) || has_variable(name) || !told.insert(name) {
                 continue;
             }
-            let declared = self.configuration.providers.keys().map(String::as_str);
+            let declared = self.configuration.providers.keys().map(String::as_str).take(500);
             let suggestion = suggest::closest(name, declared)
                 .map(|near| format!("did you mean `{near}`? Or "))
                 .unwrap_or_default();

@@ -28,6 +28,9 @@ pub(crate) struct Problem {
     pub(crate) help: Option<String>,
 }
 
+/// So many problems have remedies; more are only told.
+const MANY: usize = 100;
+
 /// Reads a tree; what could not be read is left empty and told.
 pub(crate) fn read<T: DeserializeOwned>(node: &Node) -> (Entry<T>, Vec<Problem>) {
     let problems = RefCell::new(Vec::new());
@@ -554,15 +557,17 @@ impl Fields<'_> {
         }
         // `x-..` is where people keep what their YAML anchors refer to.
         if !key.name.starts_with("x-") {
-            let help = match suggest::closest(&key.name, known.iter().copied()) {
+            // Some thousand unknown keys are no slip of the pen, and nobody reads on to the last.
+            let many = self.reader.problems.borrow().len() > MANY;
+            let help = (!many).then(|| match suggest::closest(&key.name, known.iter().copied()) {
                 Some(word) => format!("did you mean `{word}`?"),
                 None => format!("the keys here are {}", known.join(", ")),
-            };
+            });
             let message = format!("unknown key `{}`", key.name);
             self.reader.note(Problem {
                 span: key.span.clone(),
                 message,
-                help: Some(help),
+                help,
             });
         }
         false

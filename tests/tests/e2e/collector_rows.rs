@@ -145,7 +145,10 @@ async fn nulls_are_what_the_policies_say() -> Result<()> {
     }
     assert_eq!(series(&stage, "error").await?, Vec::<String>::new());
     assert_eq!(series(&stage, "named").await?, [r#"named{l="nobody"} 1"#]);
-    assert_eq!(stage.told("j").await?.metrics("nulls"), "named=0 nan=1 skip=1 zero=1");
+    assert_eq!(
+        stage.told("j").await?.metrics("nulls"),
+        "error=0 named=0 nan=1 skip=1 zero=1"
+    );
     Ok(())
 }
 

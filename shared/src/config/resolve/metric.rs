@@ -255,16 +255,10 @@ fn known_label(scope: &mut Scope<'_>, file: &File, name: &Entry<String>, labels:
     let text = name.get()?;
     let position = labels.iter().position(|label| label.name == *text);
     if position.is_none() {
-        let help = match suggest::closest(text, labels.iter().map(|label| label.name.as_str())) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => "it must be one of the metric's `labels`".to_owned(),
-        };
-        scope.mistake(
-            file,
-            &name.span,
-            format!("the metric has no label `{text}`"),
-            |mistake| mistake.help(help),
-        );
+        scope.unknown(file, name.span.clone(), "label", text, |_| {
+            let names = labels.iter().map(|label| label.name.as_str());
+            suggest::remedy(text, names, "metric's labels", "the metric has no `labels`")
+        });
     }
     position
 }
@@ -272,9 +266,10 @@ fn known_label(scope: &mut Scope<'_>, file: &File, name: &Entry<String>, labels:
 /// A list of texts, each once.
 fn texts(scope: &mut Scope<'_>, file: &File, entry: &Entry<Vec<Entry<String>>>) -> Option<Vec<String>> {
     let mut texts: Vec<String> = Vec::new();
+    let mut seen = BTreeSet::new();
     for value in entry.get()? {
         let text = value.get()?;
-        if texts.contains(text) {
+        if !seen.insert(text) {
             scope.mistake(file, &value.span, format!("`{text}` is given twice"), |mistake| {
                 mistake.help("remove one of them")
             });
@@ -398,8 +393,9 @@ fn fill(scope: &mut Scope<'_>, file: &File, spec: &MetricSpec, labels: &[Label])
         let position = known_label(scope, file, name, labels)?;
         let texts = texts(scope, file, values)?;
         if let Some(AllowedValues { values: allowed, other }) = &labels[position].allowed {
+            let allowed: BTreeSet<_> = allowed.iter().map(String::as_str).collect();
             for (text, value) in texts.iter().zip(values.get()?) {
-                if text != other && !allowed.contains(text) {
+                if text != other && !allowed.contains(text.as_str()) {
                     let message = format!("`{text}` is not among the label's `allowed_values`, so no row can give it");
                     scope.mistake(file, &value.span, message, |mistake| {
                         mistake.help("add it there, or remove it here")

@@ -16,7 +16,7 @@ use std::path::Path;
 
 use super::document::{Defaults, Document, ProviderSpec};
 use super::folder::File;
-use super::job::Job;
+use super::job::{Job, PushgatewaySink, Source};
 use super::mistake::{Mistake, Report};
 use super::read::{Entry, Mapping};
 use crate::placeholders::{Provider, Template};
@@ -138,8 +138,10 @@ impl Place<'_> {
 struct Scope<'a> {
     report: &'a mut Report,
     shared: Option<&'a File>,
-    sources: BTreeMap<&'a str, source::Declared<'a>>,
-    sinks: BTreeMap<&'a str, sink::Declared<'a>>,
+    /// Declared sources; `None` where one has a mistake, which has been told.
+    sources: BTreeMap<&'a str, Option<Source>>,
+    /// Declared sinks, likewise.
+    sinks: BTreeMap<&'a str, Option<PushgatewaySink>>,
     providers: BTreeMap<String, Provider>,
     /// Declared placeholders with a mistake.
     broken_providers: BTreeSet<&'a str>,
@@ -171,8 +173,32 @@ impl<'a> Scope<'a> {
         message: impl Into<String>,
         complete: impl FnOnce(Mistake) -> Mistake,
     ) {
-        self.report
-            .add(complete(Mistake::new(&file.path, span.clone(), message)));
+        let mistake = Mistake::new(&file.path, span.clone(), message);
+        // A remedy may take a while to think of, and of a hostile file's thousand mistakes only the first are shown.
+        let mistake = if self.report.is_full(&file.path) {
+            mistake
+        } else {
+            complete(mistake)
+        };
+        self.report.add(mistake);
+    }
+
+    /// Tells a name that is not declared.
+    fn unknown(
+        &mut self,
+        file: &File,
+        span: Range<usize>,
+        what: &str,
+        name: &str,
+        remedy: impl FnOnce(&Self) -> String,
+    ) {
+        let mistake = Mistake::new(&file.path, span, format!("there is no {what} `{name}`"));
+        let mistake = if self.report.is_full(&file.path) {
+            mistake
+        } else {
+            mistake.help(remedy(self))
+        };
+        self.report.add(mistake);
     }
 
     fn declare_providers(&mut self, files: &'a [File]) {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{Place, Scope, declarations, first};
+use super::{Scope, declarations, first};
 use crate::config::document::{BasicSpec, DurationText, JobSpec, PushgatewaySpec};
 use crate::config::folder::File;
 use crate::config::job::{PushgatewaySink, Sink, SinkAuth};
@@ -19,12 +19,6 @@ const DEFAULT_URL: &str = "{{PUSHGATEWAY_URL}}";
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The records that one endpoint may hold by default: Prometheus' `sample_limit` fails a whole scrape, not a job's share.
 const DEFAULT_SERIES_BUDGET: usize = 5_000;
-
-/// A sink under `sinks`; `None` where it has a mistake, which has been told.
-pub(super) struct Declared<'a> {
-    place: Place<'a>,
-    sink: Option<PushgatewaySink>,
-}
 
 pub(super) fn declare<'a>(scope: &mut Scope<'a>, files: &'a [File]) {
     let mut places = BTreeMap::new();
@@ -43,17 +37,7 @@ pub(super) fn declare<'a>(scope: &mut Scope<'a>, files: &'a [File]) {
             resolve_pushgateway(scope, file, text, pushgateway)
         });
         let right = spec.problems == 0 && scope.report.mistakes_told() == before;
-        let place = Place {
-            file,
-            span: name.span.clone(),
-        };
-        scope.sinks.insert(
-            text,
-            Declared {
-                place,
-                sink: sink.filter(|_| right),
-            },
-        );
+        scope.sinks.insert(text, sink.filter(|_| right));
     }
 }
 
@@ -70,27 +54,21 @@ pub(super) fn resolve(
     };
     let name = entry.get()?;
     if let Some(declared) = scope.sinks.get(name.as_str()) {
-        return declared.sink.clone().map(Sink::Pushgateway);
+        return declared.clone().map(Sink::Pushgateway);
     }
-    let names: Vec<_> = scope.sinks.keys().copied().collect();
-    let help = match suggest::closest(name, names.iter().copied()) {
-        Some(near) => format!("did you mean `{near}`, at {}?", scope.sinks[near].place.position()),
-        None if names.is_empty() => "declare it under `sinks`".to_owned(),
-        None => format!("the sinks are {}", names.join(", ")),
-    };
-    scope.mistake(file, &entry.span, format!("there is no sink `{name}`"), |mistake| {
-        mistake.help(help)
+    scope.unknown(file, entry.span.clone(), "sink", name, |scope| {
+        suggest::remedy(name, scope.sinks.keys().copied(), "sinks", "declare it under `sinks`")
     });
     None
 }
 
 fn implied(scope: &mut Scope<'_>, file: &File, spec: &JobSpec) -> Option<Sink> {
     if let Some(declared) = scope.sinks.get(DEFAULT) {
-        return declared.sink.clone().map(Sink::Pushgateway);
+        return declared.clone().map(Sink::Pushgateway);
     }
     let mut sinks = scope.sinks.values();
     match (sinks.next(), sinks.next()) {
-        (Some(only), None) => only.sink.clone().map(Sink::Pushgateway),
+        (Some(only), None) => only.clone().map(Sink::Pushgateway),
         (None, _) => {
             let span = spec.name.as_ref().map_or(0..0, |name| name.span.clone());
             let url = scope.template(file, &Entry::new(span, DEFAULT_URL.to_owned()))?;
