@@ -36,7 +36,7 @@ pub(super) struct Session {
 /// Until when a query may take, on the server's side and on this one.
 #[derive(Clone, Copy)]
 pub(super) struct Limits {
-    /// The server's own limit, after which it reports an error and the session goes on.
+    /// The server's own limit, in whole milliseconds, after which it reports an error and the session goes on.
     statement: Duration,
     /// When the server is given up.
     pub(super) guard: Instant,
@@ -49,15 +49,21 @@ impl Limits {
         let left = deadline.saturating_duration_since(now);
         let margin = (left / 8).min(Duration::from_millis(250));
         Self {
-            statement: left.saturating_sub(2 * margin),
+            statement: whole_milliseconds(left.saturating_sub(2 * margin)),
             guard: now + left - margin,
         }
     }
 
-    /// For PostgreSQL, where 0 would mean no limit.
     fn milliseconds(self) -> u128 {
-        self.statement.as_millis().clamp(1, i32::MAX as u128)
+        self.statement.as_millis()
     }
+}
+
+/// What PostgreSQL can be told, for which 0 would mean no limit.
+fn whole_milliseconds(limit: Duration) -> Duration {
+    let most = Duration::from_millis(i32::MAX.unsigned_abs().into());
+    let limit = limit.clamp(Duration::from_millis(1), most);
+    limit - Duration::from_nanos((limit.subsec_nanos() % 1_000_000).into())
 }
 
 /// Why a query gave nothing.
@@ -181,8 +187,10 @@ impl Session {
         }
         self.wire.add_execute(parameters)?;
         self.wire.add_sync();
+        // Before the server can begin, so that its limit has not passed later there than here.
+        let began = Instant::now();
         self.wire.send(limits.guard).await?;
-        self.stream(sql, &columns, consumer, limits).await
+        self.stream(sql, &columns, consumer, limits, began).await
     }
 
     async fn stream<C: Consumer>(
@@ -191,8 +199,8 @@ impl Session {
         columns: &Columns,
         consumer: &mut C,
         limits: Limits,
+        began: Instant,
     ) -> Result<u64, Failure<C::Error>> {
-        let began = Instant::now();
         let mut rows = 0;
         let mut error = None;
         let mut cells = Vec::with_capacity(columns.len());
