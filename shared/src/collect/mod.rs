@@ -3,30 +3,34 @@
 //! Everything is made before anything is pushed, and each push is one request that the gateway takes or refuses whole:
 //! at no moment does a half-made group stand there.
 
+mod gateway;
 mod push;
 mod queries;
 mod report;
 mod self_metrics;
 
 use std::io::{self, Write};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
 use crate::assembly::{Form, Outcome};
-use crate::config::job::{Job, OnError, Sink};
+use crate::config::job::{Job, OnError};
 use crate::config::{Configuration, UnknownJob};
 use crate::event::Event;
 use crate::placeholders::Resolver;
 use crate::postgres::Connections;
-use crate::pushgateway::{Body, GatewayError, Pushgateway};
 
 pub use push::ClientError;
-pub use report::{Counts, MetricFailure, MetricReport, MetricResult, RunFailed, RunReport};
+pub use report::{Counts, MetricFailure, MetricReport, MetricResult, Push, RunFailed, RunReport};
 
-use push::{Came, Plan};
+use gateway::JobGateway;
 use queries::{Context, Made};
+
+/// Queries that take longer than this may have been overtaken by those of a newer run.
+const OVERTAKING: Duration = Duration::from_secs(1);
 
 /// Runs jobs of a configuration, and keeps its connections warm from one run to the next.
 pub struct Collector {
@@ -62,6 +66,16 @@ pub enum RunError {
     /// The job is switched off.
     #[error("the job `{0}` is disabled; remove `enabled: false` from it to run it")]
     Disabled(String),
+    /// The run is for a time that has not come: pushed now, it would make every delivery until then a late one.
+    #[error(
+        "the job `{job}` is scheduled for {scheduled_time}, which lies in the future; send the time that it is for"
+    )]
+    Future {
+        /// The job's name.
+        job: String,
+        /// The time.
+        scheduled_time: Timestamp,
+    },
     /// There is no time to run in.
     #[error("the job `{0}` cannot run: the function's time is up; raise the function's timeout")]
     NoTime(String),
@@ -89,16 +103,23 @@ impl RunError {
         match self {
             Self::Unknown(_) => "unknown_job",
             Self::Disabled(_) => "disabled_job",
+            Self::Future { .. } => "future",
             Self::NoTime(_) => "no_time",
             Self::Sink { .. } => "sink",
-            Self::Failed(failed) if failed.0.push_error.is_some() => "push",
+            Self::Failed(failed) if matches!(failed.0.push, Push::Failed(_)) => "push",
             Self::Failed(failed) => {
-                let failures = failed
-                    .0
-                    .metrics
-                    .iter()
-                    .filter_map(|metric| metric.result.as_ref().err());
-                failures.map(|failure| failure.kind).next().unwrap_or("run")
+                let failures = || {
+                    failed
+                        .0
+                        .metrics
+                        .iter()
+                        .filter_map(|metric| metric.result.as_ref().err())
+                };
+                // What failed by itself says more than what could not vanish beside it.
+                let first = failures()
+                    .find(|failure| failure.kind != push::CANNOT_VANISH)
+                    .or(failures().next());
+                first.map_or("run", |failure| failure.kind)
             }
             Self::Output(_) => "output",
         }
@@ -120,54 +141,65 @@ impl Collector {
     ///
     /// # Errors
     /// When the job did not run, or failed in part or altogether; [`RunFailed`] says what stands in the gateway then.
-    #[tracing::instrument(skip_all, fields(job = event.job))]
+    #[tracing::instrument(skip_all, fields(job = event.job, owner = tracing::field::Empty))]
     pub async fn run(&self, event: &Event, deadline: Instant) -> Result<Run, RunError> {
         let started = Instant::now();
         let job = self.job(&event.job)?;
+        tracing::Span::current().record("owner", job.owner.as_deref());
         let deadline = deadline.min(started + job.timeout);
         if deadline <= started {
             return Err(RunError::NoTime(job.name.clone()));
         }
-        let Sink::Pushgateway(sink) = &job.sink;
-        let gateway = match tokio::time::timeout_at(deadline, push::client(sink, &self.resolver)).await {
-            Ok(client) => client,
-            Err(_) => Err(ClientError::TimedOut),
-        };
-        let gateway = gateway.map_err(|error| RunError::Sink {
-            job: job.name.clone(),
-            sink: sink.name.clone(),
-            error: Box::new(error),
-        })?;
-        if let Some(scheduled_time) = event.scheduled_time
-            && let Some(reason) = lateness(job, &gateway, scheduled_time, deadline).await
-        {
+        let scheduled_time = event.scheduled_time.unwrap_or_else(now);
+        if gateway::is_future(scheduled_time) {
+            return Err(RunError::Future {
+                job: job.name.clone(),
+                scheduled_time,
+            });
+        }
+        let mut gateway = JobGateway::new(job, &self.resolver, deadline).await?;
+        let skipped = |reason: String| {
             info!(reason, "skipped");
-            return Ok(Run::Skipped(Skipped {
+            Ok(Run::Skipped(Skipped {
                 job: job.name.clone(),
                 reason,
-            }));
+            }))
+        };
+        if event.scheduled_time.is_some()
+            && let Some(reason) = gateway.late_or_doubled(scheduled_time, deadline).await
+        {
+            return skipped(reason);
         }
-        let scheduled_time = event.scheduled_time.unwrap_or_else(now);
+        let queries_began = Instant::now();
+        let reserve = push::reserve(deadline.saturating_duration_since(started));
         let context = Context {
             resolver: &self.resolver,
             scheduled_time,
-            deadline: deadline - push::reserve(deadline - started),
+            deadline: deadline - reserve,
             form: Form::Gzip,
         };
-        let made = queries::run(job, &self.connections, &context).await;
+        let mut made = queries::run(job, &self.connections, &context).await;
+        push::fail_what_cannot_vanish(job.on_error, &mut made);
+        // A newer run may have overtaken this one. The gateway knows no compare-and-set, so milliseconds remain.
+        if queries_began.elapsed() > OVERTAKING
+            && let Some(reason) = gateway.overtaken(scheduled_time, deadline).await
+        {
+            return skipped(reason);
+        }
         let metrics = made.iter().map(report_metric).collect();
-        let outcome = push_families(job, &gateway, made, deadline).await;
+        // A push that hangs must leave time to tell of it.
+        let push = gateway.push(made, deadline - reserve / 4).await;
         let report = RunReport {
             job: job.name.clone(),
             scheduled_time,
             ended: Timestamp::now(),
             duration: started.elapsed(),
             metrics,
-            pushed: matches!(outcome, Ok(true)),
-            push_error: outcome.err(),
+            owner: job.owner.clone(),
+            push,
         };
         report.log();
-        if let Err(error) = push_self_metrics(job, &gateway, &report, deadline).await {
+        if let Err(error) = gateway.tell(&report, deadline).await {
             warn!(%error, "what the run tells of itself could not be pushed");
         }
         if report.succeeded() {
@@ -199,8 +231,8 @@ impl Collector {
             ended: Timestamp::now(),
             duration: started.elapsed(),
             metrics: made.iter().map(report_metric).collect(),
-            pushed: false,
-            push_error: None,
+            owner: job.owner.clone(),
+            push: Push::Untouched,
         };
         if report.succeeded() || job.on_error != OnError::Fail {
             for (_, outcome) in made {
@@ -233,40 +265,6 @@ fn now() -> Timestamp {
     Timestamp::from_second(now.as_second()).unwrap_or(now)
 }
 
-/// Whether the group already holds the series of this scheduled time or of a later one: then this delivery is late or
-/// doubled (Lambda delivers asynchronous events at least once, and retries them for up to six hours).
-async fn lateness(job: &Job, gateway: &Pushgateway, scheduled_time: Timestamp, deadline: Instant) -> Option<String> {
-    let Sink::Pushgateway(sink) = &job.sink;
-    let group = self_metrics::group(&job.name, &sink.grouping);
-    // A gateway that does not answer must leave the queries their time.
-    let now = Instant::now();
-    let patience = now + push::reserve(deadline.saturating_duration_since(now));
-    let stored = |name: &'static str| gateway.stored_gauge(name, &group, &[], patience);
-    let held = match stored(self_metrics::SCHEDULED).await {
-        Ok(held) => held?,
-        Err(error) => {
-            warn!(%error, "cannot tell whether this delivery is late; running");
-            return None;
-        }
-    };
-    let scheduled = scheduled_time.as_duration().as_secs_f64();
-    if scheduled > held {
-        return None;
-    }
-    // A run that failed may be tried again for the same time; one that succeeded need not.
-    if scheduled < held || matches!(stored(self_metrics::UP).await, Ok(Some(up)) if up > 0.0) {
-        let what = if scheduled < held { "late" } else { "doubled" };
-        let held = jiff::SignedDuration::try_from_secs_f64(held)
-            .ok()
-            .and_then(|held| Timestamp::from_duration(held).ok());
-        let held = held.map_or_else(|| "a later time".to_owned(), |held| held.to_string());
-        return Some(format!(
-            "the delivery for {scheduled_time} is {what}: the gateway already holds the series of {held}"
-        ));
-    }
-    None
-}
-
 fn report_metric((metric, outcome): &Made<'_>) -> MetricReport {
     let result = match outcome {
         Ok(Outcome::Family(family)) => Ok(MetricResult::Made(Counts {
@@ -283,39 +281,4 @@ fn report_metric((metric, outcome): &Made<'_>) -> MetricReport {
         external: metric.external,
         result,
     }
-}
-
-/// Pushes what was made, as the job's policy has it; tells whether anything was pushed.
-async fn push_families(
-    job: &Job,
-    gateway: &Pushgateway,
-    made: Vec<Made<'_>>,
-    deadline: Instant,
-) -> Result<bool, GatewayError> {
-    let Sink::Pushgateway(sink) = &job.sink;
-    let group = crate::pushgateway::GroupingKey::new(&job.name, &sink.grouping);
-    let came: Vec<_> = made.iter().map(|(_, outcome)| Came::of(outcome)).collect();
-    match push::plan(job.on_error, &came) {
-        Plan::Put => gateway.put(&group, push::body(made), deadline).await.map(|()| true),
-        Plan::Post => gateway.post(&group, push::body(made), deadline).await.map(|()| true),
-        Plan::Nothing => Ok(false),
-    }
-}
-
-/// A success replaces the group; a failure leaves in it what it has nothing to say about, such as the last success.
-async fn push_self_metrics(
-    job: &Job,
-    gateway: &Pushgateway,
-    report: &RunReport,
-    deadline: Instant,
-) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    let Sink::Pushgateway(sink) = &job.sink;
-    let group = self_metrics::group(&job.name, &sink.grouping);
-    let body = Body::Plain(self_metrics::encode(report)?.into());
-    if report.succeeded() && report.pushed {
-        gateway.put(&group, body, deadline).await?;
-    } else {
-        gateway.post(&group, body, deadline).await?;
-    }
-    Ok(())
 }

@@ -59,6 +59,29 @@ pub(super) fn plan(on_error: OnError, metrics: &[Came]) -> Plan {
     }
 }
 
+/// The kind of failure of a family whose old series cannot be removed.
+pub(super) const CANNOT_VANISH: &str = "kept";
+
+/// Fails the families without series that a POST cannot hold: their old series would stand, and nothing would tell.
+pub(super) fn fail_what_cannot_vanish(on_error: OnError, made: &mut [Made<'_>]) {
+    let came: Vec<_> = made.iter().map(|(_, outcome)| Came::of(outcome)).collect();
+    let put = plan(on_error, &came) == Plan::Put;
+    let untouched = on_error == OnError::Fail && came.contains(&Came::Failed);
+    if put || untouched {
+        return;
+    }
+    for ((_, outcome), came) in made.iter_mut().zip(came) {
+        if came == Came::Empty {
+            let message = "it has no series any more, but the old ones stand until no other metric of the job keeps its \
+                           own: the gateway can remove series only with the whole group";
+            *outcome = Err(MetricFailure {
+                kind: CANNOT_VANISH,
+                message: message.to_owned(),
+            });
+        }
+    }
+}
+
 /// The families that were made, one behind the other.
 pub(super) fn body(made: Vec<Made<'_>>) -> Body {
     let mut members = Vec::new();

@@ -21,10 +21,30 @@ pub struct RunReport {
     pub duration: Duration,
     /// Each metric in the order of the configuration.
     pub metrics: Vec<MetricReport>,
-    /// Whether any series were pushed.
-    pub pushed: bool,
-    /// Why the push failed, if it did.
-    pub push_error: Option<GatewayError>,
+    /// The team to ask.
+    pub owner: Option<String>,
+    /// What became of the job's group in the gateway.
+    pub push: Push,
+}
+
+/// What became of a job's group in the gateway.
+#[derive(Debug)]
+pub enum Push {
+    /// It is exactly what was made in this run.
+    Replaced,
+    /// What was made took the place of its predecessor; the rest stands as it was.
+    Updated,
+    /// It was not touched.
+    Untouched,
+    /// The gateway could not be brought to take it.
+    Failed(GatewayError),
+}
+
+impl Push {
+    /// Whether the group holds what was made in this run.
+    pub(super) fn done(&self) -> bool {
+        matches!(self, Self::Replaced | Self::Updated)
+    }
 }
 
 /// What came of a metric.
@@ -82,12 +102,12 @@ impl MetricReport {
 impl RunReport {
     /// Whether every metric was made and pushed.
     pub fn succeeded(&self) -> bool {
-        self.push_error.is_none() && self.metrics.iter().all(|metric| metric.result.is_ok())
+        !matches!(self.push, Push::Failed(_)) && self.metrics.iter().all(|metric| metric.result.is_ok())
     }
 
     /// The series pushed.
     pub fn series(&self) -> usize {
-        if !self.pushed {
+        if !self.push.done() {
             return 0;
         }
         self.metrics.iter().map(|metric| metric.counts().series).sum()
@@ -125,10 +145,15 @@ impl RunReport {
             }
         }
         let duration_ms = u64::try_from(self.duration.as_millis()).unwrap_or(u64::MAX);
-        if let Some(failure) = &self.push_error {
+        if let Push::Failed(failure) = &self.push {
             error!(error_type = "push", error = %failure, duration_ms, "push failed");
         } else {
-            info!(pushed = self.pushed, series = self.series(), duration_ms, "run done");
+            info!(
+                pushed = self.push.done(),
+                series = self.series(),
+                duration_ms,
+                "run done"
+            );
         }
     }
 }
@@ -155,10 +180,19 @@ impl fmt::Display for RunFailed {
         for (failure, names) in &failures {
             write!(f, "{} failed: {}; ", names.join(", "), failure.message)?;
         }
-        match (&report.push_error, report.pushed) {
-            (Some(error), _) => write!(f, "nothing was pushed: {error}"),
-            (None, true) => f.write_str("the other metrics were pushed"),
-            (None, false) => f.write_str("nothing was pushed"),
+        match &report.push {
+            Push::Failed(error) if error.may_have_been_taken() => {
+                write!(f, "whether the gateway took the push is not known: {error}")?;
+            }
+            Push::Failed(error) => write!(f, "nothing was pushed: {error}")?,
+            Push::Replaced if report.series() == 0 => f.write_str("the job's series were removed")?,
+            Push::Replaced => f.write_str("the other metrics were pushed, and its old series removed")?,
+            Push::Updated => f.write_str("the other metrics were pushed")?,
+            Push::Untouched => f.write_str("nothing was pushed")?,
+        }
+        match &report.owner {
+            Some(owner) => write!(f, " (owner: {owner})"),
+            None => Ok(()),
         }
     }
 }

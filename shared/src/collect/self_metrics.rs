@@ -55,7 +55,7 @@ pub(super) fn encode(report: &RunReport) -> Result<Vec<u8>, prometheus::Error> {
             ended,
         )?;
     }
-    if report.pushed {
+    if report.push.done() {
         let help = "The scheduled time of the newest run whose series were pushed.";
         gauge(SCHEDULED, help, seconds(report.scheduled_time))?;
     }

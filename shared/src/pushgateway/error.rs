@@ -72,6 +72,28 @@ pub enum GatewayError {
     },
 }
 
+impl GatewayError {
+    /// Whether the gateway may have taken the body although nothing says so.
+    #[must_use]
+    pub fn may_have_been_taken(&self) -> bool {
+        // Attempts before the last may have been of another kind, but then the gateway was there and let go.
+        matches!(
+            self,
+            Self::GaveUp(GaveUp {
+                last: Attempt::TimedOut(_) | Attempt::Broken(_),
+                ..
+            })
+        )
+    }
+
+    /// Whether the gateway, or a proxy before it, did not accept the credentials.
+    #[must_use]
+    pub fn is_login_failure(&self) -> bool {
+        matches!(self, Self::Refused { answer, .. }
+            if matches!(answer.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN))
+    }
+}
+
 /// All attempts failed in ways that may pass.
 #[derive(Debug, thiserror::Error)]
 #[error("the gateway at {at} {last}; gave up after {attempts} attempt{} in {:.1} s", plural(*attempts), elapsed.as_secs_f64())]

@@ -1,5 +1,7 @@
 //! Events that are late, doubled, malformed, or for jobs that do not run.
 
+use std::time::Duration;
+
 use anyhow::Result;
 use fanlight_tests::{Stage, job};
 use serde_json::json;
@@ -174,5 +176,74 @@ async fn an_event_that_names_no_job_to_run_is_a_clear_error() -> Result<()> {
         "none of them touched the gateway"
     );
     stage.succeed("j").await?;
+    Ok(())
+}
+
+/// The older run takes three seconds, the newer none; each gives the minute that it is for.
+const SLOW_FOR_TEN_PAST: &str = "
+  metrics:
+  - name: m
+    help: h
+    value: v
+    query: |
+      SELECT extract(minute FROM $1::timestamptz) AS v
+      FROM pg_sleep(CASE WHEN extract(minute FROM $1::timestamptz) = 10 THEN 3 ELSE 0 END)
+    parameters: [{scheduled_time: 0s}]
+";
+
+#[tokio::test]
+async fn a_run_that_a_newer_one_has_overtaken_changes_nothing_and_says_so() -> Result<()> {
+    let stage = Stage::new(&job(SLOW_FOR_TEN_PAST), "SELECT 1").await?;
+    let newer = async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        stage.deliver("j", "2026-01-31T10:20:00Z").await
+    };
+    let (older, newer) = tokio::join!(stage.deliver("j", "2026-01-31T10:10:00Z"), newer);
+    assert_eq!(newer??, json!({"job": "j", "series": 1}));
+    let older = older??;
+    assert!(
+        older["skipped"].as_str().is_some_and(|why| why.contains("is late")),
+        "{older}"
+    );
+    assert_eq!(stage.gateway.series("m").await?, [r#"m{instance="",job="j"} 20"#]);
+    assert_eq!(
+        stage.told("j").await?.job("scheduled_timestamp_seconds"),
+        Some(1_769_854_800.0)
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_delivery_from_the_future_is_refused() -> Result<()> {
+    let stage = Stage::new(&job(COUNT), TABLE).await?;
+    let failure = stage
+        .deliver("j", "2999-01-31T10:10:00Z")
+        .await?
+        .expect_err("the future");
+    assert_eq!(failure.error_type, "future", "{failure}");
+    assert!(
+        failure
+            .message
+            .contains("scheduled for 2999-01-31T10:10:00Z, which lies in the future"),
+        "{failure}"
+    );
+    assert_eq!(stage.gateway.series("m").await?, Vec::<String>::new());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_future_time_in_the_gateway_does_not_stop_the_job() -> Result<()> {
+    let stage = Stage::new(&job(COUNT), TABLE).await?;
+    let held = "fanlight_job_scheduled_timestamp_seconds 32474887200\n";
+    stage.gateway.put("job/fanlight/fanlight_job/j", held).await?;
+    assert_eq!(
+        stage.deliver("j", "2026-01-31T10:10:00Z").await??,
+        json!({"job": "j", "series": 1})
+    );
+    let log = stage.collector.log();
+    assert!(
+        log.contains("the gateway holds the series of a time that has not come"),
+        "{log}"
+    );
     Ok(())
 }

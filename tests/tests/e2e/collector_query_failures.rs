@@ -117,7 +117,8 @@ async fn keep_replaces_the_others_and_leaves_the_failed_one_at_its_last_good_ser
 async fn drop_replaces_the_others_and_removes_the_failed_one() -> Result<()> {
     let run = fail_in_the_middle("drop").await?;
     assert!(
-        run.message.ends_with("the other metrics were pushed"),
+        run.message
+            .ends_with("the other metrics were pushed, and its old series removed"),
         "{}",
         run.message
     );
@@ -125,6 +126,24 @@ async fn drop_replaces_the_others_and_removes_the_failed_one() -> Result<()> {
         run.series().await?,
         "before{l=\"new\"} 4\nbefore{l=\"newer\"} 5\nbefore{l=\"stays\"} 3\nafter 3"
     );
+    Ok(())
+}
+
+#[tokio::test]
+async fn drop_empties_the_group_when_everything_fails_and_says_so() -> Result<()> {
+    let config = job(
+        "  on_error: drop\n  owner: growth\n  metrics:\n  - name: m\n    help: h\n    value: v\n    query: SELECT 1 / v AS v FROM t\n",
+    );
+    let stage = Stage::new(&config, "CREATE TABLE t AS SELECT 1 AS v").await?;
+    stage.succeed("j").await?;
+    stage.database.execute("UPDATE t SET v = 0").await?;
+    let (kind, message) = stage.fail("j").await?;
+    assert_eq!(kind, "sql");
+    assert!(
+        message.ends_with("; the job's series were removed (owner: growth)"),
+        "{message}"
+    );
+    assert_eq!(stage.gateway.series("m").await?, Vec::<String>::new());
     Ok(())
 }
 

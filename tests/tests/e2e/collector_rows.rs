@@ -90,6 +90,37 @@ async fn no_rows_are_what_on_empty_says() -> Result<()> {
 }
 
 #[tokio::test]
+async fn series_that_cannot_vanish_beside_a_failure_are_told() -> Result<()> {
+    let config = job("
+  metrics:
+  - name: gone
+    help: h
+    value: v
+    query: SELECT v FROM t WHERE v > 0
+  - name: breaks
+    help: h
+    value: v
+    query: SELECT 1 / v AS v FROM t
+");
+    let stage = Stage::new(&config, "CREATE TABLE t AS SELECT 5 AS v").await?;
+    stage.succeed("j").await?;
+    stage.database.execute("UPDATE t SET v = 0").await?;
+    let (kind, message) = stage.fail("j").await?;
+    assert_eq!(kind, "sql");
+    assert!(
+        message.contains("gone failed: it has no series any more, but the old ones stand"),
+        "{message}"
+    );
+    assert_eq!(series(&stage, "gone").await?, ["gone 5"]);
+    assert_eq!(stage.told("j").await?.metrics("up"), "breaks=0 gone=0");
+    stage.database.execute("UPDATE t SET v = -1").await?;
+    stage.succeed("j").await?;
+    assert_eq!(series(&stage, "gone").await?, Vec::<String>::new());
+    assert_eq!(series(&stage, "breaks").await?, ["breaks -1"]);
+    Ok(())
+}
+
+#[tokio::test]
 async fn clear_removes_the_series_when_there_are_no_rows() -> Result<()> {
     let stage = Stage::new(
         &job("

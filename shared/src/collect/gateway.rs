@@ -1,0 +1,167 @@
+//! A job's gateway during one run: whether the delivery is late, the push of what was made, and of what the run tells of
+//! itself.
+
+use jiff::{SignedDuration, Timestamp};
+use tokio::time::Instant;
+use tracing::{info, warn};
+
+use super::push::{self, Came, ClientError, Plan};
+use super::queries::Made;
+use super::report::{Push, RunReport};
+use super::{RunError, self_metrics};
+use crate::config::job::{Job, PushgatewaySink, Sink, SinkAuth};
+use crate::placeholders::{Resolver, Template};
+use crate::pushgateway::{Body, GatewayError, GroupingKey, Pushgateway};
+
+/// How far a clock may be ahead of another.
+const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
+
+/// Whether a time lies in the future, whoever's clock it was read from.
+pub(super) fn is_future(time: Timestamp) -> bool {
+    time.duration_since(Timestamp::now()) > CLOCK_TOLERANCE
+}
+
+pub(super) struct JobGateway<'a> {
+    job: &'a Job,
+    sink: &'a PushgatewaySink,
+    resolver: &'a Resolver,
+    client: Pushgateway,
+}
+
+impl<'a> JobGateway<'a> {
+    pub(super) async fn new(job: &'a Job, resolver: &'a Resolver, deadline: Instant) -> Result<Self, RunError> {
+        let Sink::Pushgateway(sink) = &job.sink;
+        let client = match tokio::time::timeout_at(deadline, push::client(sink, resolver)).await {
+            Ok(client) => client,
+            Err(_) => Err(ClientError::TimedOut),
+        };
+        match client {
+            Ok(client) => Ok(Self {
+                job,
+                sink,
+                resolver,
+                client,
+            }),
+            Err(error) => Err(RunError::Sink {
+                job: job.name.clone(),
+                sink: sink.name.clone(),
+                error: Box::new(error),
+            }),
+        }
+    }
+
+    /// Why a delivery is to change nothing: the group already holds the series of a later time, or those of the same
+    /// time from a run that succeeded. Lambda delivers asynchronous events at least once, and retries them for hours.
+    pub(super) async fn late_or_doubled(&self, scheduled_time: Timestamp, deadline: Instant) -> Option<String> {
+        let held = self.held(deadline).await?;
+        // A run that failed may be tried again for the same time; one that succeeded need not.
+        if scheduled_time == held && self.stored(self_metrics::UP, deadline).await.ok()? > Some(0.0) {
+            return Some(already_held("doubled", scheduled_time, held));
+        }
+        (scheduled_time < held).then(|| already_held("late", scheduled_time, held))
+    }
+
+    /// Why a run is to push nothing: a newer one has overtaken it.
+    pub(super) async fn overtaken(&self, scheduled_time: Timestamp, deadline: Instant) -> Option<String> {
+        let held = self.held(deadline).await?;
+        (scheduled_time < held).then(|| already_held("late", scheduled_time, held))
+    }
+
+    /// The scheduled time of the newest run whose series the group holds, if it is known.
+    async fn held(&self, deadline: Instant) -> Option<Timestamp> {
+        match self.stored(self_metrics::SCHEDULED, deadline).await {
+            Ok(held) => time(held?).filter(|held| {
+                let future = is_future(*held);
+                if future {
+                    warn!(%held, "the gateway holds the series of a time that has not come; running");
+                }
+                !future
+            }),
+            Err(error) => {
+                warn!(%error, "cannot tell whether this delivery is late; running");
+                None
+            }
+        }
+    }
+
+    async fn stored(&self, gauge: &str, deadline: Instant) -> Result<Option<f64>, GatewayError> {
+        let group = self_metrics::group(&self.job.name, &self.sink.grouping);
+        // A gateway that does not answer must leave the queries their time.
+        let now = Instant::now();
+        let patience = now + push::reserve(deadline.saturating_duration_since(now));
+        self.client.stored_gauge(gauge, &group, &[], patience).await
+    }
+
+    /// Pushes what was made, as the job's policy has it; when the credentials are refused, once more with secrets
+    /// fetched anew, for they may have been rotated.
+    pub(super) async fn push(&mut self, made: Vec<Made<'_>>, deadline: Instant) -> Push {
+        let came: Vec<_> = made.iter().map(|(_, outcome)| Came::of(outcome)).collect();
+        let plan = push::plan(self.job.on_error, &came);
+        let body = push::body(made);
+        let mut outcome = self.send(plan, body.clone(), deadline).await;
+        if outcome.as_ref().is_err_and(GatewayError::is_login_failure) && self.log_in_anew(deadline).await {
+            outcome = self.send(plan, body, deadline).await;
+        }
+        outcome.unwrap_or_else(Push::Failed)
+    }
+
+    async fn send(&self, plan: Plan, body: Body, deadline: Instant) -> Result<Push, GatewayError> {
+        let group = GroupingKey::new(&self.job.name, &self.sink.grouping);
+        match plan {
+            Plan::Put => self.client.put(&group, body, deadline).await.map(|()| Push::Replaced),
+            Plan::Post => self.client.post(&group, body, deadline).await.map(|()| Push::Updated),
+            Plan::Nothing => Ok(Push::Untouched),
+        }
+    }
+
+    /// Makes the client again with secrets fetched anew; whether there are any.
+    async fn log_in_anew(&mut self, deadline: Instant) -> bool {
+        let templates: Vec<&Template> = match &self.sink.auth {
+            SinkAuth::None => return false,
+            SinkAuth::Basic { username, password } => vec![username, password],
+            SinkAuth::Bearer(token) => vec![token],
+        };
+        let anew = async {
+            let refreshed = self.resolver.refresh(templates).await.unwrap_or(false);
+            if refreshed {
+                push::client(self.sink, self.resolver).await.ok()
+            } else {
+                None
+            }
+        };
+        let Ok(Some(client)) = tokio::time::timeout_at(deadline, anew).await else {
+            return false;
+        };
+        info!("the gateway refused the credentials; trying again with the secret fetched anew");
+        self.client = client;
+        true
+    }
+
+    /// Pushes what the run tells of itself. A success replaces the group; a failure leaves in it what it has nothing to
+    /// say about, such as the last success.
+    pub(super) async fn tell(
+        &self,
+        report: &RunReport,
+        deadline: Instant,
+    ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        let group = self_metrics::group(&self.job.name, &self.sink.grouping);
+        let body = Body::Plain(self_metrics::encode(report)?.into());
+        if report.succeeded() && report.push.done() {
+            self.client.put(&group, body, deadline).await?;
+        } else {
+            self.client.post(&group, body, deadline).await?;
+        }
+        Ok(())
+    }
+}
+
+fn already_held(what: &str, scheduled_time: Timestamp, held: Timestamp) -> String {
+    format!("the delivery for {scheduled_time} is {what}: the gateway already holds the series of {held}")
+}
+
+/// A point in time from the seconds that a gauge holds.
+fn time(seconds: f64) -> Option<Timestamp> {
+    // Schedules have whole seconds; a gauge's 64 bits hold milliseconds without loss for thousands of years.
+    let duration = SignedDuration::try_from_secs_f64((seconds * 1e3).round() / 1e3).ok()?;
+    Timestamp::from_duration(duration).ok()
+}
