@@ -1,0 +1,521 @@
+//! The syntax tree: flat arenas in which children always stand before their parents.
+//!
+//! Nothing here points with a box, so dropping a tree is as flat as building it, and whoever needs to visit all of it
+//! walks an array: forwards to see children first, backwards to see parents first.
+
+use super::error::Span;
+use super::functions::Function;
+use super::string;
+
+/// The type of an expression's value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ValueType {
+    /// A number.
+    Scalar,
+    /// A string.
+    String,
+    /// One sample for each of some series.
+    Vector,
+    /// A range of samples for each of some series.
+    Matrix,
+}
+
+impl ValueType {
+    /// What Prometheus' documentation calls it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Scalar => "scalar",
+            Self::String => "string",
+            Self::Vector => "instant vector",
+            Self::Matrix => "range vector",
+        }
+    }
+}
+
+/// An index into one of a tree's arenas.
+macro_rules! index {
+    ($($(#[$doc:meta])* $name:ident),* $(,)?) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(super) struct $name(pub(super) u32);
+
+        impl $name {
+            /// The index of the next element of an arena that has `length`. The query's size bounds every arena.
+            pub(super) fn next(length: usize) -> Self {
+                Self(u32::try_from(length).unwrap_or(u32::MAX))
+            }
+
+            pub(super) fn at(self) -> usize {
+                self.0 as usize
+            }
+        }
+    )*};
+}
+
+index!(
+    /// A node.
+    NodeId,
+    /// A selector.
+    SelectorId,
+    /// A part of a duration expression.
+    DurationId,
+    /// The matching of a binary expression.
+    MatchingId,
+);
+
+/// Consecutive elements of an arena.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct List {
+    start: u32,
+    end: u32,
+}
+
+impl List {
+    pub(super) fn new(start: usize, end: usize) -> Self {
+        Self { start: NodeId::next(start).0, end: NodeId::next(end).0 }
+    }
+
+    pub(super) fn range(self) -> std::ops::Range<usize> {
+        self.start as usize..self.end as usize
+    }
+
+    pub(super) fn len(self) -> usize {
+        self.range().len()
+    }
+}
+
+/// The bytes that a name or a string literal stands for.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Text {
+    /// As they stand in the query.
+    Query(Span),
+    /// Unescaped, in the tree's buffer.
+    Decoded(List),
+}
+
+/// An expression.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Node {
+    pub(super) kind: NodeKind,
+    pub(super) value_type: ValueType,
+    pub(super) span: Span,
+}
+
+/// What an expression consists of.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum NodeKind {
+    Number(f64),
+    String(Text),
+    Paren(NodeId),
+    /// A sign before anything but a number literal, which takes its sign itself.
+    Sign {
+        negative: bool,
+        operand: NodeId,
+    },
+    Binary {
+        operator: BinaryOperator,
+        matching: Option<MatchingId>,
+        left: NodeId,
+        right: NodeId,
+    },
+    Aggregation {
+        aggregator: Aggregator,
+        without: bool,
+        grouping: List,
+        parameter: Option<NodeId>,
+        operand: NodeId,
+    },
+    Call {
+        function: &'static Function,
+        arguments: List,
+    },
+    Selector(SelectorId),
+    /// A range of the selector that the node holds.
+    Range {
+        selector: NodeId,
+        range: Duration,
+    },
+    Subquery {
+        operand: NodeId,
+        range: Duration,
+        step: Option<Duration>,
+        modifiers: Modifiers,
+    },
+}
+
+/// `offset` and `@`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Modifiers {
+    pub(super) offset: Duration,
+    pub(super) at: Option<At>,
+}
+
+impl Modifiers {
+    pub(super) const NONE: Self = Self { offset: Duration::Nanos(0), at: None };
+}
+
+/// What `@` pins an evaluation to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum At {
+    Millis(i64),
+    Start,
+    End,
+}
+
+/// A vector selector: the only thing in PromQL that reads series.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Selector {
+    /// The metric's name before the braces.
+    pub(super) name: Option<Span>,
+    pub(super) matchers: List,
+    pub(super) modifiers: Modifiers,
+    pub(super) anchored: bool,
+    pub(super) smoothed: bool,
+    /// Whether it is the second argument of `info()`, which may be empty.
+    pub(super) of_info: bool,
+    /// The token of its opening brace.
+    pub(super) left_brace: Option<u32>,
+    /// The token after its last: after the name or after the closing brace.
+    pub(super) end: u32,
+}
+
+/// A label matcher, such as `job=~"api|web"`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Matcher {
+    pub(super) name: Text,
+    pub(super) operator: MatchOperator,
+    pub(super) value: Text,
+    pub(super) span: Span,
+    /// Its first token.
+    pub(super) start: u32,
+    /// The token after its last, a comma or the closing brace.
+    pub(super) end: u32,
+}
+
+/// How a matcher compares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum MatchOperator {
+    Equal,
+    NotEqual,
+    Regex,
+    NotRegex,
+}
+
+impl MatchOperator {
+    pub(super) fn sign(self) -> &'static str {
+        match self {
+            Self::Equal => "=",
+            Self::NotEqual => "!=",
+            Self::Regex => "=~",
+            Self::NotRegex => "!~",
+        }
+    }
+}
+
+/// How the sides of a binary expression are matched.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Matching {
+    pub(super) returns_bool: bool,
+    /// Whether it was `on (..)` rather than `ignoring (..)`.
+    pub(super) on: bool,
+    pub(super) labels: List,
+    pub(super) group: Group,
+    pub(super) include: List,
+    pub(super) fill_left: Option<f64>,
+    pub(super) fill_right: Option<f64>,
+}
+
+impl Matching {
+    pub(super) const NONE: Self = Self {
+        returns_bool: false,
+        on: false,
+        labels: List { start: 0, end: 0 },
+        group: Group::OneToOne,
+        include: List { start: 0, end: 0 },
+        fill_left: None,
+        fill_right: None,
+    };
+}
+
+/// How many series of one side may match one of the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Group {
+    OneToOne,
+    /// `group_left`
+    ManyToOne,
+    /// `group_right`
+    OneToMany,
+}
+
+/// The length of a range, a step or an offset.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Duration {
+    Nanos(i64),
+    /// To be computed from the query's step and range.
+    Expression(DurationId),
+}
+
+/// Part of a duration expression.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct DurationNode {
+    pub(super) kind: DurationKind,
+    pub(super) span: Span,
+    /// Whether it stands in parentheses.
+    pub(super) in_parens: bool,
+}
+
+/// What a part of a duration expression consists of.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum DurationKind {
+    Seconds(f64),
+    /// `step()`
+    Step,
+    /// `range()`
+    Range,
+    Sign {
+        negative: bool,
+        operand: DurationId,
+    },
+    Binary {
+        operator: DurationOperator,
+        left: DurationId,
+        right: DurationId,
+    },
+}
+
+/// An operator of duration expressions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum DurationOperator {
+    Add,
+    Sub,
+    Mul,
+    Div,
+    Mod,
+    Pow,
+    MaxOf,
+    MinOf,
+}
+
+/// An operator between two expressions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum BinaryOperator {
+    Add,
+    Sub,
+    Mul,
+    Div,
+    Mod,
+    Pow,
+    Atan2,
+    Equal,
+    NotEqual,
+    Less,
+    LessEqual,
+    Greater,
+    GreaterEqual,
+    /// `</`
+    TrimUpper,
+    /// `>/`
+    TrimLower,
+    And,
+    Or,
+    Unless,
+}
+
+/// How tightly a sign binds: `-2 ^ 2` is `-(2 ^ 2)`, and `-2 * 2` is `(-2) * 2`.
+pub(super) const SIGN_PRECEDENCE: u8 = 5;
+
+impl BinaryOperator {
+    /// How tightly it binds, from 1 to 6.
+    pub(super) fn precedence(self) -> u8 {
+        match self {
+            Self::Or => 1,
+            Self::And | Self::Unless => 2,
+            Self::TrimUpper | Self::TrimLower => 3,
+            _ if self.is_comparison() => 3,
+            Self::Add | Self::Sub => 4,
+            Self::Pow => 6,
+            _ => SIGN_PRECEDENCE,
+        }
+    }
+
+    pub(super) fn is_right_associative(self) -> bool {
+        self == Self::Pow
+    }
+
+    pub(super) fn is_comparison(self) -> bool {
+        matches!(
+            self,
+            Self::Equal | Self::NotEqual | Self::Less | Self::LessEqual | Self::Greater | Self::GreaterEqual
+        )
+    }
+
+    pub(super) fn is_set(self) -> bool {
+        matches!(self, Self::And | Self::Or | Self::Unless)
+    }
+
+    /// How it is written.
+    pub(super) fn sign(self) -> &'static str {
+        match self {
+            Self::Add => "+",
+            Self::Sub => "-",
+            Self::Mul => "*",
+            Self::Div => "/",
+            Self::Mod => "%",
+            Self::Pow => "^",
+            Self::Atan2 => "atan2",
+            Self::Equal => "==",
+            Self::NotEqual => "!=",
+            Self::Less => "<",
+            Self::LessEqual => "<=",
+            Self::Greater => ">",
+            Self::GreaterEqual => ">=",
+            Self::TrimUpper => "</",
+            Self::TrimLower => ">/",
+            Self::And => "and",
+            Self::Or => "or",
+            Self::Unless => "unless",
+        }
+    }
+}
+
+/// An aggregation operator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Aggregator {
+    Avg,
+    Bottomk,
+    Count,
+    CountValues,
+    Group,
+    LimitRatio,
+    Limitk,
+    Max,
+    Min,
+    Quantile,
+    Stddev,
+    Stdvar,
+    Sum,
+    Topk,
+}
+
+impl Aggregator {
+    /// The type of its first argument, where it takes two.
+    pub(super) fn parameter(self) -> Option<ValueType> {
+        match self {
+            Self::Bottomk | Self::LimitRatio | Self::Limitk | Self::Quantile | Self::Topk => Some(ValueType::Scalar),
+            Self::CountValues => Some(ValueType::String),
+            _ => None,
+        }
+    }
+}
+
+/// A query that parses, with everything in it.
+#[derive(Debug)]
+pub struct Tree<'q> {
+    pub(super) query: &'q str,
+    pub(super) nodes: Vec<Node>,
+    /// The arguments of calls.
+    pub(super) arguments: Vec<NodeId>,
+    pub(super) selectors: Vec<Selector>,
+    pub(super) matchers: Vec<Matcher>,
+    pub(super) matchings: Vec<Matching>,
+    /// The labels of groupings and matchings.
+    pub(super) labels: Vec<Text>,
+    pub(super) durations: Vec<DurationNode>,
+    /// The unescaped strings.
+    decoded: Vec<u8>,
+}
+
+impl<'q> Tree<'q> {
+    pub(super) fn new(query: &'q str, tokens: usize) -> Self {
+        Self {
+            query,
+            nodes: Vec::with_capacity(tokens / 3 + 1),
+            arguments: Vec::new(),
+            selectors: Vec::with_capacity(tokens / 12 + 1),
+            matchers: Vec::with_capacity(tokens / 8 + 1),
+            matchings: Vec::new(),
+            labels: Vec::new(),
+            durations: Vec::new(),
+            decoded: Vec::new(),
+        }
+    }
+
+    /// How many selectors the query has.
+    pub fn selector_count(&self) -> usize {
+        self.selectors.len()
+    }
+
+    /// The type of the query's value.
+    pub fn value_type(&self) -> Option<ValueType> {
+        self.nodes.last().map(|root| root.value_type)
+    }
+
+    pub(super) fn node(&self, id: NodeId) -> &Node {
+        &self.nodes[id.at()]
+    }
+
+    pub(super) fn bytes(&self, text: Text) -> &[u8] {
+        match text {
+            Text::Query(span) => span.text(self.query).as_bytes(),
+            Text::Decoded(list) => &self.decoded[list.range()],
+        }
+    }
+
+    /// What the string literal at `span` stands for.
+    pub(super) fn string(&mut self, span: Span) -> Text {
+        let literal = span.text(self.query);
+        if literal.starts_with('`') || !literal.contains('\\') {
+            return Text::Query(Span { start: span.start + 1, end: span.end - 1 });
+        }
+        let start = self.decoded.len();
+        string::decode(literal, &mut self.decoded);
+        Text::Decoded(List::new(start, self.decoded.len()))
+    }
+
+    /// The label that metrics' names are kept in.
+    pub(super) fn metric_name_label(&mut self) -> Text {
+        let start = self.decoded.len();
+        self.decoded.extend_from_slice(b"__name__");
+        Text::Decoded(List::new(start, self.decoded.len()))
+    }
+
+    /// Adds a node; its children must be in the tree.
+    pub(super) fn push(&mut self, kind: NodeKind, span: Span) -> NodeId {
+        let value_type = match kind {
+            NodeKind::Number(_) => ValueType::Scalar,
+            NodeKind::String(_) => ValueType::String,
+            NodeKind::Paren(operand) | NodeKind::Sign { operand, .. } => self.node(operand).value_type,
+            NodeKind::Binary { left, right, .. } => {
+                let scalar = [left, right].iter().all(|side| self.node(*side).value_type == ValueType::Scalar);
+                if scalar { ValueType::Scalar } else { ValueType::Vector }
+            }
+            NodeKind::Call { function, .. } => function.returns,
+            NodeKind::Aggregation { .. } | NodeKind::Selector(_) => ValueType::Vector,
+            NodeKind::Range { .. } | NodeKind::Subquery { .. } => ValueType::Matrix,
+        };
+        let id = NodeId::next(self.nodes.len());
+        self.nodes.push(Node { kind, value_type, span });
+        id
+    }
+
+    pub(super) fn push_duration(&mut self, kind: DurationKind, span: Span) -> DurationId {
+        let id = DurationId::next(self.durations.len());
+        self.durations.push(DurationNode { kind, span, in_parens: false });
+        id
+    }
+
+    pub(super) fn duration(&self, id: DurationId) -> &DurationNode {
+        &self.durations[id.at()]
+    }
+
+    /// Whether the matcher accepts a series that has no such label.
+    pub(super) fn matches_empty(&self, matcher: &Matcher) -> bool {
+        let value = self.bytes(matcher.value);
+        match matcher.operator {
+            MatchOperator::Equal => value.is_empty(),
+            MatchOperator::NotEqual => !value.is_empty(),
+            MatchOperator::Regex => super::regex::matches_empty(value),
+            MatchOperator::NotRegex => !super::regex::matches_empty(value),
+        }
+    }
+}
