@@ -3,6 +3,8 @@
 //! Nothing here points with a box, so dropping a tree is as flat as building it, and whoever needs to visit all of it
 //! walks an array: forwards to see children first, backwards to see parents first.
 
+use std::borrow::Cow;
+
 use super::error::Span;
 use super::functions::Function;
 use super::string;
@@ -22,6 +24,7 @@ pub enum ValueType {
 
 impl ValueType {
     /// What Prometheus' documentation calls it.
+    #[must_use] 
     pub fn name(self) -> &'static str {
         match self {
             Self::Scalar => "scalar",
@@ -105,10 +108,11 @@ pub(super) struct Node {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum NodeKind {
     Number(f64),
-    String(Text),
+    String(#[cfg_attr(not(test), expect(dead_code, reason = "only the comparison with Prometheus' own trees reads it"))] Text),
     Paren(NodeId),
     /// A sign before anything but a number literal, which takes its sign itself.
     Sign {
+        #[cfg_attr(not(test), expect(dead_code, reason = "only the comparison with Prometheus' own trees reads it"))]
         negative: bool,
         operand: NodeId,
     },
@@ -120,7 +124,9 @@ pub(super) enum NodeKind {
     },
     Aggregation {
         aggregator: Aggregator,
+        #[cfg_attr(not(test), expect(dead_code, reason = "only the comparison with Prometheus' own trees reads it"))]
         without: bool,
+        #[cfg_attr(not(test), expect(dead_code, reason = "only the comparison with Prometheus' own trees reads it"))]
         grouping: List,
         parameter: Option<NodeId>,
         operand: NodeId,
@@ -441,11 +447,13 @@ impl<'q> Tree<'q> {
     }
 
     /// How many selectors the query has.
+    #[must_use] 
     pub fn selector_count(&self) -> usize {
         self.selectors.len()
     }
 
     /// The type of the query's value.
+    #[must_use] 
     pub fn value_type(&self) -> Option<ValueType> {
         self.nodes.last().map(|root| root.value_type)
     }
@@ -463,20 +471,21 @@ impl<'q> Tree<'q> {
 
     /// What the string literal at `span` stands for.
     pub(super) fn string(&mut self, span: Span) -> Text {
-        let literal = span.text(self.query);
-        if literal.starts_with('`') || !literal.contains('\\') {
-            return Text::Query(Span { start: span.start + 1, end: span.end - 1 });
+        match string::value(span.text(self.query)) {
+            Cow::Borrowed(_) => Text::Query(Span { start: span.start + 1, end: span.end - 1 }),
+            Cow::Owned(bytes) => self.decoded(&bytes),
         }
+    }
+
+    fn decoded(&mut self, bytes: &[u8]) -> Text {
         let start = self.decoded.len();
-        string::decode(literal, &mut self.decoded);
+        self.decoded.extend_from_slice(bytes);
         Text::Decoded(List::new(start, self.decoded.len()))
     }
 
     /// The label that metrics' names are kept in.
     pub(super) fn metric_name_label(&mut self) -> Text {
-        let start = self.decoded.len();
-        self.decoded.extend_from_slice(b"__name__");
-        Text::Decoded(List::new(start, self.decoded.len()))
+        self.decoded(b"__name__")
     }
 
     /// Adds a node; its children must be in the tree.

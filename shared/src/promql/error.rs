@@ -66,6 +66,7 @@ pub enum ParseError {
 
 impl ParseError {
     /// The bytes of the query the error is about.
+    #[must_use] 
     pub fn span(&self) -> Span {
         match self {
             Self::TooLarge(error) => error.span,
@@ -74,6 +75,7 @@ impl ParseError {
     }
 
     /// The message and the line of the query, underlined.
+    #[must_use] 
     pub fn render(&self, query: &str) -> String {
         render(self, self.span(), query)
     }

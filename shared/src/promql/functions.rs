@@ -9,7 +9,7 @@ pub const PROMETHEUS_VERSION: &str = "3.14";
 
 /// A function's signature.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Function {
+pub(super) struct Function {
     /// Its name, in the only case it may be written in.
     pub name: &'static str,
     /// The types of its arguments. Arguments beyond these have the type of the last.

@@ -37,6 +37,15 @@ pub(super) fn lex(query: &str, limits: &Limits) -> Result<Vec<Token>, ParseError
     }
 }
 
+/// What a token stands for: the bytes of a string, and of any other its own.
+pub(super) fn canonical(query: &str, token: Token) -> Cow<'_, [u8]> {
+    let text = token.span.text(query);
+    if token.kind != TokenKind::String {
+        return Cow::Borrowed(text.as_bytes());
+    }
+    string::value(text)
+}
+
 /// The limit `excess` was passed at the byte `start`.
 pub(super) fn limit_error(query: &str, start: u32, excess: Excess) -> LimitError {
     let start = query.floor_char_boundary(start as usize);

@@ -3,6 +3,7 @@
 
 mod ast;
 mod check;
+mod enforce;
 mod error;
 mod functions;
 mod lexer;
@@ -11,6 +12,9 @@ mod number;
 #[cfg(test)]
 mod oracle;
 mod parser;
+mod policy;
+mod proof;
+mod refusal;
 mod regex;
 mod string;
 mod token;
@@ -19,8 +23,12 @@ pub use ast::{Tree, ValueType};
 pub use error::{Excess, LimitError, ParseError, Position, Span, SyntaxError};
 pub use functions::PROMETHEUS_VERSION;
 pub use limits::Limits;
+pub use policy::{Characters, EnforcedLabel, OnConflict, Policy, PolicyError};
+pub use proof::ProofError;
+pub use refusal::{Denied, EnforceError, Reason, Refusal, TooLong};
 
 use check::EmptySelectors;
+use proof::Form;
 
 /// Parses and type-checks `query` as Prometheus does with every feature flag on.
 ///
@@ -29,7 +37,10 @@ use check::EmptySelectors;
 /// # Errors
 /// When the query passes a limit or Prometheus would not accept it.
 pub fn parse<'q>(query: &'q str, limits: &Limits) -> Result<Tree<'q>, ParseError> {
-    let mut syntax = parser::expression(query, limits)?;
-    check::check(&mut syntax.tree, EmptySelectors::Refused)?;
-    Ok(syntax.tree)
+    let mut tree = parser::parse(query, Form::Expression, limits)?.tree;
+    if tree.nodes.is_empty() {
+        return Err(SyntaxError::new(query, Span::default(), "no expression found in input").into());
+    }
+    check::check(&mut tree, EmptySelectors::Refused)?;
+    Ok(tree)
 }

@@ -14,7 +14,7 @@ use super::ast::{
     At, Duration, DurationId, DurationKind, DurationOperator, Group, Matching, Modifiers, NodeId, NodeKind, Selector,
     Tree, ValueType,
 };
-use super::{Limits, parse};
+use super::{EnforceError, EnforcedLabel, Limits, OnConflict, Policy, Reason, Refusal, parse};
 
 /// The only permitted differences: expressions that Prometheus refuses for nothing but an invalid regular expression,
 /// which is left to it. None of the expressions comes near a limit.
@@ -44,12 +44,38 @@ fn every_mutated_expression_has_its_verdict_and_tree() {
     assert_eq!(counts, Counts { valid: 12_000, invalid: 12_000, invalid_regex: INVALID_REGEX.len() });
 }
 
+#[test]
+fn every_enforced_expression_has_the_tree_with_the_matcher_in_each_selector() {
+    let policy = Policy::new(vec![EnforcedLabel::fixed("tenant", "x\"y", OnConflict::Refuse).unwrap()]).unwrap();
+    for (file, counts) in [("core.jsonl", [2266, 32, 0]), ("mutated.jsonl", [11_887, 109, 4])] {
+        let Some(cases) = cases(file) else { return };
+        let (mut same, mut info, mut conflicts) = (0, 0, 0);
+        for case in cases.iter().filter(|case| case.ok) {
+            match policy.enforce(&case.query) {
+                Ok(text) => {
+                    let tree = parse(&text, &Limits::default()).unwrap_or_else(|error| panic!("{text}: {error}"));
+                    assert_eq!(notation(&tree), case.enforced_tree, "{}\n{text}", case.query);
+                    same += 1;
+                    assert_eq!(policy.enforce(&text).as_ref(), Ok(&text), "enforced twice");
+                }
+                Err(EnforceError::Refused(refusal)) if refusal.reason == Reason::Info => info += 1,
+                // Some mutations have a matcher on `tenant` of their own.
+                Err(EnforceError::Refused(Refusal { reason: Reason::Fixed { .. }, .. })) => conflicts += 1,
+                Err(error) => panic!("{}: {error}", case.query),
+            }
+        }
+        println!("{file}: {same} enforced, {info} refused for info(), {conflicts} for a matcher on the label");
+        assert_eq!([same, info, conflicts], counts);
+    }
+}
+
 /// What Prometheus says of each expression.
 struct Case {
     query: String,
     ok: bool,
     error: String,
     tree: String,
+    enforced_tree: String,
     selectors: usize,
 }
 
@@ -72,7 +98,14 @@ fn cases(file: &str) -> Option<Vec<Case>> {
         let value: Value = serde_json::from_str(line).unwrap();
         let text = |key: &str| value[key].as_str().unwrap_or_default().to_owned();
         let selectors = usize::try_from(value["nsel"].as_u64().unwrap_or_default()).unwrap();
-        Case { query: text("q"), ok: value["ok"] == true, error: text("err"), tree: text("ast"), selectors }
+        Case {
+            query: text("q"),
+            ok: value["ok"] == true,
+            error: text("err"),
+            tree: text("ast"),
+            enforced_tree: text("ast_injected"),
+            selectors,
+        }
     };
     Some(text.lines().map(case).collect())
 }

@@ -102,35 +102,43 @@ fn escape(query: &str, at: usize, quote: u8) -> Result<(Escaped, usize), StringE
     }
 }
 
-/// Appends the bytes that the string literal `text`, quotes included, stands for. The lexer has checked it.
-pub(super) fn decode(text: &str, out: &mut Vec<u8>) {
-    let Some((&quote, _)) = text.as_bytes().split_first() else { return };
-    let inner = &text[1..text.len() - 1];
+/// The bytes that the string literal `text`, quotes included, stands for. The lexer has checked it.
+pub(super) fn value(text: &str) -> Cow<'_, [u8]> {
+    let quote = text.as_bytes().first().copied().unwrap_or_default();
+    let inner = text.get(1..text.len() - 1).unwrap_or_default();
+    if quote == b'`' || !inner.contains('\\') {
+        return Cow::Borrowed(inner.as_bytes());
+    }
+    let mut out = Vec::with_capacity(inner.len());
     let mut at = 0;
     while let Some(byte) = inner.as_bytes().get(at) {
-        if *byte != b'\\' || quote == b'`' {
+        if *byte != b'\\' {
             out.push(*byte);
             at += 1;
             continue;
         }
-        match escape(inner, at, quote) {
-            Ok((Escaped::Byte(byte), end)) => {
-                out.push(byte);
-                at = end;
-            }
-            Ok((Escaped::Character(character), end)) => {
-                out.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
-                at = end;
-            }
-            Err(_) => return,
+        let Ok((escaped, end)) = escape(inner, at, quote) else { break };
+        match escaped {
+            Escaped::Byte(byte) => out.push(byte),
+            Escaped::Character(character) => out.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes()),
         }
+        at = end;
     }
+    Cow::Owned(out)
 }
 
 /// Appends `bytes` as a string literal that every dialect of PromQL reads alike: in double quotes, with no escape but
 /// `\\`, `\"`, `\n`, `\xNN` for other control characters and for bytes that are no UTF-8, and `\ufffd`.
 pub(super) fn quote(bytes: &[u8], out: &mut String) {
     out.push('"');
+    let is_plain = |byte: &u8| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\');
+    if let Ok(plain) = std::str::from_utf8(bytes)
+        && bytes.iter().all(is_plain)
+    {
+        out.push_str(plain);
+        out.push('"');
+        return;
+    }
     for chunk in bytes.utf8_chunks() {
         let mut rest = chunk.valid();
         while let Some(at) = rest.find(|c: char| c.is_ascii_control() || matches!(c, '"' | '\\' | '\u{FFFD}')) {
@@ -164,9 +172,7 @@ mod tests {
     fn decoded(text: &str) -> Option<Vec<u8>> {
         let end = scan(text, 1, text.as_bytes()[0]).ok()?;
         assert_eq!(end, text.len(), "{text}");
-        let mut out = Vec::new();
-        decode(text, &mut out);
-        Some(out)
+        Some(value(text).into_owned())
     }
 
     #[test]

@@ -14,6 +14,7 @@ use super::functions::{self, Function};
 use super::lexer::{self, limit_error};
 use super::limits::Limits;
 use super::number;
+use super::proof::Form;
 use super::token::{Token, TokenKind};
 use durations::DurationFrame;
 
@@ -24,33 +25,18 @@ pub(super) struct Syntax<'q> {
     pub(super) tree: Tree<'q>,
 }
 
-/// Parses an expression; types are not checked.
+/// Parses `query` as what `form` says; types are not checked. Of an empty query the tree is empty.
 ///
 /// # Errors
 /// When the query passes a limit or is no PromQL.
-pub(super) fn expression<'q>(query: &'q str, limits: &Limits) -> Result<Syntax<'q>, ParseError> {
+pub(super) fn parse<'q>(query: &'q str, form: Form, limits: &Limits) -> Result<Syntax<'q>, ParseError> {
     let mut parser = Parser::new(query, limits)?;
-    if parser.kind() == TokenKind::EndOfInput {
-        return Err(parser.error(parser.token().span, "no expression found in input"));
+    match (parser.kind(), form) {
+        (TokenKind::EndOfInput, _) => {}
+        (_, Form::Expression) => parser.expression()?,
+        (_, Form::Selector) => parser.only_selector()?,
     }
-    parser.expression()?;
-    Ok(parser.finish())
-}
-
-/// Parses a single selector with neither modifiers nor anything around it, as `match[]` has it.
-///
-/// # Errors
-/// When the query passes a limit or is no selector.
-pub(super) fn selector<'q>(query: &'q str, limits: &Limits) -> Result<Syntax<'q>, ParseError> {
-    let mut parser = Parser::new(query, limits)?;
-    if !parser.kind().is_metric_name() && parser.kind() != TokenKind::LeftBrace {
-        return Err(parser.unexpected("", "a series selector"));
-    }
-    parser.selector()?;
-    if parser.kind() != TokenKind::EndOfInput {
-        return Err(parser.unexpected("", "only a series selector"));
-    }
-    Ok(parser.finish())
+    Ok(Syntax { tokens: parser.tokens, tree: parser.tree })
 }
 
 /// Something that was opened and awaits what comes next.
@@ -125,10 +111,6 @@ impl<'q> Parser<'q> {
         })
     }
 
-    fn finish(self) -> Syntax<'q> {
-        Syntax { tokens: self.tokens, tree: self.tree }
-    }
-
     fn token(&self) -> Token {
         // The last token is the end of input, and no rule goes past it.
         self.tokens[self.at]
@@ -197,6 +179,18 @@ impl<'q> Parser<'q> {
         self.check_depth()?;
         self.frames.push(frame);
         Ok(())
+    }
+
+    /// A selector with neither modifiers nor anything around it.
+    fn only_selector(&mut self) -> Result<(), ParseError> {
+        if !self.kind().is_metric_name() && self.kind() != TokenKind::LeftBrace {
+            return Err(self.unexpected("series selector", "metric name or \"{\""));
+        }
+        self.selector()?;
+        match self.kind() {
+            TokenKind::EndOfInput => Ok(()),
+            _ => Err(self.unexpected("series selector", "end of input")),
+        }
     }
 
     fn expression(&mut self) -> Result<(), ParseError> {

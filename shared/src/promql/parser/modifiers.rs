@@ -9,6 +9,9 @@ use super::Parser;
 /// What may stand before a modifier.
 const SELECTOR_OR_SUBQUERY: &str = "an instant vector selector or range vector selector or a subquery";
 
+/// Seconds that no timestamp reaches, on either side of 1970.
+const TIMESTAMP_LIMIT: f64 = (1_u64 << 63) as f64;
+
 /// What an extended range selector does at the edges of its range.
 #[derive(Clone, Copy)]
 enum Edges {
@@ -111,8 +114,7 @@ impl Parser<'_> {
         };
         let seconds = self.number()?;
         let seconds = if negative { -seconds } else { seconds };
-        const LIMIT: f64 = (1_u64 << 63) as f64;
-        if seconds.is_nan() || seconds >= LIMIT || seconds <= -LIMIT {
+        if seconds.is_nan() || seconds.abs() >= TIMESTAMP_LIMIT {
             let span = self.tree.node(node).span;
             return Err(self.error(span, format!("timestamp out of bounds for @ modifier: {seconds}")));
         }
