@@ -142,6 +142,7 @@ pub(super) fn find(name: &str) -> Option<&'static Function> {
     FUNCTIONS.binary_search_by(|function| function.name.cmp(name)).ok().map(|index| &FUNCTIONS[index])
 }
 
+/// All of them, to generate calls from.
 #[cfg(test)]
 pub(super) fn all() -> &'static [Function] {
     &FUNCTIONS

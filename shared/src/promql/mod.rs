@@ -1,6 +1,7 @@
 //! PromQL, all of it: parsed as Prometheus parses it, enforced so that it reads nothing but what a policy allows, and
 //! proved to be so before it leaves.
 
+mod analyse;
 mod ast;
 mod check;
 mod enforce;
@@ -19,6 +20,7 @@ mod regex;
 mod string;
 mod token;
 
+pub use analyse::{Analysis, DurationError, Reach, Window, analyse};
 pub use ast::{Tree, ValueType};
 pub use error::{Excess, LimitError, ParseError, Position, Span, SyntaxError};
 pub use functions::PROMETHEUS_VERSION;

@@ -236,7 +236,9 @@ impl Parser<'_> {
                     }
                     None => id,
                 };
-                self.tree.durations[id.at()].in_parens = true;
+                let node = &mut self.tree.durations[id.at()];
+                node.in_parens = true;
+                node.span = span.to(right);
                 id
             }
             // Signs and operators have been reduced, and a first argument does not end here.
