@@ -3,7 +3,7 @@
 //! Limits on the start, the end and the step of a request say little: `@ 0`, `offset 5y` and `[5y:1s]` reach and compute
 //! whatever they like. The rules are those by which Prometheus chooses the time range that it asks its storage for.
 
-use super::ast::{At, Duration, DurationId, DurationKind, DurationOperator, Modifiers, NodeKind, Selector, Tree};
+use super::ast::{At, Duration, DurationId, DurationKind, DurationOperator, NodeKind, Selector, Subquery, Tree};
 use super::error::{Position, Span};
 
 /// For how long a sample stands for its series: Prometheus' default.
@@ -25,13 +25,21 @@ impl Window {
     /// At one instant.
     #[must_use]
     pub fn instant(time_ms: i64) -> Self {
-        Self { start: time_ms, end: time_ms, step: 0 }
+        Self {
+            start: time_ms,
+            end: time_ms,
+            step: 0,
+        }
     }
 
     /// From `start_ms` to `end_ms`, every `step_ms`. `None` unless the step is positive and the end not before the start.
     #[must_use]
     pub fn range(start_ms: i64, end_ms: i64, step_ms: i64) -> Option<Self> {
-        (step_ms > 0 && start_ms <= end_ms).then_some(Self { start: start_ms, end: end_ms, step: step_ms })
+        (step_ms > 0 && start_ms <= end_ms).then_some(Self {
+            start: start_ms,
+            end: end_ms,
+            step: step_ms,
+        })
     }
 }
 
@@ -74,7 +82,13 @@ pub struct DurationError {
 pub fn analyse(tree: &Tree<'_>, window: &Window) -> Result<Analysis, DurationError> {
     let durations = Durations::new(tree, window)?;
     let mut levels = vec![Level::of(window)];
-    let mut places = vec![Place { level: 0, of_info: false }; tree.nodes.len()];
+    let mut places = vec![
+        Place {
+            level: 0,
+            of_info: false
+        };
+        tree.nodes.len()
+    ];
     let mut reach: Option<(i128, i128)> = None;
 
     // Backwards, so that each node finds what its parents say of it.
@@ -99,10 +113,12 @@ pub fn analyse(tree: &Tree<'_>, window: &Window) -> Result<Analysis, DurationErr
                     places[argument.at()] = Place { of_info, ..place };
                 }
             }
-            NodeKind::Subquery { operand, range, step, modifiers } => {
-                let step = step.map(|step| durations.positive(step)).transpose()?;
-                let level = levels[place.level].subquery(durations.positive(range)?, step, &modifiers, &durations)?;
-                places[operand.at()] = Place { level: levels.len(), ..place };
+            NodeKind::Subquery { operand, subquery } => {
+                let level = levels[place.level].subquery(&tree.subqueries[subquery.at()], &durations)?;
+                places[operand.at()] = Place {
+                    level: levels.len(),
+                    ..place
+                };
                 levels.push(level);
             }
             // The selector of a range is visited with its range, and not again as a node of its own.
@@ -124,7 +140,10 @@ pub fn analyse(tree: &Tree<'_>, window: &Window) -> Result<Analysis, DurationErr
         }
     }
     Ok(Analysis {
-        reach: reach.map(|(earliest, latest)| Reach { earliest_ms: clamp(earliest), latest_ms: clamp(latest) }),
+        reach: reach.map(|(earliest, latest)| Reach {
+            earliest_ms: clamp(earliest),
+            latest_ms: clamp(latest),
+        }),
         selectors: tree.selectors.len(),
         points: levels.iter().map(Level::points).fold(0, u64::saturating_add),
     })
@@ -162,7 +181,13 @@ struct Level {
 impl Level {
     fn of(window: &Window) -> Self {
         let [start, end, step] = [window.start, window.end, window.step].map(i128::from);
-        Self { window: *window, start, end, step, selectors: 0 }
+        Self {
+            window: *window,
+            start,
+            end,
+            step,
+            selectors: 0,
+        }
     }
 
     /// Start and end, unless `@` says otherwise.
@@ -177,15 +202,11 @@ impl Level {
     }
 
     /// The inside of a subquery at this level.
-    fn subquery(
-        &self,
-        range: i128,
-        step: Option<i128>,
-        modifiers: &Modifiers,
-        durations: &Durations<'_, '_>,
-    ) -> Result<Self, DurationError> {
-        let offset = durations.offset(modifiers.offset)?;
-        let (start, end) = self.pinned(modifiers.at);
+    fn subquery(&self, subquery: &Subquery, durations: &Durations<'_, '_>) -> Result<Self, DurationError> {
+        let range = durations.positive(subquery.range)?;
+        let step = subquery.step.map(|step| durations.positive(step)).transpose()?;
+        let offset = durations.offset(subquery.modifiers.offset)?;
+        let (start, end) = self.pinned(subquery.modifiers.at);
         Ok(Self {
             window: self.window,
             start: start - offset - range,
@@ -234,19 +255,32 @@ struct Durations<'t, 'q> {
 impl<'t, 'q> Durations<'t, 'q> {
     fn new(tree: &'t Tree<'q>, window: &Window) -> Result<Self, DurationError> {
         let seconds = |millis: i128| millis as f64 / 1000.0;
-        let mut durations = Self { tree, seconds: Vec::with_capacity(tree.durations.len()) };
+        let mut durations = Self {
+            tree,
+            seconds: Vec::with_capacity(tree.durations.len()),
+        };
         for node in &tree.durations {
             let of = |id: DurationId| durations.seconds[id.at()];
             let value = match node.kind {
                 DurationKind::Seconds(seconds) => seconds,
                 DurationKind::Step => seconds(window.step.into()),
                 DurationKind::Range => seconds(i128::from(window.end) - i128::from(window.start)),
-                DurationKind::Sign { negative, operand } => if negative { -of(operand) } else { of(operand) },
+                DurationKind::Sign { negative, operand } => {
+                    if negative {
+                        -of(operand)
+                    } else {
+                        of(operand)
+                    }
+                }
                 DurationKind::Binary { operator, left, right } => {
                     let (left, right) = (of(left), of(right));
                     match operator {
-                        DurationOperator::Div if right == 0.0 => return Err(durations.error(node.span, "division by zero")),
-                        DurationOperator::Mod if right == 0.0 => return Err(durations.error(node.span, "modulo by zero")),
+                        DurationOperator::Div if right == 0.0 => {
+                            return Err(durations.error(node.span, "division by zero"));
+                        }
+                        DurationOperator::Mod if right == 0.0 => {
+                            return Err(durations.error(node.span, "modulo by zero"));
+                        }
                         DurationOperator::Add => left + right,
                         DurationOperator::Sub => left - right,
                         DurationOperator::Mul => left * right,
@@ -254,7 +288,9 @@ impl<'t, 'q> Durations<'t, 'q> {
                         DurationOperator::Mod => left % right,
                         DurationOperator::Pow => left.powf(right),
                         // Unlike Rust's, Go's extremes of a number and NaN are NaN, which is refused below.
-                        DurationOperator::MaxOf | DurationOperator::MinOf if left.is_nan() || right.is_nan() => f64::NAN,
+                        DurationOperator::MaxOf | DurationOperator::MinOf if left.is_nan() || right.is_nan() => {
+                            f64::NAN
+                        }
                         DurationOperator::MaxOf => left.max(right),
                         DurationOperator::MinOf => left.min(right),
                     }
@@ -266,7 +302,11 @@ impl<'t, 'q> Durations<'t, 'q> {
     }
 
     fn error(&self, span: Span, reason: &'static str) -> DurationError {
-        DurationError { position: Position::of(self.tree.query, span.start), span, reason }
+        DurationError {
+            position: Position::of(self.tree.query, span.start),
+            span,
+            reason,
+        }
     }
 
     /// Milliseconds of an offset, which may be negative.
@@ -282,7 +322,10 @@ impl<'t, 'q> Durations<'t, 'q> {
         if super::number::out_of_range(seconds) {
             return Err(self.error(span, "duration is out of range"));
         }
-        #[expect(clippy::cast_possible_truncation, reason = "in range, and fractions of a millisecond do not count")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "in range, and fractions of a millisecond do not count"
+        )]
         let millis = (seconds * 1000.0) as i128;
         Ok(millis)
     }
@@ -339,9 +382,24 @@ mod tests {
             ("max_over_time(up[5y:1s])", 5 * year + lookback, 0, 1 + 157_680_001),
             ("max_over_time(up[1h:1m] offset 1h)", 2 * HOUR + lookback, -HOUR, 1 + 61),
             ("max_over_time(up[1h:1m] @ 0)", NOW + HOUR + lookback, -NOW, 1 + 61),
-            ("max_over_time(up @ 3600[1h:1m])", NOW - HOUR + lookback, HOUR - NOW, 1 + 61),
-            ("max_over_time(max_over_time(up[1h:1m])[1h:1m])", 2 * HOUR + lookback, 0, 1 + 61 + 121),
-            ("max_over_time(rate(up[1h])[1h:30m] offset 1h)", 3 * HOUR - 1, -HOUR, 1 + 3),
+            (
+                "max_over_time(up @ 3600[1h:1m])",
+                NOW - HOUR + lookback,
+                HOUR - NOW,
+                1 + 61,
+            ),
+            (
+                "max_over_time(max_over_time(up[1h:1m])[1h:1m])",
+                2 * HOUR + lookback,
+                0,
+                1 + 61 + 121,
+            ),
+            (
+                "max_over_time(rate(up[1h])[1h:30m] offset 1h)",
+                3 * HOUR - 1,
+                -HOUR,
+                1 + 3,
+            ),
             ("topk(scalar(up offset 2h), up)", 2 * HOUR + lookback, 0, 2),
             ("increase(up[1h] anchored)", HOUR + lookback, 0, 1),
             ("rate(up[1h] smoothed)", HOUR + lookback, 5 * MINUTE, 1),
@@ -361,7 +419,10 @@ mod tests {
         let window = Window::range(NOW - HOUR, NOW, MINUTE).unwrap();
         let of = |query: &str| {
             let Analysis { reach, points, .. } = analysis(query, &window).unwrap();
-            (reach.map(|reach| (NOW - reach.earliest_ms, reach.latest_ms - NOW)), points)
+            (
+                reach.map(|reach| (NOW - reach.earliest_ms, reach.latest_ms - NOW)),
+                points,
+            )
         };
         let lookback = 5 * MINUTE - 1;
         assert_eq!(of("up"), (Some((HOUR + lookback, 0)), 61));
@@ -373,7 +434,10 @@ mod tests {
         assert_eq!(of("rate(up[range()])"), (Some((2 * HOUR - 1, 0)), 61));
         assert_eq!(of("max_over_time(vector(1)[1h:1s])"), (None, 61 + 7201));
         // Inside a subquery `@ start()` is still the start of the query.
-        assert_eq!(of("max_over_time((up @ start())[1h:1m])"), (Some((HOUR + lookback, -HOUR)), 61 + 121));
+        assert_eq!(
+            of("max_over_time((up @ start())[1h:1m])"),
+            (Some((HOUR + lookback, -HOUR)), 61 + 121)
+        );
     }
 
     #[test]
@@ -396,7 +460,14 @@ mod tests {
     #[test]
     fn nothing_overflows() {
         let window = Window::range(i64::MIN, i64::MAX, 1).unwrap();
-        for query in ["up", "up offset -292y", "max_over_time(up[292y:1ms] offset 292y)", "up @ -9e15", "up[9223372036.854775807]", "up offset NaN"] {
+        for query in [
+            "up",
+            "up offset -292y",
+            "max_over_time(up[292y:1ms] offset 292y)",
+            "up @ -9e15",
+            "up[9223372036.854775807]",
+            "up offset NaN",
+        ] {
             let analysis = analysis(query, &window).unwrap();
             assert!(analysis.points > 1 << 62, "{query}");
         }

@@ -24,7 +24,7 @@ pub enum ValueType {
 
 impl ValueType {
     /// What Prometheus' documentation calls it.
-    #[must_use] 
+    #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Scalar => "scalar",
@@ -60,6 +60,8 @@ index!(
     NodeId,
     /// A selector.
     SelectorId,
+    /// A subquery.
+    SubqueryId,
     /// A part of a duration expression.
     DurationId,
     /// The matching of a binary expression.
@@ -75,7 +77,10 @@ pub(super) struct List {
 
 impl List {
     pub(super) fn new(start: usize, end: usize) -> Self {
-        Self { start: NodeId::next(start).0, end: NodeId::next(end).0 }
+        Self {
+            start: NodeId::next(start).0,
+            end: NodeId::next(end).0,
+        }
     }
 
     pub(super) fn range(self) -> std::ops::Range<usize> {
@@ -108,11 +113,20 @@ pub(super) struct Node {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum NodeKind {
     Number(f64),
-    String(#[cfg_attr(not(test), expect(dead_code, reason = "only the comparison with Prometheus' own trees reads it"))] Text),
+    String(
+        #[cfg_attr(
+            not(test),
+            expect(dead_code, reason = "only the comparison with Prometheus' own trees reads it")
+        )]
+        Text,
+    ),
     Paren(NodeId),
     /// A sign before anything but a number literal, which takes its sign itself.
     Sign {
-        #[cfg_attr(not(test), expect(dead_code, reason = "only the comparison with Prometheus' own trees reads it"))]
+        #[cfg_attr(
+            not(test),
+            expect(dead_code, reason = "only the comparison with Prometheus' own trees reads it")
+        )]
         negative: bool,
         operand: NodeId,
     },
@@ -124,9 +138,15 @@ pub(super) enum NodeKind {
     },
     Aggregation {
         aggregator: Aggregator,
-        #[cfg_attr(not(test), expect(dead_code, reason = "only the comparison with Prometheus' own trees reads it"))]
+        #[cfg_attr(
+            not(test),
+            expect(dead_code, reason = "only the comparison with Prometheus' own trees reads it")
+        )]
         without: bool,
-        #[cfg_attr(not(test), expect(dead_code, reason = "only the comparison with Prometheus' own trees reads it"))]
+        #[cfg_attr(
+            not(test),
+            expect(dead_code, reason = "only the comparison with Prometheus' own trees reads it")
+        )]
         grouping: List,
         parameter: Option<NodeId>,
         operand: NodeId,
@@ -143,10 +163,16 @@ pub(super) enum NodeKind {
     },
     Subquery {
         operand: NodeId,
-        range: Duration,
-        step: Option<Duration>,
-        modifiers: Modifiers,
+        subquery: SubqueryId,
     },
+}
+
+/// The brackets of a subquery and what follows them.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Subquery {
+    pub(super) range: Duration,
+    pub(super) step: Option<Duration>,
+    pub(super) modifiers: Modifiers,
 }
 
 /// `offset` and `@`.
@@ -157,7 +183,10 @@ pub(super) struct Modifiers {
 }
 
 impl Modifiers {
-    pub(super) const NONE: Self = Self { offset: Duration::Nanos(0), at: None };
+    pub(super) const NONE: Self = Self {
+        offset: Duration::Nanos(0),
+        at: None,
+    };
 }
 
 /// What `@` pins an evaluation to.
@@ -423,6 +452,7 @@ pub struct Tree<'q> {
     pub(super) arguments: Vec<NodeId>,
     pub(super) selectors: Vec<Selector>,
     pub(super) matchers: Vec<Matcher>,
+    pub(super) subqueries: Vec<Subquery>,
     pub(super) matchings: Vec<Matching>,
     /// The labels of groupings and matchings.
     pub(super) labels: Vec<Text>,
@@ -439,6 +469,7 @@ impl<'q> Tree<'q> {
             arguments: Vec::new(),
             selectors: Vec::with_capacity(tokens / 12 + 1),
             matchers: Vec::with_capacity(tokens / 8 + 1),
+            subqueries: Vec::new(),
             matchings: Vec::new(),
             labels: Vec::new(),
             durations: Vec::new(),
@@ -447,13 +478,13 @@ impl<'q> Tree<'q> {
     }
 
     /// How many selectors the query has.
-    #[must_use] 
+    #[must_use]
     pub fn selector_count(&self) -> usize {
         self.selectors.len()
     }
 
     /// The type of the query's value.
-    #[must_use] 
+    #[must_use]
     pub fn value_type(&self) -> Option<ValueType> {
         self.nodes.last().map(|root| root.value_type)
     }
@@ -472,7 +503,10 @@ impl<'q> Tree<'q> {
     /// What the string literal at `span` stands for.
     pub(super) fn string(&mut self, span: Span) -> Text {
         match string::value(span.text(self.query)) {
-            Cow::Borrowed(_) => Text::Query(Span { start: span.start + 1, end: span.end - 1 }),
+            Cow::Borrowed(_) => Text::Query(Span {
+                start: span.start + 1,
+                end: span.end - 1,
+            }),
             Cow::Owned(bytes) => self.decoded(&bytes),
         }
     }
@@ -495,7 +529,9 @@ impl<'q> Tree<'q> {
             NodeKind::String(_) => ValueType::String,
             NodeKind::Paren(operand) | NodeKind::Sign { operand, .. } => self.node(operand).value_type,
             NodeKind::Binary { left, right, .. } => {
-                let scalar = [left, right].iter().all(|side| self.node(*side).value_type == ValueType::Scalar);
+                let scalar = [left, right]
+                    .iter()
+                    .all(|side| self.node(*side).value_type == ValueType::Scalar);
                 if scalar { ValueType::Scalar } else { ValueType::Vector }
             }
             NodeKind::Call { function, .. } => function.returns,
@@ -509,7 +545,11 @@ impl<'q> Tree<'q> {
 
     pub(super) fn push_duration(&mut self, kind: DurationKind, span: Span) -> DurationId {
         let id = DurationId::next(self.durations.len());
-        self.durations.push(DurationNode { kind, span, in_parens: false });
+        self.durations.push(DurationNode {
+            kind,
+            span,
+            in_parens: false,
+        });
         id
     }
 

@@ -1,7 +1,7 @@
 //! Type checking, as Prometheus does it: one pass over the arena, in which children stand before their parents.
 
-use super::ast::{Group, Matching, MatchingId, Node, NodeId, NodeKind, Selector, Tree, ValueType};
 use super::ast::{BinaryOperator, List};
+use super::ast::{Group, Matching, MatchingId, Node, NodeId, NodeKind, Selector, Tree, ValueType};
 use super::error::{ParseError, Span, SyntaxError};
 use super::functions::Function;
 
@@ -26,9 +26,17 @@ pub(super) fn check(tree: &mut Tree<'_>, empty: EmptySelectors) -> Result<(), Pa
 
 /// The second argument of `info()` is a list of matchers rather than a selector of its own.
 fn mark_info_selectors(tree: &mut Tree<'_>) {
-    let Tree { nodes, arguments, selectors, .. } = tree;
+    let Tree {
+        nodes,
+        arguments,
+        selectors,
+        ..
+    } = tree;
     for node in nodes.iter() {
-        if let NodeKind::Call { function, arguments: list } = node.kind
+        if let NodeKind::Call {
+            function,
+            arguments: list,
+        } = node.kind
             && function.name == "info"
             && let Some(argument) = arguments[list.range()].get(1)
             && let NodeKind::Selector(id) = nodes[argument.at()].kind
@@ -74,10 +82,18 @@ impl Checker<'_, '_> {
                     ),
                 )),
             },
-            NodeKind::Binary { operator, matching, left, right } => {
-                self.binary(node.span, operator, matching, left, right)
-            }
-            NodeKind::Aggregation { aggregator, parameter, operand, .. } => {
+            NodeKind::Binary {
+                operator,
+                matching,
+                left,
+                right,
+            } => self.binary(node.span, operator, matching, left, right),
+            NodeKind::Aggregation {
+                aggregator,
+                parameter,
+                operand,
+                ..
+            } => {
                 self.expect(operand, ValueType::Vector, || "aggregation expression".to_owned())?;
                 match (parameter, aggregator.parameter()) {
                     (Some(parameter), Some(wanted)) => {
@@ -92,7 +108,10 @@ impl Checker<'_, '_> {
                 ValueType::Vector => Ok(()),
                 other => {
                     let other = other.name();
-                    Err(self.error(node.span, format!("subquery is only allowed on instant vector, got {other} instead")))
+                    Err(self.error(
+                        node.span,
+                        format!("subquery is only allowed on instant vector, got {other} instead"),
+                    ))
                 }
             },
         }
@@ -135,7 +154,10 @@ impl Checker<'_, '_> {
             }
             if operator.is_set() {
                 let sign = operator.sign();
-                return Err(self.error(span, format!("set operator {sign:?} not allowed in binary scalar expression")));
+                return Err(self.error(
+                    span,
+                    format!("set operator {sign:?} not allowed in binary scalar expression"),
+                ));
             }
         } else if operator.is_set() {
             if matching.group != Group::OneToOne {
@@ -150,13 +172,20 @@ impl Checker<'_, '_> {
 
     /// No label may be both matched on and included. Sorted, so that long lists do not cost their product.
     fn labels_are_disjoint(&self, span: Span, matching: &Matching) -> Result<(), ParseError> {
-        let names = |list: List| self.tree.labels[list.range()].iter().map(|label| self.tree.bytes(*label));
+        let names = |list: List| {
+            self.tree.labels[list.range()]
+                .iter()
+                .map(|label| self.tree.bytes(*label))
+        };
         let mut on: Vec<&[u8]> = names(matching.labels).collect();
         on.sort_unstable();
         match names(matching.include).find(|label| on.binary_search(label).is_ok()) {
             Some(label) => {
                 let label = String::from_utf8_lossy(label);
-                Err(self.error(span, format!("label {label:?} must not occur in ON and GROUP clause at once")))
+                Err(self.error(
+                    span,
+                    format!("label {label:?} must not occur in ON and GROUP clause at once"),
+                ))
             }
             None => Ok(()),
         }
@@ -172,7 +201,10 @@ impl Checker<'_, '_> {
                 _ if given < least => format!("at least {least}"),
                 _ => format!("at most {}", most.unwrap_or(least)),
             };
-            return Err(self.error(span, format!("expected {wanted} argument(s) in call to {name:?}, got {given}")));
+            return Err(self.error(
+                span,
+                format!("expected {wanted} argument(s) in call to {name:?}, got {given}"),
+            ));
         }
         for (index, argument) in arguments.iter().enumerate() {
             if let Some(wanted) = function.arguments.get(index).or(function.arguments.last()) {
@@ -197,10 +229,15 @@ impl Checker<'_, '_> {
         let matchers = &self.tree.matchers[selector.matchers.range()];
         if let Some(name) = selector.name {
             let is_name = |text| self.tree.bytes(text) == b"__name__";
-            let Some(second) = matchers.iter().find(|matcher| is_name(matcher.name)) else { return Ok(()) };
+            let Some(second) = matchers.iter().find(|matcher| is_name(matcher.name)) else {
+                return Ok(());
+            };
             let first = name.text(self.tree.query);
             let second = String::from_utf8_lossy(self.tree.bytes(second.value));
-            return Err(self.error(span, format!("metric name must not be set twice: {first:?} or {second:?}")));
+            return Err(self.error(
+                span,
+                format!("metric name must not be set twice: {first:?} or {second:?}"),
+            ));
         }
         if self.empty == EmptySelectors::Allowed
             || selector.of_info

@@ -47,7 +47,10 @@ impl Policy {
 
     fn rewrite(&self, query: &str, form: Form) -> Result<String, EnforceError> {
         if let Some(label) = self.denying_label() {
-            return Err(Denied { label: label.name().to_owned() }.into());
+            return Err(Denied {
+                label: label.name().to_owned(),
+            }
+            .into());
         }
         let mut syntax = parser::parse(query, form, self.limits())?;
         if syntax.tree.nodes.is_empty() {
@@ -66,25 +69,38 @@ impl Policy {
     /// The enforced text, and which of the query's matchers it has not taken over.
     fn write(&self, syntax: &Syntax<'_>) -> Result<(String, Vec<usize>), EnforceError> {
         let Syntax { tokens, tree } = syntax;
-        let matchers: Vec<&str> = self.labels().iter().map(super::policy::EnforcedLabel::matcher).collect();
-        let matchers = matchers.join(" , ");
-        let too_long = TooLong { selectors: tree.selectors.len(), limit: self.limits().enforced_bytes };
-        let added = tree.selectors.len().saturating_mul(matchers.len() + " {  } ,".len());
+        let too_long = TooLong {
+            selectors: tree.selectors.len(),
+            limit: self.limits().enforced_bytes,
+        };
+        let added = tree
+            .selectors
+            .len()
+            .saturating_mul(self.matchers().len() + " {  } ,".len());
         if added > too_long.limit as usize {
             return Err(too_long.into());
         }
 
-        let mut writer = Writer { query: tree.query, out: String::with_capacity(added + tree.query.len() * 3 / 2) };
+        let mut writer = Writer {
+            query: tree.query,
+            out: String::with_capacity(added + tree.query.len() * 3 / 2),
+        };
         let mut replaced = Vec::new();
         let mut at = 0;
         for selector in &tree.selectors {
             let Some(left_brace) = selector.left_brace else {
                 writer.tokens(&tokens[at..selector.end as usize]);
-                writer.words(&["{", &matchers, "}"]);
+                writer.words(&["{", self.matchers(), "}"]);
                 at = selector.end as usize;
                 continue;
             };
-            at = self.braces(&mut writer, syntax, at..left_brace as usize + 1, selector, &matchers, &mut replaced)?;
+            at = self.braces(
+                &mut writer,
+                syntax,
+                at..left_brace as usize + 1,
+                selector,
+                &mut replaced,
+            )?;
         }
         writer.tokens(&tokens[at..]);
         if writer.out.len() > too_long.limit as usize {
@@ -101,13 +117,12 @@ impl Policy {
         syntax: &Syntax<'_>,
         before: std::ops::Range<usize>,
         selector: &Selector,
-        matchers: &str,
         replaced: &mut Vec<usize>,
     ) -> Result<usize, Refusal> {
         let Syntax { tokens, tree } = syntax;
         let mut at = before.end;
         writer.tokens(&tokens[before]);
-        writer.words(&[matchers]);
+        writer.words(&[self.matchers()]);
         let mut separated = false;
         for index in selector.matchers.range() {
             let matcher = &tree.matchers[index];
@@ -150,11 +165,14 @@ pub(super) fn after_comma(tokens: &[Token], matcher: &Matcher) -> usize {
 fn check_info(syntax: &Syntax<'_>) -> Result<(), Refusal> {
     let tree = &syntax.tree;
     for node in &tree.nodes {
-        let NodeKind::Call { function, arguments } = node.kind else { continue };
+        let NodeKind::Call { function, arguments } = node.kind else {
+            continue;
+        };
         if function.name != "info" {
             continue;
         }
-        let chooses_labels = |matcher: &Matcher| tree.bytes(matcher.name) != b"__name__" && !tree.matches_empty(matcher);
+        let chooses_labels =
+            |matcher: &Matcher| tree.bytes(matcher.name) != b"__name__" && !tree.matches_empty(matcher);
         let enforceable = tree.arguments[arguments.range()].get(1).is_some_and(|argument| {
             matches!(tree.node(*argument).kind, NodeKind::Selector(id)
                 if tree.matchers[tree.selectors[id.at()].matchers.range()].iter().any(chooses_labels))

@@ -16,12 +16,18 @@ impl Span {
     pub(super) fn new(start: usize, end: usize) -> Self {
         // The lexer has refused queries longer than a `u32` counts; anything else saturates rather than wraps.
         let offset = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
-        Self { start: offset(start), end: offset(end) }
+        Self {
+            start: offset(start),
+            end: offset(end),
+        }
     }
 
     /// From the start of this one to the end of `other`.
     pub(super) fn to(self, other: Self) -> Self {
-        Self { start: self.start, end: other.end }
+        Self {
+            start: self.start,
+            end: other.end,
+        }
     }
 
     pub(super) fn text(self, query: &str) -> &str {
@@ -43,7 +49,10 @@ impl Position {
     pub(super) fn of(query: &str, offset: u32) -> Self {
         let before = query.get(..offset as usize).unwrap_or(query);
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-        Self { line: before.matches('\n').count() + 1, column: before[line_start..].chars().count() + 1 }
+        Self {
+            line: before.matches('\n').count() + 1,
+            column: before[line_start..].chars().count() + 1,
+        }
     }
 }
 
@@ -66,7 +75,7 @@ pub enum ParseError {
 
 impl ParseError {
     /// The bytes of the query the error is about.
-    #[must_use] 
+    #[must_use]
     pub fn span(&self) -> Span {
         match self {
             Self::TooLarge(error) => error.span,
@@ -75,7 +84,7 @@ impl ParseError {
     }
 
     /// The message and the line of the query, underlined.
-    #[must_use] 
+    #[must_use]
     pub fn render(&self, query: &str) -> String {
         render(self, self.span(), query)
     }
@@ -94,7 +103,11 @@ pub struct SyntaxError {
 
 impl SyntaxError {
     pub(super) fn new(query: &str, span: Span, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { position: Position::of(query, span.start), span, message: message.into() }
+        Self {
+            position: Position::of(query, span.start),
+            span,
+            message: message.into(),
+        }
     }
 }
 
@@ -145,7 +158,11 @@ pub(super) fn render(message: &dyn fmt::Display, span: Span, query: &str) -> Str
     let line_end = query[start..].find('\n').map_or(query.len(), |newline| start + newline);
     let end = query.floor_char_boundary(span.end as usize).clamp(start, line_end);
 
-    let printable = |text: &str| text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect::<String>();
+    let printable = |text: &str| {
+        text.chars()
+            .map(|c| if c.is_control() { ' ' } else { c })
+            .collect::<String>()
+    };
     let before: String = query[line_start..start].chars().rev().take(SHOWN).collect();
     let before: String = printable(&before.chars().rev().collect::<String>());
     let marked: String = printable(&query[start..end]).chars().take(SHOWN).collect();

@@ -23,23 +23,36 @@ pub(super) struct Function {
 }
 
 const fn exactly(name: &'static str, arguments: &'static [ValueType], returns: ValueType) -> Function {
-    Function { name, arguments, least: arguments.len(), most: Some(arguments.len()), returns }
+    Function {
+        name,
+        arguments,
+        least: arguments.len(),
+        most: Some(arguments.len()),
+        returns,
+    }
 }
 
 /// The last of `arguments` may be given up to `times`, or not at all.
-const fn optional(
-    name: &'static str,
-    arguments: &'static [ValueType],
-    times: usize,
-    returns: ValueType,
-) -> Function {
+const fn optional(name: &'static str, arguments: &'static [ValueType], times: usize, returns: ValueType) -> Function {
     let least = arguments.len() - 1;
-    Function { name, arguments, least, most: Some(least + times), returns }
+    Function {
+        name,
+        arguments,
+        least,
+        most: Some(least + times),
+        returns,
+    }
 }
 
 /// The last of `arguments` may be given any number of times.
 const fn unbounded(name: &'static str, arguments: &'static [ValueType], returns: ValueType) -> Function {
-    Function { name, arguments, least: arguments.len() - 1, most: None, returns }
+    Function {
+        name,
+        arguments,
+        least: arguments.len() - 1,
+        most: None,
+        returns,
+    }
 }
 
 /// Every function, by name. In the argument lists `V` is an instant vector, `M` a range vector, `S` a scalar and `T` a
@@ -139,7 +152,10 @@ static FUNCTIONS: [Function; 90] = [
 
 /// The function of that name.
 pub(super) fn find(name: &str) -> Option<&'static Function> {
-    FUNCTIONS.binary_search_by(|function| function.name.cmp(name)).ok().map(|index| &FUNCTIONS[index])
+    FUNCTIONS
+        .binary_search_by(|function| function.name.cmp(name))
+        .ok()
+        .map(|index| &FUNCTIONS[index])
 }
 
 /// All of them, to generate calls from.

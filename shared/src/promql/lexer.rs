@@ -16,7 +16,10 @@ use super::{number, string};
 /// When the query passes a limit or has a character that no token may have there.
 pub(super) fn lex(query: &str, limits: &Limits) -> Result<Vec<Token>, ParseError> {
     if query.len() > limits.bytes as usize {
-        let excess = Excess::Bytes { found: query.len(), limit: limits.bytes };
+        let excess = Excess::Bytes {
+            found: query.len(),
+            limit: limits.bytes,
+        };
         return Err(limit_error(query, limits.bytes, excess).into());
     }
     let mut lexer = Lexer::new(query);
@@ -26,7 +29,10 @@ pub(super) fn lex(query: &str, limits: &Limits) -> Result<Vec<Token>, ParseError
         lexer.skip_blank();
         let start = lexer.at;
         let kind = lexer.token()?;
-        tokens.push(Token { kind, span: Span::new(start, lexer.at) });
+        tokens.push(Token {
+            kind,
+            span: Span::new(start, lexer.at),
+        });
         if kind == TokenKind::EndOfInput {
             return Ok(tokens);
         }
@@ -50,7 +56,11 @@ pub(super) fn canonical(query: &str, token: Token) -> Cow<'_, [u8]> {
 pub(super) fn limit_error(query: &str, start: u32, excess: Excess) -> LimitError {
     let start = query.floor_char_boundary(start as usize);
     let span = Span::new(start, query.len());
-    LimitError { position: Position::of(query, span.start), span, excess }
+    LimitError {
+        position: Position::of(query, span.start),
+        span,
+        excess,
+    }
 }
 
 pub(super) fn is_letter(byte: u8) -> bool {
@@ -109,7 +119,9 @@ impl<'q> Lexer<'q> {
     }
 
     fn error(&self, start: usize, message: impl Into<Cow<'static, str>>) -> SyntaxError {
-        let end = self.at.max(start + self.query[start..].chars().next().map_or(0, char::len_utf8));
+        let end = self
+            .at
+            .max(start + self.query[start..].chars().next().map_or(0, char::len_utf8));
         SyntaxError::new(self.query, Span::new(start, end), message)
     }
 
@@ -210,7 +222,9 @@ impl<'q> Lexer<'q> {
                 TokenKind::Colon
             }
             _ if is_letter(byte) => {
-                return self.duration_word(start).ok_or_else(|| self.unexpected_character(start, ""));
+                return self
+                    .duration_word(start)
+                    .ok_or_else(|| self.unexpected_character(start, ""));
             }
             _ => return Err(self.unexpected_character(start, "")),
         })
@@ -253,9 +267,9 @@ impl<'q> Lexer<'q> {
             }
             b':' if self.colon => Err(self.error(start, "unexpected repeated colon in duration expression")),
             b'(' | b')' | b'+' | b'-' | b'*' | b'/' | b'%' | b'^' | b',' | b':' | b']' => self.expression(start, byte),
-            _ if is_letter(byte) => {
-                self.duration_word(start).ok_or_else(|| self.unexpected_character(start, " in duration expression"))
-            }
+            _ if is_letter(byte) => self
+                .duration_word(start)
+                .ok_or_else(|| self.unexpected_character(start, " in duration expression")),
             _ => Err(self.unexpected_character(start, " in duration expression")),
         }
     }
@@ -306,7 +320,10 @@ impl<'q> Lexer<'q> {
             Some(length) if number.is_some() => (TokenKind::Number, length),
             Some(length) => (TokenKind::Duration, length),
             None => {
-                let word = rest.iter().position(|byte| !is_alphanumeric(*byte) && *byte != b'.').unwrap_or(rest.len());
+                let word = rest
+                    .iter()
+                    .position(|byte| !is_alphanumeric(*byte) && *byte != b'.')
+                    .unwrap_or(rest.len());
                 self.at = start + word;
                 let word = &self.query[start..self.at];
                 return Err(self.error(start, format!("bad number or duration syntax: {word:?}")));

@@ -16,6 +16,11 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { bytes: 64 << 10, tokens: 50_000, depth: 256, enforced_bytes: 4 << 20 }
+        Self {
+            bytes: 64 << 10,
+            tokens: 50_000,
+            depth: 256,
+            enforced_bytes: 4 << 20,
+        }
     }
 }

@@ -28,9 +28,8 @@ pub(super) fn number_length(bytes: &[u8]) -> Option<usize> {
     let byte_at = |at: usize| bytes.get(at).copied();
     let one_of = |at: usize, set: &[u8]| byte_at(at).is_some_and(|byte| set.contains(&byte));
     let hexadecimal = one_of(0, b"0") && one_of(1, b"xX");
-    let digit = |at: usize| {
-        byte_at(at).is_some_and(|byte| byte.is_ascii_digit() || hexadecimal && byte.is_ascii_hexdigit())
-    };
+    let digit =
+        |at: usize| byte_at(at).is_some_and(|byte| byte.is_ascii_digit() || hexadecimal && byte.is_ascii_hexdigit());
 
     let mut at = 0;
     if hexadecimal {
@@ -71,7 +70,10 @@ pub(super) fn number_length(bytes: &[u8]) -> Option<usize> {
 
 /// The length of the duration that `bytes` start with: digits and units, the longest unit first, each at most once.
 pub(super) fn duration_length(bytes: &[u8]) -> Option<usize> {
-    let length = bytes.iter().position(|byte| !is_alphanumeric(*byte)).unwrap_or(bytes.len());
+    let length = bytes
+        .iter()
+        .position(|byte| !is_alphanumeric(*byte))
+        .unwrap_or(bytes.len());
     terms(&bytes[..length]).all(|term| term.is_some()).then_some(length)
 }
 
@@ -84,7 +86,10 @@ fn terms(mut text: &[u8]) -> impl Iterator<Item = Option<(&[u8], u64)>> {
         }
         let digits = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
         let (number, rest) = text.split_at(digits);
-        let letters = rest.iter().take_while(|byte| byte.is_ascii_alphabetic() || **byte == b'_').count();
+        let letters = rest
+            .iter()
+            .take_while(|byte| byte.is_ascii_alphabetic() || **byte == b'_')
+            .count();
         let (letters, rest) = rest.split_at(letters);
         text = rest;
         let unit = units.find(|(name, _)| *name == letters).filter(|_| digits > 0);
@@ -104,10 +109,15 @@ pub(super) fn duration_seconds(text: &str) -> Result<f64, OutOfRange> {
     for (digits, unit) in terms(text.as_bytes()).flatten() {
         let term = digits
             .iter()
-            .try_fold(0_u64, |value, digit| value.checked_mul(10)?.checked_add(u64::from(digit - b'0')))
+            .try_fold(0_u64, |value, digit| {
+                value.checked_mul(10)?.checked_add(u64::from(digit - b'0'))
+            })
             .and_then(|value| value.checked_mul(unit))
             .ok_or(OutOfRange)?;
-        nanos = nanos.checked_add(term).filter(|nanos| i64::try_from(*nanos).is_ok()).ok_or(OutOfRange)?;
+        nanos = nanos
+            .checked_add(term)
+            .filter(|nanos| i64::try_from(*nanos).is_ok())
+            .ok_or(OutOfRange)?;
     }
     // The sum of two roundings, as Go's `Duration.Seconds` has it.
     Ok((nanos / NANOS_PER_SECOND) as f64 + (nanos % NANOS_PER_SECOND) as f64 / 1e9)

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::ast::{
     At, Duration, DurationId, DurationKind, DurationOperator, Group, Matching, Modifiers, NodeId, NodeKind, Selector,
-    Tree, ValueType,
+    Subquery, Tree, ValueType,
 };
 use super::{EnforceError, EnforcedLabel, Limits, OnConflict, Policy, Reason, Refusal, parse};
 
@@ -33,7 +33,14 @@ fn every_expression_of_prometheus_own_suites_has_its_verdict_and_tree() {
     let Some(cases) = cases("core.jsonl") else { return };
     let counts = compare(&cases);
     println!("core: {counts:?}");
-    assert_eq!(counts, Counts { valid: 2298, invalid: 146, invalid_regex: 0 });
+    assert_eq!(
+        counts,
+        Counts {
+            valid: 2298,
+            invalid: 146,
+            invalid_regex: 0
+        }
+    );
 }
 
 #[test]
@@ -41,12 +48,22 @@ fn every_mutated_expression_has_its_verdict_and_tree() {
     let Some(cases) = cases("mutated.jsonl") else { return };
     let counts = compare(&cases);
     println!("mutated: {counts:?}");
-    assert_eq!(counts, Counts { valid: 12_000, invalid: 12_000, invalid_regex: INVALID_REGEX.len() });
+    assert_eq!(
+        counts,
+        Counts {
+            valid: 12_000,
+            invalid: 12_000,
+            invalid_regex: INVALID_REGEX.len()
+        }
+    );
 }
 
 #[test]
 fn every_enforced_expression_has_the_tree_with_the_matcher_in_each_selector() {
-    let policy = Policy::new(vec![EnforcedLabel::fixed("tenant", "x\"y", OnConflict::Refuse).unwrap()]).unwrap();
+    let policy = Policy::new(vec![
+        EnforcedLabel::fixed("tenant", "x\"y", OnConflict::Refuse).unwrap(),
+    ])
+    .unwrap();
     for (file, counts) in [("core.jsonl", [2266, 32, 0]), ("mutated.jsonl", [11_887, 109, 4])] {
         let Some(cases) = cases(file) else { return };
         let (mut same, mut info, mut conflicts) = (0, 0, 0);
@@ -60,7 +77,10 @@ fn every_enforced_expression_has_the_tree_with_the_matcher_in_each_selector() {
                 }
                 Err(EnforceError::Refused(refusal)) if refusal.reason == Reason::Info => info += 1,
                 // Some mutations have a matcher on `tenant` of their own.
-                Err(EnforceError::Refused(Refusal { reason: Reason::Fixed { .. }, .. })) => conflicts += 1,
+                Err(EnforceError::Refused(Refusal {
+                    reason: Reason::Fixed { .. },
+                    ..
+                })) => conflicts += 1,
                 Err(error) => panic!("{}: {error}", case.query),
             }
         }
@@ -119,7 +139,10 @@ fn compare(cases: &[Case]) -> Counts {
                 counts.valid += 1;
                 let ours = notation(&tree);
                 if ours != case.tree || tree.selector_count() != case.selectors {
-                    differences.push(format!("{}\n  Prometheus {}\n  ours       {ours}", case.query, case.tree));
+                    differences.push(format!(
+                        "{}\n  Prometheus {}\n  ours       {ours}",
+                        case.query, case.tree
+                    ));
                 }
             }
             Ok(_) if INVALID_REGEX.contains(&case.query.as_str()) => {
@@ -131,7 +154,10 @@ fn compare(cases: &[Case]) -> Counts {
             Err(_) => counts.invalid += 1,
         }
     }
-    let shown = differences.iter().take(20).fold(String::new(), |text, difference| text + difference + "\n");
+    let shown = differences
+        .iter()
+        .take(20)
+        .fold(String::new(), |text, difference| text + difference + "\n");
     assert!(differences.is_empty(), "{} differences:\n{shown}", differences.len());
     counts
 }
@@ -146,17 +172,40 @@ fn notation(tree: &Tree<'_>) -> String {
             NodeKind::Number(value) => format!("(n {})", bits(value)),
             NodeKind::String(text) => format!("(s {})", quoted(tree.bytes(text))),
             NodeKind::Paren(inner) => format!("(p {})", of(inner)),
-            NodeKind::Sign { negative: true, operand } => format!("(u - {})", of(operand)),
-            NodeKind::Sign { negative: false, operand } => of(operand).to_owned(),
-            NodeKind::Binary { operator, matching, left, right } => {
+            NodeKind::Sign {
+                negative: true,
+                operand,
+            } => format!("(u - {})", of(operand)),
+            NodeKind::Sign {
+                negative: false,
+                operand,
+            } => of(operand).to_owned(),
+            NodeKind::Binary {
+                operator,
+                matching,
+                left,
+                right,
+            } => {
                 let none = Matching::NONE;
                 let matching = matching.map_or(&none, |id| &tree.matchings[id.at()]);
-                let vectors = [left, right].iter().all(|side| tree.node(*side).value_type == ValueType::Vector);
-                let how = if vectors { written_matching(tree, matching, operator.is_set()) } else { "<>".to_owned() };
+                let vectors = [left, right]
+                    .iter()
+                    .all(|side| tree.node(*side).value_type == ValueType::Vector);
+                let how = if vectors {
+                    written_matching(tree, matching, operator.is_set())
+                } else {
+                    "<>".to_owned()
+                };
                 let (sign, bool) = (operator.sign(), matching.returns_bool);
                 format!("(b {sign} bool={bool} {how} {} {})", of(left), of(right))
             }
-            NodeKind::Aggregation { aggregator, without, grouping, parameter, operand } => {
+            NodeKind::Aggregation {
+                aggregator,
+                without,
+                grouping,
+                parameter,
+                operand,
+            } => {
                 let name = format!("{aggregator:?}").to_lowercase();
                 let name = match name.as_str() {
                     "countvalues" => "count_values",
@@ -164,10 +213,16 @@ fn notation(tree: &Tree<'_>) -> String {
                     name => name,
                 };
                 let labels = labels(tree, grouping);
-                format!("(a {name} wo={without} {labels} {} {})", parameter.map_or("-", of), of(operand))
+                format!(
+                    "(a {name} wo={without} {labels} {} {})",
+                    parameter.map_or("-", of),
+                    of(operand)
+                )
             }
             NodeKind::Call { function, arguments } => {
-                let arguments = tree.arguments[arguments.range()].iter().map(|id| format!(" {}", of(*id)));
+                let arguments = tree.arguments[arguments.range()]
+                    .iter()
+                    .map(|id| format!(" {}", of(*id)));
                 format!("(c {}{})", function.name, arguments.collect::<String>())
             }
             NodeKind::Selector(id) => selector(tree, &tree.selectors[id.at()]),
@@ -175,7 +230,12 @@ fn notation(tree: &Tree<'_>) -> String {
                 let (range, expression) = duration(tree, range);
                 format!("(m {} r={range} re={expression})", of(selector))
             }
-            NodeKind::Subquery { operand, range, step, modifiers: with } => {
+            NodeKind::Subquery { operand, subquery } => {
+                let Subquery {
+                    range,
+                    step,
+                    modifiers: with,
+                } = tree.subqueries[subquery.at()];
                 let (range, range_expression) = duration(tree, range);
                 let (step, step_expression) = step.map_or((0, "-".to_owned()), |step| duration(tree, step));
                 let modifiers = modifiers(tree, &with);
@@ -188,7 +248,11 @@ fn notation(tree: &Tree<'_>) -> String {
 }
 
 fn bits(value: f64) -> String {
-    if value.is_nan() { "nan".to_owned() } else { format!("{:x}", value.to_bits()) }
+    if value.is_nan() {
+        "nan".to_owned()
+    } else {
+        format!("{:x}", value.to_bits())
+    }
 }
 
 fn quoted(bytes: &[u8]) -> String {
@@ -208,7 +272,10 @@ fn quoted(bytes: &[u8]) -> String {
 }
 
 fn labels(tree: &Tree<'_>, list: super::ast::List) -> String {
-    let labels: Vec<_> = tree.labels[list.range()].iter().map(|label| quoted(tree.bytes(*label))).collect();
+    let labels: Vec<_> = tree.labels[list.range()]
+        .iter()
+        .map(|label| quoted(tree.bytes(*label)))
+        .collect();
     format!("[{}]", labels.join(","))
 }
 
@@ -234,7 +301,11 @@ fn selector(tree: &Tree<'_>, selector: &Selector) -> String {
             format!("{name}{}{value}", matcher.operator.sign())
         })
         .collect();
-    matchers.extend(selector.name.map(|name| format!("\"__name__\"={}", quoted(name.text(tree.query).as_bytes()))));
+    matchers.extend(
+        selector
+            .name
+            .map(|name| format!("\"__name__\"={}", quoted(name.text(tree.query).as_bytes()))),
+    );
     matchers.sort();
     let modifiers = modifiers(tree, &selector.modifiers);
     let (anchored, smoothed) = (selector.anchored, selector.smoothed);

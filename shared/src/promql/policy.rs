@@ -12,6 +12,8 @@ use super::string::quote;
 #[derive(Clone, Debug)]
 pub struct Policy {
     labels: Vec<EnforcedLabel>,
+    /// What is inserted into every selector: the labels' matchers as tokens, one space between them.
+    matchers: String,
     limits: Limits,
 }
 
@@ -26,10 +28,18 @@ impl Policy {
         }
         for (index, label) in labels.iter().enumerate() {
             if labels[..index].iter().any(|other| other.name == label.name) {
-                return Err(PolicyError::Twice { label: label.name.clone() });
+                return Err(PolicyError::Twice {
+                    label: label.name.clone(),
+                });
             }
         }
-        Ok(Self { labels, limits: Limits::default() })
+        let matchers: Vec<&str> = labels.iter().map(|label| label.matcher.as_str()).collect();
+        let matchers = matchers.join(" , ");
+        Ok(Self {
+            labels,
+            matchers,
+            limits: Limits::default(),
+        })
     }
 
     /// The same policy with other limits.
@@ -42,13 +52,19 @@ impl Policy {
         &self.labels
     }
 
+    pub(super) fn matchers(&self) -> &str {
+        &self.matchers
+    }
+
     pub(super) fn limits(&self) -> &Limits {
         &self.limits
     }
 
     /// A label of which no value may be read, so that nothing may be.
     pub(super) fn denying_label(&self) -> Option<&EnforcedLabel> {
-        self.labels.iter().find(|label| matches!(&label.rule, Rule::OneOf { values, .. } if values.is_empty()))
+        self.labels
+            .iter()
+            .find(|label| matches!(&label.rule, Rule::OneOf { values, .. } if values.is_empty()))
     }
 }
 
@@ -127,12 +143,20 @@ impl EnforcedLabel {
                 return Err(PolicyError::EmptyValue { label: name });
             }
             if let Some(character) = value.chars().find(|character| !characters.contain(*character)) {
-                return Err(PolicyError::Character { label: name, value: value.clone(), character });
+                return Err(PolicyError::Character {
+                    label: name,
+                    value: value.clone(),
+                    character,
+                });
             }
         }
         values.sort_unstable();
         values.dedup();
-        let operator = if values.len() > 1 { MatchOperator::Regex } else { MatchOperator::Equal };
+        let operator = if values.len() > 1 {
+            MatchOperator::Regex
+        } else {
+            MatchOperator::Equal
+        };
         // No character of a value means anything in a regular expression, so they are joined as they are.
         let value = values.join("|");
         Self::new(name, Rule::OneOf { values, characters }, operator, value)
@@ -152,18 +176,19 @@ impl EnforcedLabel {
         matcher.push_str(operator.sign());
         matcher.push(' ');
         quote(value.as_bytes(), &mut matcher);
-        Ok(Self { name, rule, operator, value, matcher })
+        Ok(Self {
+            name,
+            rule,
+            operator,
+            value,
+            matcher,
+        })
     }
 
     /// The label's name.
-    #[must_use] 
+    #[must_use]
     pub fn name(&self) -> &str {
         &self.name
-    }
-
-    /// The matcher that is added to every selector, one space between its tokens.
-    pub(super) fn matcher(&self) -> &str {
-        &self.matcher
     }
 
     /// Whether a matcher is the enforced one, byte for byte once unquoted.
@@ -186,23 +211,33 @@ impl EnforcedLabel {
         let label = || self.name.clone();
         match &self.rule {
             Rule::Fixed(OnConflict::Override) => Ok(Verdict::Replace),
-            Rule::Fixed(OnConflict::Refuse) => Err(Reason::Fixed { label: label(), matcher: self.matcher.clone() }),
+            Rule::Fixed(OnConflict::Refuse) => Err(Reason::Fixed {
+                label: label(),
+                matcher: self.matcher.clone(),
+            }),
             Rule::OneOf { values, characters } => {
                 let alternatives: Vec<&[u8]> = match operator {
                     MatchOperator::Equal => vec![value],
                     MatchOperator::Regex => value.split(|byte| *byte == b'|').collect(),
                     MatchOperator::NotEqual | MatchOperator::NotRegex => {
-                        return Err(Reason::Operator { label: label(), operator: operator.sign() });
+                        return Err(Reason::Operator {
+                            label: label(),
+                            operator: operator.sign(),
+                        });
                     }
                 };
                 for alternative in alternatives {
                     if alternative.is_empty() {
                         return Err(Reason::Empty { label: label() });
                     }
-                    let allowed = values.binary_search_by(|allowed| allowed.as_bytes().cmp(alternative)).is_ok();
+                    let allowed = values
+                        .binary_search_by(|allowed| allowed.as_bytes().cmp(alternative))
+                        .is_ok();
                     if !allowed {
                         let value = Reason::shown(alternative);
-                        let plain = String::from_utf8_lossy(alternative).chars().all(|c| characters.contain(c));
+                        let plain = String::from_utf8_lossy(alternative)
+                            .chars()
+                            .all(|c| characters.contain(c));
                         return Err(if plain || operator == MatchOperator::Equal {
                             Reason::Outside { label: label(), value }
                         } else {
@@ -245,7 +280,9 @@ impl Characters {
 impl fmt::Display for Characters {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "letters, digits, _, -")?;
-        self.added.chars().try_for_each(|character| write!(formatter, ", {character}"))
+        self.added
+            .chars()
+            .try_for_each(|character| write!(formatter, ", {character}"))
     }
 }
 

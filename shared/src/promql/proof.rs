@@ -78,7 +78,11 @@ pub(super) fn prove(
     replaced: &[usize],
 ) -> Result<(), ProofError> {
     // Its length has been checked, and the insertions nest nothing.
-    let limits = Limits { bytes: u32::MAX, tokens: u32::MAX, ..*policy.limits() };
+    let limits = Limits {
+        bytes: u32::MAX,
+        tokens: u32::MAX,
+        ..*policy.limits()
+    };
     let mut result = parser::parse(text, form, &limits).map_err(ProofError::Parse)?;
     if form == Form::Expression {
         check::check(&mut result.tree, EmptySelectors::Refused).map_err(ProofError::Parse)?;
@@ -130,7 +134,8 @@ fn insertion(policy: &Policy, result: &Syntax<'_>, before: &Selector, after: &Se
 fn nothing_unwritten_is_read(result: &Syntax<'_>) -> Result<(), ProofError> {
     let unwritten = |function: &str, arguments: List| function == "info" && arguments.len() < 2;
     let mut calls = result.tree.nodes.iter().map(|node| node.kind);
-    let found = calls.any(|kind| matches!(kind, NodeKind::Call { function, arguments } if unwritten(function.name, arguments)));
+    let found =
+        calls.any(|kind| matches!(kind, NodeKind::Call { function, arguments } if unwritten(function.name, arguments)));
     if found { Err(ProofError::Unwritten) } else { Ok(()) }
 }
 
@@ -150,10 +155,7 @@ fn only_replaceable_left_out(policy: &Policy, query: &Syntax<'_>, replaced: &[us
 }
 
 /// The tokens that are in none of `ranges`, which are in order.
-fn without(
-    tokens: &[Token],
-    ranges: impl Iterator<Item = Range<usize>>,
-) -> impl Iterator<Item = Token> {
+fn without(tokens: &[Token], ranges: impl Iterator<Item = Range<usize>>) -> impl Iterator<Item = Token> {
     let mut ranges = ranges.peekable();
     let mut at = 0;
     std::iter::from_fn(move || {
@@ -186,6 +188,7 @@ fn same_token((query, wanted): (&str, Token), (text, found): (&str, Token)) -> b
     wanted.kind == found.kind
         && match wanted.kind {
             TokenKind::String => canonical(query, wanted) == canonical(text, found),
+            kind if kind.is_sign() => true,
             _ => wanted.span.text(query) == found.span.text(text),
         }
 }

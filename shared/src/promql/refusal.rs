@@ -25,7 +25,7 @@ pub enum EnforceError {
 
 impl EnforceError {
     /// The bytes of the query the error is about; empty where it is about all of it.
-    #[must_use] 
+    #[must_use]
     pub fn span(&self) -> Span {
         match self {
             Self::Parse(error) => error.span(),
@@ -35,7 +35,7 @@ impl EnforceError {
     }
 
     /// The message, and where it is about a part of the query the line with that part underlined.
-    #[must_use] 
+    #[must_use]
     pub fn render(&self, query: &str) -> String {
         match self {
             Self::Parse(_) | Self::Refused(_) => render(self, self.span(), query),
@@ -76,7 +76,11 @@ pub struct Refusal {
 
 impl Refusal {
     pub(super) fn new(query: &str, span: Span, reason: Reason) -> Self {
-        Self { position: Position::of(query, span.start), span, reason }
+        Self {
+            position: Position::of(query, span.start),
+            span,
+            reason,
+        }
     }
 }
 
@@ -114,6 +118,10 @@ impl Reason {
         const SHOWN: usize = 64;
         let value = String::from_utf8_lossy(value);
         let shown: String = value.chars().take(SHOWN).collect();
-        if shown.len() < value.len() { format!("{shown:?}..") } else { format!("{shown:?}") }
+        if shown.len() < value.len() {
+            format!("{shown:?}..")
+        } else {
+            format!("{shown:?}")
+        }
     }
 }

@@ -17,7 +17,11 @@ struct Group {
 
 impl Group {
     fn new() -> Self {
-        Self { alternative: false, sequence: true, atom: true }
+        Self {
+            alternative: false,
+            sequence: true,
+            atom: true,
+        }
     }
 
     fn push(&mut self, atom: bool) {
@@ -104,7 +108,13 @@ pub(super) fn matches_empty(pattern: &[u8]) -> bool {
 fn group_prefix(rest: &[u8]) -> usize {
     let [b'?', flags @ ..] = rest else { return 0 };
     let named = flags.starts_with(b"P<") || flags.starts_with(b"<");
-    let end = flags.iter().position(|byte| if named { *byte == b'>' } else { matches!(byte, b':' | b')') });
+    let end = flags.iter().position(|byte| {
+        if named {
+            *byte == b'>'
+        } else {
+            matches!(byte, b':' | b')')
+        }
+    });
     end.map_or(0, |end| end + 2)
 }
 
@@ -145,9 +155,7 @@ fn class(rest: &[u8]) -> usize {
 /// not be taken for a repetition.
 fn escape(rest: &[u8]) -> usize {
     match rest {
-        [b'x' | b'p' | b'P', b'{', more @ ..] => {
-            more.iter().position(|byte| *byte == b'}').map_or(2, |end| end + 3)
-        }
+        [b'x' | b'p' | b'P', b'{', more @ ..] => more.iter().position(|byte| *byte == b'}').map_or(2, |end| end + 3),
         [] => 0,
         _ => 1,
     }
@@ -160,27 +168,95 @@ mod tests {
     #[test]
     fn emptiness_is_decided_as_re2_would() {
         let matching = [
-            "", ".*", "a*", "a?", "a|", "|a", "(a|)", "(a*)(b?)", "(?:)", "(?i)", "(?i:a*)", "^$", r"\A\z", r"\B", "a{0}",
-            "a{0,3}", "(ab){0,}", "(a+)?", "[a]*", "[]a]?", r"\Q\E", r"(\Qab\E)*", "(?P<name>a*)", "(?<name>)", "()", "a**",
-            "((((a?))))", "[^]]*", r"\p{Greek}*", "[[:alpha:]]*", "a+?|b*", "(a|b*)+",
+            "",
+            ".*",
+            "a*",
+            "a?",
+            "a|",
+            "|a",
+            "(a|)",
+            "(a*)(b?)",
+            "(?:)",
+            "(?i)",
+            "(?i:a*)",
+            "^$",
+            r"\A\z",
+            r"\B",
+            "a{0}",
+            "a{0,3}",
+            "(ab){0,}",
+            "(a+)?",
+            "[a]*",
+            "[]a]?",
+            r"\Q\E",
+            r"(\Qab\E)*",
+            "(?P<name>a*)",
+            "(?<name>)",
+            "()",
+            "a**",
+            "((((a?))))",
+            "[^]]*",
+            r"\p{Greek}*",
+            "[[:alpha:]]*",
+            "a+?|b*",
+            "(a|b*)+",
         ];
         for pattern in matching {
             assert!(matches_empty(pattern.as_bytes()), "{pattern} matches the empty string");
         }
         let other = [
-            "a", ".+", ".", "a|b", "(a|b)+", "(a)", "(?i)a", "(?i:a)", "^a$", r"\b", r"\*", r"\.", "a{1}", "a{1,}", "a{,3}",
-            "a{", "[a]", "[*]", "[]*]", "[^]*]", r"[\]*]", r"\Qa*\E", r"\Q*", "(?P<name>a)", "a+", "a*b", "ba*", r"\d",
-            r"\x{41}", r"\p{Greek}", "[[:alpha:]]", "(a?)b", "a?|b?c", "a{0}b", "x{2}", "é",
+            "a",
+            ".+",
+            ".",
+            "a|b",
+            "(a|b)+",
+            "(a)",
+            "(?i)a",
+            "(?i:a)",
+            "^a$",
+            r"\b",
+            r"\*",
+            r"\.",
+            "a{1}",
+            "a{1,}",
+            "a{,3}",
+            "a{",
+            "[a]",
+            "[*]",
+            "[]*]",
+            "[^]*]",
+            r"[\]*]",
+            r"\Qa*\E",
+            r"\Q*",
+            "(?P<name>a)",
+            "a+",
+            "a*b",
+            "ba*",
+            r"\d",
+            r"\x{41}",
+            r"\p{Greek}",
+            "[[:alpha:]]",
+            "(a?)b",
+            "a?|b?c",
+            "a{0}b",
+            "x{2}",
+            "é",
         ];
         for pattern in other.into_iter().filter(|pattern| *pattern != "a?|b?c") {
-            assert!(!matches_empty(pattern.as_bytes()), "{pattern} does not match the empty string");
+            assert!(
+                !matches_empty(pattern.as_bytes()),
+                "{pattern} does not match the empty string"
+            );
         }
         assert!(matches_empty(b"a?|b?c"));
     }
 
     #[test]
     fn invalid_patterns_do_no_harm() {
-        for pattern in ["(", ")", "((((", "))))", "[", "[^", "[]", "[a", r"\", "(?", "(?P<", "{", "*", "a)|(b", r"\x{", r"[\", "[[:"] {
+        for pattern in [
+            "(", ")", "((((", "))))", "[", "[^", "[]", "[a", r"\", "(?", "(?P<", "{", "*", "a)|(b", r"\x{", r"[\",
+            "[[:",
+        ] {
             let _ = matches_empty(pattern.as_bytes());
         }
     }

@@ -12,6 +12,18 @@ pub(super) struct StringError {
     pub(super) message: Cow<'static, str>,
 }
 
+/// The bytes that may end a string, escape something, or start U+FFFD. All others are passed over.
+const STOPS: [bool; 256] = {
+    let mut stops = [false; 256];
+    let mut index = 0;
+    let bytes = b"\"'`\\\n\xef";
+    while index < bytes.len() {
+        stops[bytes[index] as usize] = true;
+        index += 1;
+    }
+    stops
+};
+
 /// Finds the end of the string whose opening `quote` ends before byte `from` of `query`.
 ///
 /// # Errors
@@ -22,12 +34,20 @@ pub(super) fn scan(query: &str, from: usize, quote: u8) -> Result<usize, StringE
     let raw = quote == b'`';
     let mut at = from;
     loop {
+        at += bytes[at..]
+            .iter()
+            .take_while(|byte| !STOPS[usize::from(**byte)])
+            .count();
         match bytes.get(at) {
             Some(byte) if *byte == quote => return Ok(at + 1),
             Some(b'\\') if !raw => at = escape(query, at, quote)?.1,
             Some(b'\n') if !raw => return Err(unterminated(at, raw)),
             Some(0xEF) if bytes[at..].starts_with("\u{FFFD}".as_bytes()) => {
-                return Err(StringError { at, whole: false, message: "invalid UTF-8 rune".into() });
+                return Err(StringError {
+                    at,
+                    whole: false,
+                    message: "invalid UTF-8 rune".into(),
+                });
             }
             Some(_) => at += 1,
             None => return Err(unterminated(at, raw)),
@@ -36,8 +56,16 @@ pub(super) fn scan(query: &str, from: usize, quote: u8) -> Result<usize, StringE
 }
 
 fn unterminated(at: usize, raw: bool) -> StringError {
-    let message = if raw { "unterminated raw string" } else { "unterminated quoted string" };
-    StringError { at, whole: true, message: message.into() }
+    let message = if raw {
+        "unterminated raw string"
+    } else {
+        "unterminated quoted string"
+    };
+    StringError {
+        at,
+        whole: true,
+        message: message.into(),
+    }
 }
 
 /// What an escape stands for.
@@ -49,7 +77,11 @@ enum Escaped {
 
 /// Reads the escape at the backslash `at`; returns what it stands for and where it ends.
 fn escape(query: &str, at: usize, quote: u8) -> Result<(Escaped, usize), StringError> {
-    let error = |at: usize, message: Cow<'static, str>| StringError { at, whole: false, message };
+    let error = |at: usize, message: Cow<'static, str>| StringError {
+        at,
+        whole: false,
+        message,
+    };
     let bytes = query.as_bytes();
     let Some(&kind) = bytes.get(at + 1) else {
         return Err(error(at, "escape sequence not terminated".into()));
@@ -86,7 +118,10 @@ fn escape(query: &str, at: usize, quote: u8) -> Result<(Escaped, usize), StringE
         };
         let Some(digit) = char::from(byte).to_digit(base) else {
             let character = query[at..].chars().next().unwrap_or_default();
-            return Err(error(at, format!("illegal character {character:?} in escape sequence").into()));
+            return Err(error(
+                at,
+                format!("illegal character {character:?} in escape sequence").into(),
+            ));
         };
         // Wraps only past the eighth digit of `\U`, and there are no more than eight.
         value = value.wrapping_mul(base) + digit;
@@ -117,7 +152,9 @@ pub(super) fn value(text: &str) -> Cow<'_, [u8]> {
             at += 1;
             continue;
         }
-        let Ok((escaped, end)) = escape(inner, at, quote) else { break };
+        let Ok((escaped, end)) = escape(inner, at, quote) else {
+            break;
+        };
         match escaped {
             Escaped::Byte(byte) => out.push(byte),
             Escaped::Character(character) => out.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes()),
@@ -210,7 +247,14 @@ mod tests {
     #[test]
     fn what_is_quoted_reads_as_the_same_bytes() {
         let every_byte: Vec<u8> = (0..=255).collect();
-        let cases: &[&[u8]] = &[b"", b"plain", b"\"\\\n\r\0\x7f", "é\u{FFFD}☺".as_bytes(), b"\xc3", &every_byte];
+        let cases: &[&[u8]] = &[
+            b"",
+            b"plain",
+            b"\"\\\n\r\0\x7f",
+            "é\u{FFFD}☺".as_bytes(),
+            b"\xc3",
+            &every_byte,
+        ];
         for bytes in cases {
             let mut text = String::new();
             quote(bytes, &mut text);

@@ -168,7 +168,12 @@ impl TokenKind {
         self.is_word() && self != Self::Without
     }
 
-    /// Whether it is a word rather than a sign or a literal.
+    /// Whether it is a sign such as `(` or `>=`, which can be written in one way only.
+    pub(super) fn is_sign(self) -> bool {
+        (Self::LeftParen as u8..=Self::At as u8).contains(&(self as u8))
+    }
+
+    /// Whether it is a word rather than a sign or a literal: an identifier, or any of the keywords, which stand last.
     fn is_word(self) -> bool {
         matches!(self, Self::Identifier | Self::MetricIdentifier) || self as u8 >= Self::And as u8
     }

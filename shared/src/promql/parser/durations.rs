@@ -1,8 +1,6 @@
 //! Duration expressions, such as `[5m * 2]`, `[step()]` or `offset -(1h - 5m)`.
 
-use super::super::ast::{
-    BinaryOperator, Duration, DurationId, DurationKind, DurationOperator, SIGN_PRECEDENCE,
-};
+use super::super::ast::{BinaryOperator, Duration, DurationId, DurationKind, DurationOperator, SIGN_PRECEDENCE};
 use super::super::error::{ParseError, Span};
 use super::super::number;
 use super::super::token::TokenKind;
@@ -69,7 +67,9 @@ impl Parser<'_> {
     }
 
     pub(super) fn as_duration(&self, id: DurationId) -> Duration {
-        self.literal_seconds(id).map_or(Duration::Expression(id), |seconds| Duration::Nanos(number::nanos(seconds)))
+        self.literal_seconds(id).map_or(Duration::Expression(id), |seconds| {
+            Duration::Nanos(number::nanos(seconds))
+        })
     }
 
     /// The value of a duration that is a literal.
@@ -89,7 +89,9 @@ impl Parser<'_> {
         self.duration_frames.clear();
         let start = self.token().span;
         'operand: loop {
-            let Some(mut operand) = self.duration_operand(context, expected)? else { continue };
+            let Some(mut operand) = self.duration_operand(context, expected)? else {
+                continue;
+            };
             loop {
                 if reach == Reach::Operand && self.only_signs_are_open() {
                     let id = self.reduce_duration(operand, 0, false, reach)?;
@@ -100,15 +102,28 @@ impl Parser<'_> {
                     let precedence = operator.precedence();
                     let left = self.reduce_duration(operand, precedence, operator.is_right_associative(), reach)?;
                     let sign = self.advance().span;
-                    self.open_duration(DurationFrame::Binary { operator: kind, precedence, left, sign })?;
+                    self.open_duration(DurationFrame::Binary {
+                        operator: kind,
+                        precedence,
+                        left,
+                        sign,
+                    })?;
                     continue 'operand;
                 }
                 let id = self.reduce_duration(operand, 0, false, reach)?;
                 match self.duration_frames.pop() {
                     None => return Ok((id, start.to(self.tokens[self.at - 1].span))),
-                    Some(DurationFrame::Extreme { span, operator, left: None }) => {
+                    Some(DurationFrame::Extreme {
+                        span,
+                        operator,
+                        left: None,
+                    }) => {
                         self.expect(TokenKind::Comma, "duration expression", "\",\"")?;
-                        self.duration_frames.push(DurationFrame::Extreme { span, operator, left: Some(id) });
+                        self.duration_frames.push(DurationFrame::Extreme {
+                            span,
+                            operator,
+                            left: Some(id),
+                        });
                         continue 'operand;
                     }
                     Some(frame) => {
@@ -121,7 +136,9 @@ impl Parser<'_> {
     }
 
     fn only_signs_are_open(&self) -> bool {
-        self.duration_frames.iter().all(|frame| matches!(frame, DurationFrame::Sign { .. }))
+        self.duration_frames
+            .iter()
+            .all(|frame| matches!(frame, DurationFrame::Sign { .. }))
     }
 
     fn open_duration(&mut self, frame: DurationFrame) -> Result<(), ParseError> {
@@ -139,7 +156,10 @@ impl Parser<'_> {
         let span = token.span;
         match token.kind {
             TokenKind::Add | TokenKind::Sub => {
-                self.open_duration(DurationFrame::Sign { span, negative: token.kind == TokenKind::Sub })?;
+                self.open_duration(DurationFrame::Sign {
+                    span,
+                    negative: token.kind == TokenKind::Sub,
+                })?;
                 self.advance();
                 Ok(None)
             }
@@ -150,14 +170,26 @@ impl Parser<'_> {
             }
             TokenKind::MaxOf | TokenKind::MinOf => {
                 let max = token.kind == TokenKind::MaxOf;
-                let operator = if max { DurationOperator::MaxOf } else { DurationOperator::MinOf };
-                self.open_duration(DurationFrame::Extreme { span, operator, left: None })?;
+                let operator = if max {
+                    DurationOperator::MaxOf
+                } else {
+                    DurationOperator::MinOf
+                };
+                self.open_duration(DurationFrame::Extreme {
+                    span,
+                    operator,
+                    left: None,
+                })?;
                 self.advance();
                 self.expect(TokenKind::LeftParen, "duration expression", "\"(\"")?;
                 Ok(None)
             }
             TokenKind::Step | TokenKind::Range => {
-                let kind = if token.kind == TokenKind::Step { DurationKind::Step } else { DurationKind::Range };
+                let kind = if token.kind == TokenKind::Step {
+                    DurationKind::Step
+                } else {
+                    DurationKind::Range
+                };
                 self.advance();
                 self.expect(TokenKind::LeftParen, context, expected)?;
                 let right = self.expect(TokenKind::RightParen, context, expected)?.span;
@@ -187,7 +219,12 @@ impl Parser<'_> {
                 DurationFrame::Sign { span, negative } if binds(SIGN_PRECEDENCE) => {
                     self.signed_duration(span, negative, id, reach)
                 }
-                DurationFrame::Binary { operator, precedence, left, sign } if binds(precedence) => {
+                DurationFrame::Binary {
+                    operator,
+                    precedence,
+                    left,
+                    sign,
+                } if binds(precedence) => {
                     if self.literal_seconds(id) == Some(0.0) {
                         match operator {
                             DurationOperator::Div => return Err(self.error(sign, "division by zero")),
@@ -196,7 +233,14 @@ impl Parser<'_> {
                         }
                     }
                     let span = self.tree.duration(left).span.to(self.tree.duration(id).span);
-                    self.tree.push_duration(DurationKind::Binary { operator, left, right: id }, span)
+                    self.tree.push_duration(
+                        DurationKind::Binary {
+                            operator,
+                            left,
+                            right: id,
+                        },
+                        span,
+                    )
                 }
                 _ => break,
             };
@@ -226,14 +270,27 @@ impl Parser<'_> {
     /// Ends a parenthesis, or a `max_of` or `min_of` whose second argument is `id`.
     fn close_duration(&mut self, frame: DurationFrame, id: DurationId, right: Span) -> DurationId {
         match frame {
-            DurationFrame::Extreme { span, operator, left: Some(left) } => {
-                self.tree.push_duration(DurationKind::Binary { operator, left, right: id }, span.to(right))
-            }
+            DurationFrame::Extreme {
+                span,
+                operator,
+                left: Some(left),
+            } => self.tree.push_duration(
+                DurationKind::Binary {
+                    operator,
+                    left,
+                    right: id,
+                },
+                span.to(right),
+            ),
             DurationFrame::Paren { span } => {
                 let id = match self.literal_seconds(id) {
-                    Some(_) => {
-                        self.tree.push_duration(DurationKind::Sign { negative: false, operand: id }, span.to(right))
-                    }
+                    Some(_) => self.tree.push_duration(
+                        DurationKind::Sign {
+                            negative: false,
+                            operand: id,
+                        },
+                        span.to(right),
+                    ),
                     None => id,
                 };
                 let node = &mut self.tree.durations[id.at()];

@@ -14,7 +14,10 @@ impl Parser<'_> {
             _ => return Ok(None),
         };
         self.advance();
-        Ok(Some(Grouping { without, labels: self.labels()? }))
+        Ok(Some(Grouping {
+            without,
+            labels: self.labels()?,
+        }))
     }
 
     /// A list of labels in parentheses; a comma may end it.

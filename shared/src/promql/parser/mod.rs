@@ -36,7 +36,10 @@ pub(super) fn parse<'q>(query: &'q str, form: Form, limits: &Limits) -> Result<S
         (_, Form::Expression) => parser.expression()?,
         (_, Form::Selector) => parser.only_selector()?,
     }
-    Ok(Syntax { tokens: parser.tokens, tree: parser.tree })
+    Ok(Syntax {
+        tokens: parser.tokens,
+        tree: parser.tree,
+    })
 }
 
 /// Something that was opened and awaits what comes next.
@@ -104,7 +107,7 @@ impl<'q> Parser<'q> {
             tokens,
             at: 0,
             tree,
-            frames: Vec::with_capacity(8),
+            frames: Vec::new(),
             pending: Vec::new(),
             duration_frames: Vec::new(),
             depth: limits.depth,
@@ -122,7 +125,9 @@ impl<'q> Parser<'q> {
 
     /// The kind of the token after this one.
     fn next_kind(&self) -> TokenKind {
-        self.tokens.get(self.at + 1).map_or(TokenKind::EndOfInput, |token| token.kind)
+        self.tokens
+            .get(self.at + 1)
+            .map_or(TokenKind::EndOfInput, |token| token.kind)
     }
 
     fn advance(&mut self) -> Token {
@@ -161,8 +166,16 @@ impl<'q> Parser<'q> {
             TokenKind::String => format!("string {shown}{dots}"),
             _ => format!("\"{shown}\""),
         };
-        let context = if context.is_empty() { String::new() } else { format!(" in {context}") };
-        let expected = if expected.is_empty() { String::new() } else { format!(", expected {expected}") };
+        let context = if context.is_empty() {
+            String::new()
+        } else {
+            format!(" in {context}")
+        };
+        let expected = if expected.is_empty() {
+            String::new()
+        } else {
+            format!(", expected {expected}")
+        };
         self.error(span, format!("unexpected {word}{context}{expected}"))
     }
 
@@ -202,7 +215,11 @@ impl<'q> Parser<'q> {
                     let left = self.reduce(node, operator.precedence(), operator.is_right_associative());
                     self.advance();
                     let matching = self.matching()?;
-                    self.open(Frame::Binary { operator, matching, left })?;
+                    self.open(Frame::Binary {
+                        operator,
+                        matching,
+                        left,
+                    })?;
                     continue 'operand;
                 }
                 let node = self.reduce(node, 0, false);
@@ -220,7 +237,10 @@ impl<'q> Parser<'q> {
         let Token { kind, span } = self.token();
         match kind {
             TokenKind::Add | TokenKind::Sub => {
-                self.open(Frame::Sign { span, negative: kind == TokenKind::Sub })?;
+                self.open(Frame::Sign {
+                    span,
+                    negative: kind == TokenKind::Sub,
+                })?;
                 self.advance();
                 Ok(None)
             }
@@ -241,7 +261,10 @@ impl<'q> Parser<'q> {
             _ if kind.is_function_name() && self.next_kind() == TokenKind::LeftParen => self.call(),
             _ => match kind.aggregator() {
                 Some(aggregator)
-                    if matches!(self.next_kind(), TokenKind::LeftParen | TokenKind::By | TokenKind::Without) =>
+                    if matches!(
+                        self.next_kind(),
+                        TokenKind::LeftParen | TokenKind::By | TokenKind::Without
+                    ) =>
                 {
                     self.aggregation(aggregator).map(|()| None)
                 }
@@ -268,7 +291,11 @@ impl<'q> Parser<'q> {
             return Err(self.error(name, format!("unknown function with name {text:?}")));
         };
         let arguments = self.pending.len();
-        self.open(Frame::Call { name, function, arguments })?;
+        self.open(Frame::Call {
+            name,
+            function,
+            arguments,
+        })?;
         self.advance();
         self.advance();
         if self.kind() != TokenKind::RightParen {
@@ -276,16 +303,30 @@ impl<'q> Parser<'q> {
         }
         self.frames.pop();
         let end = self.advance().span;
-        Ok(Some(self.tree.push(NodeKind::Call { function, arguments: List::default() }, name.to(end))))
+        Ok(Some(self.tree.push(
+            NodeKind::Call {
+                function,
+                arguments: List::default(),
+            },
+            name.to(end),
+        )))
     }
 
     fn aggregation(&mut self, aggregator: Aggregator) -> Result<(), ParseError> {
         let name = self.advance().span;
         let grouping = self.aggregation_grouping()?;
-        self.open(Frame::Aggregation { name, aggregator, grouping, arguments: self.pending.len() })?;
+        self.open(Frame::Aggregation {
+            name,
+            aggregator,
+            grouping,
+            arguments: self.pending.len(),
+        })?;
         self.expect(TokenKind::LeftParen, "aggregation", "")?;
         if self.kind() == TokenKind::RightParen {
-            return Err(self.error(name.to(self.token().span), "no arguments for aggregate expression provided"));
+            return Err(self.error(
+                name.to(self.token().span),
+                "no arguments for aggregate expression provided",
+            ));
         }
         Ok(())
     }
@@ -296,9 +337,21 @@ impl<'q> Parser<'q> {
         while let Some(frame) = self.frames.last().copied() {
             node = match frame {
                 Frame::Sign { span, negative } if binds(SIGN_PRECEDENCE) => self.signed(span, negative, node),
-                Frame::Binary { operator, matching, left } if binds(operator.precedence()) => {
+                Frame::Binary {
+                    operator,
+                    matching,
+                    left,
+                } if binds(operator.precedence()) => {
                     let span = self.tree.node(left).span.to(self.tree.node(node).span);
-                    self.tree.push(NodeKind::Binary { operator, matching, left, right: node }, span)
+                    self.tree.push(
+                        NodeKind::Binary {
+                            operator,
+                            matching,
+                            left,
+                            right: node,
+                        },
+                        span,
+                    )
                 }
                 _ => break,
             };
@@ -350,15 +403,22 @@ impl<'q> Parser<'q> {
         self.frames.pop();
         let end = right_paren.span;
         Ok(Next::Operand(match frame {
-            Frame::Call { name, function, arguments } => {
+            Frame::Call {
+                name,
+                function,
+                arguments,
+            } => {
                 let start = self.tree.arguments.len();
                 self.tree.arguments.extend(self.pending.drain(arguments..));
                 let arguments = List::new(start, self.tree.arguments.len());
                 self.tree.push(NodeKind::Call { function, arguments }, name.to(end))
             }
-            Frame::Aggregation { name, aggregator, grouping, arguments } => {
-                self.close_aggregation(name.to(end), aggregator, grouping, arguments)?
-            }
+            Frame::Aggregation {
+                name,
+                aggregator,
+                grouping,
+                arguments,
+            } => self.close_aggregation(name.to(end), aggregator, grouping, arguments)?,
             // Signs and operators have been reduced before.
             Frame::Paren { span } | Frame::Sign { span, .. } => self.tree.push(NodeKind::Paren(node), span.to(end)),
             Frame::Binary { .. } => node,
@@ -389,9 +449,21 @@ impl<'q> Parser<'q> {
         self.pending.truncate(arguments);
         let grouping = match grouping {
             Some(grouping) => grouping,
-            None => self.aggregation_grouping()?.unwrap_or(Grouping { without: false, labels: List::default() }),
+            None => self.aggregation_grouping()?.unwrap_or(Grouping {
+                without: false,
+                labels: List::default(),
+            }),
         };
         let Grouping { without, labels } = grouping;
-        Ok(self.tree.push(NodeKind::Aggregation { aggregator, without, grouping: labels, parameter, operand }, span))
+        Ok(self.tree.push(
+            NodeKind::Aggregation {
+                aggregator,
+                without,
+                grouping: labels,
+                parameter,
+                operand,
+            },
+            span,
+        ))
     }
 }

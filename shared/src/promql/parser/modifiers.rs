@@ -1,6 +1,6 @@
 //! What binds tighter than any operator: ranges, subqueries, `offset`, `@`, `anchored` and `smoothed`.
 
-use super::super::ast::{At, Duration, Modifiers, NodeId, NodeKind, Selector};
+use super::super::ast::{At, Duration, Modifiers, NodeId, NodeKind, Selector, Subquery, SubqueryId};
 use super::super::error::ParseError;
 use super::super::number;
 use super::super::token::TokenKind;
@@ -49,9 +49,17 @@ impl Parser<'_> {
             };
             let right = self.expect(TokenKind::RightBracket, "subquery selector", "\"]\"")?.span;
             let span = self.tree.node(operand).span.to(right);
-            return Ok(self.tree.push(NodeKind::Subquery { operand, range, step, modifiers: Modifiers::NONE }, span));
+            let subquery = SubqueryId::next(self.tree.subqueries.len());
+            self.tree.subqueries.push(Subquery {
+                range,
+                step,
+                modifiers: Modifiers::NONE,
+            });
+            return Ok(self.tree.push(NodeKind::Subquery { operand, subquery }, span));
         }
-        let right = self.expect(TokenKind::RightBracket, "subquery or range", "\":\" or \"]\"")?.span;
+        let right = self
+            .expect(TokenKind::RightBracket, "subquery or range", "\":\" or \"]\"")?
+            .span;
         let node = *self.tree.node(operand);
         let brackets = left.to(right);
         let NodeKind::Selector(selector) = node.kind else {
@@ -64,7 +72,13 @@ impl Parser<'_> {
         if modifiers.at.is_some() {
             return Err(self.error(brackets, "no @ modifiers allowed before range"));
         }
-        Ok(self.tree.push(NodeKind::Range { selector: operand, range }, node.span.to(right)))
+        Ok(self.tree.push(
+            NodeKind::Range {
+                selector: operand,
+                range,
+            },
+            node.span.to(right),
+        ))
     }
 
     fn offset(&mut self, node: NodeId) -> Result<(), ParseError> {
@@ -72,7 +86,10 @@ impl Parser<'_> {
         let offset = self.offset_duration()?;
         let span = self.tree.node(node).span;
         let Some(modifiers) = self.modifiers_of(node) else {
-            return Err(self.error(span, format!("offset modifier must be preceded by {SELECTOR_OR_SUBQUERY}")));
+            return Err(self.error(
+                span,
+                format!("offset modifier must be preceded by {SELECTOR_OR_SUBQUERY}"),
+            ));
         };
         // An offset of zero counts as none, so `x offset 0 offset 5m` stands.
         if !matches!(modifiers.offset, Duration::Nanos(0)) {
@@ -126,7 +143,11 @@ impl Parser<'_> {
         let span = self.tree.node(node).span;
         let Some(selector) = self.selector_of(node) else {
             let subquery = matches!(self.tree.node(node).kind, NodeKind::Subquery { .. });
-            let reason = if subquery { "is not supported for subqueries" } else { "not implemented" };
+            let reason = if subquery {
+                "is not supported for subqueries"
+            } else {
+                "not implemented"
+            };
             return Err(self.error(span, format!("{name} modifier {reason}")));
         };
         match edges {
@@ -152,11 +173,8 @@ impl Parser<'_> {
     }
 
     fn modifiers_of(&mut self, node: NodeId) -> Option<&mut Modifiers> {
-        if let NodeKind::Subquery { .. } = self.tree.node(node).kind {
-            return match &mut self.tree.nodes[node.at()].kind {
-                NodeKind::Subquery { modifiers, .. } => Some(modifiers),
-                _ => None,
-            };
+        if let NodeKind::Subquery { subquery, .. } = self.tree.node(node).kind {
+            return Some(&mut self.tree.subqueries[subquery.at()].modifiers);
         }
         self.selector_of(node).map(|selector| &mut selector.modifiers)
     }

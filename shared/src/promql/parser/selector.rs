@@ -74,6 +74,13 @@ impl Parser<'_> {
             }
             None => return Err(self.unexpected(CONTEXT, "label matching operator")),
         };
-        Ok(Matcher { name, operator, value, span: token.span.to(last), start, end: self.token_index() })
+        Ok(Matcher {
+            name,
+            operator,
+            value,
+            span: token.span.to(last),
+            start,
+            end: self.token_index(),
+        })
     }
 }
