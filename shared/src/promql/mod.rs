@@ -10,14 +10,14 @@ mod functions;
 mod lexer;
 mod limits;
 mod number;
-#[cfg(test)]
-mod oracle;
 mod parser;
 mod policy;
 mod proof;
 mod refusal;
 mod regex;
 mod string;
+#[cfg(test)]
+mod tests;
 mod token;
 
 pub use analyse::{Analysis, DurationError, Reach, Window, analyse};

@@ -127,8 +127,8 @@ fn insertion(policy: &Policy, result: &Syntax<'_>, before: &Selector, after: &Se
         return Some(left_brace + 1..end);
     }
     // The query had no braces here, so nothing but the insertion may stand in them.
-    let braces = left_brace..end + 1;
-    (after.matchers.len() == enforced.len() && braces.end == after.end as usize).then_some(braces)
+    let braces = left_brace..enforced.last()?.end as usize + 1;
+    (braces.end == after.end as usize).then_some(braces)
 }
 
 fn nothing_unwritten_is_read(result: &Syntax<'_>) -> Result<(), ProofError> {
