@@ -6,6 +6,7 @@
 pub mod assembly;
 pub mod collect;
 pub mod config;
+pub mod event;
 pub mod exposition;
 pub mod logging;
 pub mod placeholders;
@@ -15,4 +16,5 @@ pub mod pushgateway;
 pub mod rows;
 pub mod schedule;
 pub mod secrets;
+pub mod suggest;
 pub mod tls;

@@ -1,1 +1,31 @@
-//! Servers for the tests.
+//! Real servers for the tests and the demo: PostgreSQL, PgBouncer, Pushgateway, Prometheus, and moto for AWS.
+//!
+//! They run from the Debian packages' binaries with data in temporary folders and on free loopback ports; nothing of
+//! the machine's own services is touched, and nothing is left behind however the process ends (see `supervisor.rs`).
+
+mod account;
+mod authority;
+mod aws;
+pub mod binaries;
+pub mod canary;
+mod collector;
+mod config;
+pub mod faults;
+mod http;
+mod pgbouncer;
+mod postgres;
+mod prometheus;
+mod pushgateway;
+mod sql_exporter;
+mod supervisor;
+
+pub use authority::Authority;
+pub use aws::SecretsManager;
+pub use collector::{Collector, Stage, Told, job};
+pub use config::ConfigFolder;
+pub use pgbouncer::PgBouncer;
+pub use postgres::{Database, PASSWORD, PASSWORD_IN_URL, Postgres, USER};
+pub use prometheus::{Prometheus, Series, promtool_check_metrics};
+pub use pushgateway::{GATEWAY_PASSWORD, GATEWAY_USER, Pushgateway};
+pub use sql_exporter::{Exported, export};
+pub use supervisor::free_port;

@@ -1,3 +1,81 @@
 //! Lambda function: runs one configured job and pushes what it found.
 
-fn main() {}
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
+
+use lambda_runtime::{Diagnostic, Error, LambdaEvent, service_fn};
+use serde_json::{Value, json};
+use shared::collect::{Collector, Run, RunError};
+use shared::event::{Event, MalformedEvent};
+use shared::placeholders::{Environment, Resolver};
+use shared::secrets::{Limits, SecretsManager};
+use tokio::time::Instant;
+
+/// What is left of the function's time for its own answer.
+const MARGIN: Duration = Duration::from_millis(500);
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    shared::logging::init()?;
+    start()
+        .await
+        .inspect_err(|error| tracing::error!(%error, "the function cannot start"))
+}
+
+async fn start() -> Result<(), Error> {
+    let folder = std::env::var_os("FANLIGHT_CONFIG").map_or_else(|| PathBuf::from("/opt/config"), PathBuf::from);
+    let loaded = shared::config::load(&folder)?;
+    if loaded.report.mistakes() > 0 {
+        // The jobs without mistakes run; `fanlight check` would have stopped the deployment.
+        tracing::warn!(mistakes = loaded.report.summary(), "the configuration has mistakes");
+    }
+    let providers = loaded.configuration.providers.clone();
+    let secrets = SecretsManager::from_environment(Limits::default());
+    let collector = Collector::new(
+        loaded.configuration,
+        Resolver::new(providers, Environment::Process, secrets),
+    );
+    lambda_runtime::run(service_fn(async |event| handle(&collector, event).await)).await
+}
+
+async fn handle(collector: &Collector, event: LambdaEvent<Value>) -> Result<Value, Failure> {
+    let left = event
+        .context
+        .deadline()
+        .duration_since(SystemTime::now())
+        .unwrap_or_default();
+    let deadline = Instant::now() + left.saturating_sub(MARGIN);
+    let event = Event::parse(&event.payload)?;
+    Ok(match collector.run(&event, deadline).await? {
+        Run::Succeeded(report) => json!({ "job": report.job, "series": report.series() }),
+        Run::Skipped(skipped) => json!({ "job": skipped.job, "skipped": skipped.reason }),
+    })
+}
+
+/// Why an invocation failed, as Lambda reports it.
+#[derive(Debug)]
+struct Failure(Diagnostic);
+
+impl From<MalformedEvent> for Failure {
+    fn from(error: MalformedEvent) -> Self {
+        Self(Diagnostic {
+            error_type: "malformed_event".to_owned(),
+            error_message: error.to_string(),
+        })
+    }
+}
+
+impl From<RunError> for Failure {
+    fn from(error: RunError) -> Self {
+        Self(Diagnostic {
+            error_type: error.kind().to_owned(),
+            error_message: error.to_string(),
+        })
+    }
+}
+
+impl From<Failure> for Diagnostic {
+    fn from(Failure(diagnostic): Failure) -> Self {
+        diagnostic
+    }
+}

@@ -79,6 +79,8 @@ pub struct PushgatewaySink {
     pub timeout: Duration,
     /// Labels of the grouping key besides `job`, in the order of their names.
     pub grouping: Vec<(String, String)>,
+    /// The most series that the endpoint may hold for all jobs together.
+    pub series_budget: usize,
 }
 
 /// Credentials for a sink.

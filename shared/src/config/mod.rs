@@ -1,3 +1,149 @@
 //! The configuration: YAML files, one a team, read with the place of every mistake.
+//!
+//! Text becomes a tree with places (`yaml`), the tree the structs as written (`read`, `document`), and these the jobs as
+//! they run (`resolve`, [`job`]). Whatever is wrong on the way is collected in a [`Report`].
 
+mod budget;
+mod document;
+mod folder;
 pub mod job;
+mod mistake;
+mod names;
+mod read;
+mod resolve;
+mod schema;
+#[cfg(test)]
+mod tests;
+mod yaml;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+pub use folder::FolderError;
+pub use mistake::{Mistake, Report, Severity};
+pub use schema::schema;
+
+use crate::placeholders::Provider;
+use crate::suggest;
+use job::Job;
+use resolve::{JobPlace, PlaceholderUse};
+
+/// The jobs that can run, and where their placeholders' values come from.
+#[derive(Debug, Default)]
+pub struct Configuration {
+    /// The jobs without mistakes, in the order of files.
+    pub jobs: Vec<Job>,
+    /// Where the values of declared placeholders come from, by name.
+    pub providers: BTreeMap<String, Provider>,
+}
+
+/// A configuration as it was read, with everything that is wrong with it.
+#[derive(Debug)]
+pub struct Loaded {
+    /// What can run; jobs with mistakes are left out.
+    pub configuration: Configuration,
+    /// What is wrong.
+    pub report: Report,
+    /// How many files were read.
+    pub files: usize,
+    placeholders: Vec<PlaceholderUse>,
+    places: BTreeMap<String, JobPlace>,
+}
+
+/// No job of that name can run.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("there is no job `{name}`{hint}")]
+pub struct UnknownJob {
+    /// The name asked for.
+    pub name: String,
+    hint: String,
+}
+
+impl Configuration {
+    /// The job of a name.
+    ///
+    /// # Errors
+    /// There is none; the error suggests the nearest name.
+    pub fn job(&self, name: &str) -> Result<&Job, UnknownJob> {
+        self.jobs.iter().find(|job| job.name == name).ok_or_else(|| {
+            let names = || self.jobs.iter().map(|job| job.name.as_str());
+            let hint = match suggest::closest(name, names()) {
+                Some(near) => format!("; did you mean `{near}`?"),
+                None if self.jobs.is_empty() => "; the configuration has no job that can run".to_owned(),
+                None => format!("; the jobs are {}", names().collect::<Vec<_>>().join(", ")),
+            };
+            UnknownJob {
+                name: name.to_owned(),
+                hint,
+            }
+        })
+    }
+
+    /// The most series that the enabled jobs together can push.
+    #[must_use]
+    pub fn most_series(&self) -> usize {
+        self.jobs
+            .iter()
+            .filter(|job| job.enabled)
+            .map(budget::of_job)
+            .fold(0, usize::saturating_add)
+    }
+}
+
+/// Reads a folder of YAML files. Mistakes in them are reported, not returned as an error: the jobs without mistakes run.
+///
+/// # Errors
+/// The folder cannot be read, or holds no YAML file.
+pub fn load(folder: &Path) -> Result<Loaded, FolderError> {
+    let mut report = Report::default();
+    let files = folder::read(folder, &mut report)?;
+    let resolved = resolve::resolve(&files, &mut report);
+    Ok(Loaded {
+        configuration: Configuration {
+            jobs: resolved.jobs,
+            providers: resolved.providers,
+        },
+        report,
+        files: files.len(),
+        placeholders: resolved.placeholders,
+        places: resolved.places,
+    })
+}
+
+impl Loaded {
+    /// What matters before a deployment and not to a run: the series budget, and placeholders that nobody provides.
+    /// `has_variable` tells whether an environment variable is set.
+    pub fn check(&mut self, has_variable: impl Fn(&str) -> bool) {
+        budget::check(&self.configuration, &self.places, &mut self.report);
+        let mut told = BTreeSet::new();
+        for PlaceholderUse { name, file, span } in &self.placeholders {
+            // One declaration mends all uses, so the first is told.
+            if self.configuration.providers.contains_key(name) || has_variable(name) || !told.insert(name) {
+                continue;
+            }
+            let declared = self.configuration.providers.keys().map(String::as_str);
+            let suggestion = suggest::closest(name, declared)
+                .map(|near| format!("did you mean `{near}`? Or "))
+                .unwrap_or_default();
+            let message = format!("nobody provides a value for the placeholder `{name}`");
+            let help = format!(
+                "{suggestion}declare it under `placeholders` (`{name}: {{env: {name}}}`, or `{{secret: .., field: ..}}`), or \
+                 set the environment variable {name}"
+            );
+            self.report.add(Mistake::new(file, span.clone(), message).help(help));
+        }
+    }
+
+    /// Adds a finding about a query, at a line and column of its SQL (both from 1).
+    pub fn add_query_finding(
+        &mut self,
+        query: &job::Query,
+        at: Option<(usize, usize)>,
+        message: String,
+        help: Option<String>,
+    ) {
+        let span = self.report.span_in_query(&query.origin, &query.sql, at);
+        let mistake = Mistake::new(&query.origin.file, span, message);
+        self.report.add(Mistake { help, ..mistake });
+    }
+}

@@ -1,1 +1,316 @@
 //! PostgreSQL: connections as libpq makes them, one read-only transaction a job, rows streamed as text.
+
+mod handover;
+mod login;
+mod number;
+mod plan;
+mod row;
+mod server_error;
+mod session;
+mod types;
+mod url;
+mod verify;
+mod wire;
+
+use std::convert::Infallible;
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+use tokio::time::Instant;
+
+pub use login::{ConnectError, HostFailure};
+pub use server_error::{Position, ServerError};
+pub use url::{UrlError, UrlFinding, UrlSeverity, inspect};
+
+use crate::rows::{Column, Row};
+use session::{Failure, Limits, Session};
+use url::Target;
+use wire::WireError;
+
+/// A connection that was used before must answer within this, or another is made: after a freeze of the function, a
+/// server or something in between may have forgotten it without a word.
+const PATIENCE_WITH_IDLE: Duration = Duration::from_secs(1);
+/// Sources of one function that stay connected between runs.
+const KEPT: usize = 4;
+
+/// Takes the rows of one query as they arrive.
+pub trait Consumer {
+    /// Why it takes no more.
+    type Error;
+
+    /// Takes the description of the columns, once and before the first row.
+    ///
+    /// # Errors
+    /// When the columns are not what it needs; then the query is not run.
+    fn columns(&mut self, columns: &[Column]) -> Result<(), Self::Error>;
+
+    /// Takes a row.
+    ///
+    /// # Errors
+    /// When the row cannot be used; then the rest of the result is not read.
+    fn row(&mut self, row: &dyn Row) -> Result<(), Self::Error>;
+}
+
+/// The connections of a function, kept warm from one run to the next.
+#[derive(Default)]
+pub struct Connections {
+    /// The last one used at the end.
+    idle: Mutex<Vec<Idle>>,
+}
+
+struct Idle {
+    target: Target,
+    password: Option<SecretString>,
+    session: Session,
+}
+
+impl Connections {
+    /// No connections yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Begins the one read-only transaction of a job, on a warm connection or a new one. `ca_file` is what
+    /// `sslrootcert` in the URL would name. Everything done in the transaction ends by the deadline.
+    ///
+    /// # Errors
+    /// When the URL or a certificate file cannot be used, or no host can; [`ConnectError::is_login_failure`] tells
+    /// whether another password might help.
+    pub async fn begin(
+        &self,
+        url: &SecretString,
+        ca_file: Option<&Path>,
+        deadline: Instant,
+    ) -> Result<Transaction<'_>, ConnectError> {
+        let (target, password) = url::parse(url.expose_secret(), ca_file)?;
+        let session = match self.warm(&target, password.as_ref(), deadline).await {
+            Some(session) => session,
+            None => {
+                let mut session = login::connect(&target, password.as_ref(), deadline).await?;
+                let begun = session.begin(Limits::within(deadline), deadline).await;
+                begun.map_err(|reason| ConnectError::Hosts(vec![HostFailure::new(session.host.clone(), reason)]))?;
+                session
+            }
+        };
+        Ok(Transaction {
+            home: self,
+            target,
+            password,
+            session: Some(session),
+            deadline,
+        })
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Vec<Idle>> {
+        // Whoever panicked has left whole connections behind: they are put in and taken out as one.
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The connection to this target that was kept, with its transaction begun, if it still works.
+    async fn warm(&self, target: &Target, password: Option<&SecretString>, deadline: Instant) -> Option<Session> {
+        let Idle {
+            password: used,
+            mut session,
+            ..
+        } = {
+            let mut idle = self.idle();
+            let kept = idle.iter().position(|idle| idle.target == *target)?;
+            idle.remove(kept)
+        };
+        // A connection that was made with another password would hide that the new one is wrong.
+        let exposed = |password: Option<&SecretString>| password.map(|password| password.expose_secret().to_owned());
+        if exposed(used.as_ref()) != exposed(password) {
+            return None;
+        }
+        let until = deadline.min(Instant::now() + PATIENCE_WITH_IDLE);
+        match session.begin(Limits::within(deadline), until).await {
+            Ok(()) => Some(session),
+            Err(reason) => {
+                tracing::debug!(host = session.host, %reason, "a kept connection is dead; connecting again");
+                None
+            }
+        }
+    }
+}
+
+/// A read-only REPEATABLE READ transaction: all its queries see the database at one moment. Dropping it, or a future of
+/// one of its methods, closes the connection.
+pub struct Transaction<'a> {
+    home: &'a Connections,
+    target: Target,
+    password: Option<SecretString>,
+    /// `None` once the connection is lost.
+    session: Option<Session>,
+    deadline: Instant,
+}
+
+impl Transaction<'_> {
+    /// Runs a query and hands its rows to the consumer as they come, in constant memory; returns how many there were.
+    /// `$1`, `$2` .. stand for the parameters, whose text the server converts to the types it inferred. A query that
+    /// fails does not touch the others, unless the connection is lost.
+    ///
+    /// # Errors
+    /// What the server, the connection or the consumer refuses.
+    pub async fn query<C: Consumer>(
+        &mut self,
+        sql: &str,
+        parameters: &[Option<String>],
+        consumer: &mut C,
+    ) -> Result<u64, QueryError<C::Error>> {
+        let limits = Limits::within(self.deadline);
+        let mut session = self.session.take().ok_or(QueryError::Gone)?;
+        let outcome = session.query(sql, parameters, consumer, limits).await;
+        self.settle(session, outcome).await
+    }
+
+    /// What a query would give, and what it would write, without running it: the server parses and plans it. What a
+    /// function called in it would do cannot be seen.
+    ///
+    /// # Errors
+    /// What the server or the connection refuses.
+    pub async fn describe(&mut self, sql: &str) -> Result<Description, QueryError<Infallible>> {
+        let limits = Limits::within(self.deadline);
+        let mut session = self.session.take().ok_or(QueryError::Gone)?;
+        let outcome = session.describe(sql, limits).await;
+        self.settle(session, outcome).await
+    }
+
+    /// Ends the transaction and keeps the connection for the next.
+    pub async fn finish(mut self) {
+        let Some(mut session) = self.session.take() else { return };
+        if session.end(self.deadline).await {
+            let mut idle = self.home.idle();
+            idle.push(Idle {
+                target: self.target,
+                password: self.password,
+                session,
+            });
+            if idle.len() > KEPT {
+                idle.remove(0);
+            }
+        }
+    }
+
+    /// Keeps the session unless it is lost.
+    async fn settle<T, E>(&mut self, session: Session, outcome: Result<T, Failure<E>>) -> Result<T, QueryError<E>> {
+        let error = match outcome {
+            Err(Failure::Lost(error)) => error,
+            outcome => {
+                self.session = Some(session);
+                return outcome.map_err(|failure| match failure {
+                    Failure::Query(error) => error,
+                    Failure::Lost(_) => QueryError::Gone,
+                });
+            }
+        };
+        if matches!(error, WireError::Deadline) {
+            session.cancel(self.deadline).await;
+            return Err(QueryError::TimedOut);
+        }
+        Err(QueryError::Lost {
+            host: session.host,
+            reason: error.to_string(),
+        })
+    }
+}
+
+/// What a query would give and do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Description {
+    /// Its columns, in order.
+    pub columns: Vec<Column>,
+    /// The server's names of its parameters' types.
+    pub parameters: Vec<String>,
+    /// What it would write or lock, in words; such a query fails when it runs.
+    pub writes: Option<String>,
+}
+
+/// Why a query failed. No message repeats a value.
+#[derive(Debug, thiserror::Error)]
+pub enum QueryError<E> {
+    /// The server refused it.
+    #[error("{}{error}", position.map(|position| format!("{position}: ")).unwrap_or_default())]
+    Sql {
+        /// What the server says.
+        error: ServerError,
+        /// Where in the SQL, if the server says.
+        position: Option<Position>,
+    },
+    /// It did not end by the deadline.
+    #[error("the query did not finish in the time that the job has")]
+    TimedOut,
+    /// It is a statement without a result.
+    #[error("the statement gives no rows; a query must be a SELECT or another statement that does")]
+    NoRows,
+    /// It has more or fewer `$n` than there are parameters.
+    #[error("the query has {expected} parameters ($1 ..) and is given {given}")]
+    Parameters {
+        /// How many it has.
+        expected: usize,
+        /// How many are given.
+        given: usize,
+    },
+    /// A parameter that PostgreSQL has no way to take.
+    #[error("parameter ${parameter} holds a NUL character, which PostgreSQL cannot take")]
+    NulInParameter {
+        /// Its number, from 1.
+        parameter: usize,
+    },
+    /// SQL that PostgreSQL has no way to take.
+    #[error("the SQL holds a NUL character")]
+    NulInSql,
+    /// The connection was lost; what the consumer was given is not the whole result.
+    #[error("the connection to PostgreSQL at {host} was lost: {reason}")]
+    Lost {
+        /// The host and port.
+        host: String,
+        /// What happened.
+        reason: String,
+    },
+    /// The connection was lost before.
+    #[error("not run: the connection was lost in an earlier query of the job")]
+    Gone,
+    /// The consumer refused the columns or a row.
+    #[error("{0}")]
+    Consumer(E),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Nothing;
+
+    impl Consumer for Nothing {
+        type Error = Infallible;
+
+        fn columns(&mut self, _columns: &[Column]) -> Result<(), Infallible> {
+            Ok(())
+        }
+
+        fn row(&mut self, _row: &dyn Row) -> Result<(), Infallible> {
+            Ok(())
+        }
+    }
+
+    /// Runtimes of several threads can run it; compiling is the test.
+    #[test]
+    fn a_transaction_can_be_sent_to_another_thread() {
+        fn sent(future: impl Future<Output = ()> + Send + 'static) {
+            drop(future);
+        }
+        sent(async {
+            let connections = Connections::new();
+            let url = SecretString::from("postgres://u@db");
+            let Ok(mut transaction) = connections.begin(&url, None, Instant::now()).await else {
+                return;
+            };
+            let _ = transaction.query("SELECT 1", &[None], &mut Nothing).await;
+            let _ = transaction.describe("SELECT 1").await;
+            transaction.finish().await;
+        });
+    }
+}

@@ -1,1 +1,205 @@
 //! The Pushgateway: grouping keys, PUT and POST, and what its answers mean.
+//!
+//! PUT replaces a whole group at once, so that what is not in the body vanishes; POST replaces the families that are in
+//! the body and leaves the group's others alone. A body without series can therefore clear a group by PUT, but a POST
+//! cannot make a family vanish. Pushing the same body twice changes nothing, so both may be tried again.
+//!
+//! The gateway refuses a body as a whole or takes it as a whole. It does not refuse labels in the body that are part of
+//! the grouping key: it overwrites their values without a word, which is why the configuration does not allow them.
+
+mod error;
+mod grouping;
+mod retry;
+mod stored;
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::path::Path;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use bytes::Bytes;
+use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use reqwest::redirect::Policy;
+use reqwest::{Client, Method, RequestBuilder, Url};
+use secrecy::{ExposeSecret as _, SecretString};
+
+use crate::exposition;
+use crate::tls::http_client_builder;
+use retry::Attempts;
+
+pub use error::{Answer, Attempt, GatewayError, GaveUp, SinkError};
+pub use grouping::GroupingKey;
+
+/// Credentials for the gateway or the proxy in front of it, filled in.
+#[derive(Debug, Default)]
+pub enum Auth {
+    /// No `Authorization` header.
+    #[default]
+    None,
+    /// HTTP basic authentication.
+    Basic {
+        /// The user's name.
+        username: SecretString,
+        /// The password.
+        password: SecretString,
+    },
+    /// A bearer token.
+    Bearer(SecretString),
+}
+
+/// Exposition text to push, whole families that end in a line feed.
+#[derive(Debug, Clone)]
+pub enum Body {
+    /// Gzip members, one behind the other.
+    Gzip(Bytes),
+    /// The text as it is.
+    Plain(Bytes),
+}
+
+/// One Pushgateway.
+pub struct Pushgateway {
+    client: Client,
+    url: Url,
+    auth: Auth,
+    timeout: Duration,
+}
+
+/// The URL may hold a secret in its path, so only the host is shown.
+impl fmt::Debug for Pushgateway {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Pushgateway")
+            .field("at", &self.at())
+            .field("timeout", &self.timeout)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Pushgateway {
+    /// A client for the gateway at `url` (its path is kept as a prefix), each request limited to `timeout`.
+    ///
+    /// # Errors
+    /// A URL that is none, a file of certificates that cannot be used.
+    pub fn new(url: &str, auth: Auth, ca_file: Option<&Path>, timeout: Duration) -> Result<Self, SinkError> {
+        let url = Url::parse(url).map_err(|error| SinkError::Url(error.to_string()))?;
+        if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
+            return Err(SinkError::Scheme);
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(SinkError::Credentials);
+        }
+        if url.query().is_some() || url.fragment().is_some() {
+            return Err(SinkError::Query);
+        }
+        let client = http_client_builder(ca_file)?
+            // A redirected PUT would become a GET that looks like success, and credentials would travel on.
+            .redirect(Policy::none())
+            .user_agent(concat!("fanlight/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .map_err(SinkError::Client)?;
+        Ok(Self {
+            client,
+            url,
+            auth,
+            timeout,
+        })
+    }
+
+    /// Replaces the whole group: families that are not in the body vanish.
+    ///
+    /// # Errors
+    /// [`GatewayError`]. Only when it says that it gave up may the gateway have taken the body nevertheless.
+    pub async fn put(&self, group: &GroupingKey, body: Body, deadline: Instant) -> Result<(), GatewayError> {
+        self.push(Method::PUT, group, body, deadline).await
+    }
+
+    /// Replaces the families that are in the body, and leaves the group's others as they stand.
+    ///
+    /// # Errors
+    /// As [`Pushgateway::put`].
+    pub async fn post(&self, group: &GroupingKey, body: Body, deadline: Instant) -> Result<(), GatewayError> {
+        self.push(Method::POST, group, body, deadline).await
+    }
+
+    async fn push(
+        &self,
+        method: Method,
+        group: &GroupingKey,
+        body: Body,
+        deadline: Instant,
+    ) -> Result<(), GatewayError> {
+        let url = self.path(&format!("/metrics{}", group.path()));
+        let mut attempts = self.attempts(deadline);
+        loop {
+            let request = self
+                .request(method.clone(), url.clone())
+                .header(CONTENT_TYPE, exposition::CONTENT_TYPE);
+            let request = match &body {
+                // No bytes at all are no gzip stream.
+                Body::Gzip(members) if !members.is_empty() => {
+                    request.header(CONTENT_ENCODING, "gzip").body(members.clone())
+                }
+                Body::Gzip(text) | Body::Plain(text) => request.body(text.clone()),
+            };
+            match retry::answer(request, attempts.limit()?).await {
+                Ok(_) => return Ok(()),
+                Err(failure) => attempts.again(failure).await?,
+            }
+        }
+    }
+
+    /// The value of a gauge in a group, or `None` if the group does not hold it; `labels` are those of the gauge beyond
+    /// the grouping key's. The gateway's whole exposition is read until the gauge is found, in constant memory.
+    ///
+    /// # Errors
+    /// As [`Pushgateway::put`].
+    pub async fn stored_gauge(
+        &self,
+        name: &str,
+        group: &GroupingKey,
+        labels: &[(String, String)],
+        deadline: Instant,
+    ) -> Result<Option<f64>, GatewayError> {
+        let url = self.path("/metrics");
+        let mut attempts = self.attempts(deadline);
+        loop {
+            let wanted = group.labels().iter().chain(labels);
+            let scanner = stored::Scanner::new(name, wanted.map(|(name, value)| (name.as_str(), value.as_str())));
+            match stored::read(self.request(Method::GET, url.clone()), attempts.limit()?, scanner).await {
+                Ok(found) => return Ok(found),
+                Err(failure) => attempts.again(failure).await?,
+            }
+        }
+    }
+
+    fn attempts(&self, deadline: Instant) -> Attempts {
+        Attempts::new(self.at(), self.timeout, deadline)
+    }
+
+    fn request(&self, method: Method, url: Url) -> RequestBuilder {
+        let request = self.client.request(method, url);
+        match &self.auth {
+            Auth::None => request,
+            Auth::Basic { username, password } => {
+                request.basic_auth(username.expose_secret(), Some(password.expose_secret()))
+            }
+            Auth::Bearer(token) => request.bearer_auth(token.expose_secret()),
+        }
+    }
+
+    /// A path of the gateway, behind the prefix that its URL may have.
+    fn path(&self, path: &str) -> Url {
+        let mut url = self.url.clone();
+        url.set_path(&format!("{}{path}", self.url.path().trim_end_matches('/')));
+        url
+    }
+
+    /// The gateway in messages: scheme, host and port.
+    fn at(&self) -> String {
+        self.url.origin().ascii_serialization()
+    }
+}

@@ -1,0 +1,37 @@
+# Two commands do everything: `make demo` and `make test`. `make help` lists the rest.
+
+.PHONY: help demo test lint deny bench schema build
+.DEFAULT_GOAL := help
+
+# Passed on to the demo: with ONCE=1 it runs every job once, shows the series and ends.
+export ONCE
+
+help: ## lists the targets
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
+
+demo: ## a shop whose numbers travel from PostgreSQL to Prometheus, until Ctrl-C (ONCE=1: once)
+	@scripts/install demo
+	@cargo run --quiet --locked --bin demo
+
+test: ## all tests, against real servers
+	@scripts/install test
+	cargo test --locked --workspace
+
+lint: ## formatting and Clippy, warnings being errors
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+
+deny: ## licences, banned crates and sources of all dependencies
+	@scripts/install deny
+	cargo deny --locked check bans licenses sources
+
+bench: ## speed and memory against psql and Debian's SQL exporter, as ratios
+	@scripts/install bench
+	@cargo run --quiet --locked --bin bench
+
+schema: ## the JSON Schema of configuration files, into config/
+	cargo run --quiet --locked --bin fanlight -- schema > config/fanlight.schema.json.new
+	mv config/fanlight.schema.json.new config/fanlight.schema.json
+
+build: ## the binaries as they are deployed
+	cargo build --locked --release --bin fanlight --bin collector

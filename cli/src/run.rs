@@ -1,0 +1,82 @@
+//! `fanlight run`: one job, now, as the function would run it.
+
+use std::io::{self, BufWriter};
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Args;
+use shared::collect::{Collector, MetricResult, Run, RunReport};
+use shared::event::Event;
+use shared::placeholders::{Environment, Resolver};
+use shared::secrets::{Limits, SecretsManager};
+use tokio::time::Instant;
+
+/// No function ends this run; the job's own timeout does.
+const NO_DEADLINE: Duration = Duration::from_hours(1);
+
+/// Runs one job now, whatever its schedule.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// The job's name
+    job: String,
+    /// Print the exposition text that would be pushed, and push nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// The folder cannot be read, the job is not there or has mistakes, or its run failed.
+pub async fn run(args: RunArgs, config: &Path) -> Result<ExitCode, Box<dyn std::error::Error>> {
+    let loaded = shared::config::load(config)?;
+    if loaded.report.mistakes() > 0 && loaded.configuration.job(&args.job).is_err() {
+        let report = loaded.report.summary();
+        return Err(format!(
+            "the configuration has mistakes, and no job `{}` without one:\n{report}",
+            args.job
+        )
+        .into());
+    }
+    let providers = loaded.configuration.providers.clone();
+    let secrets = SecretsManager::from_environment(Limits::default());
+    let collector = Collector::new(
+        loaded.configuration,
+        Resolver::new(providers, Environment::Process, secrets),
+    );
+    if args.dry_run {
+        let mut output = BufWriter::new(io::stdout().lock());
+        collector.dry_run(&args.job, &mut output).await?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let event = Event {
+        job: args.job,
+        scheduled_time: None,
+    };
+    match collector.run(&event, Instant::now() + NO_DEADLINE).await? {
+        Run::Succeeded(report) => println!("{}", describe(&report)),
+        Run::Skipped(skipped) => println!("{}: skipped: {}", skipped.job, skipped.reason),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What was pushed, a line a metric.
+fn describe(report: &RunReport) -> String {
+    let mut lines = vec![format!(
+        "{}: {} series in {:.2} s",
+        report.job,
+        report.series(),
+        report.duration.as_secs_f64()
+    )];
+    for metric in &report.metrics {
+        lines.push(match &metric.result {
+            Ok(MetricResult::Made(counts)) => {
+                format!("  {}: {} series from {} rows", metric.name, counts.series, counts.rows)
+            }
+            Ok(MetricResult::Kept) => format!("  {}: no rows; its series stay as they are", metric.name),
+            Err(failure) => format!("  {}: {}", metric.name, failure.message),
+        });
+    }
+    lines.join("\n")
+}

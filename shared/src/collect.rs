@@ -1,1 +1,0 @@
-//! One run of one job: from the event to the gateway.

@@ -1,0 +1,118 @@
+//! What a run tells of itself: gauges in a group of their own, so that a refused push of data cannot hide them.
+//!
+//! A Lambda function keeps no state between runs, so nothing here is a counter.
+
+use prometheus::{Encoder, Gauge, GaugeVec, Opts, Registry, TextEncoder};
+
+use super::report::{MetricReport, RunReport};
+use crate::pushgateway::GroupingKey;
+
+/// The `job` label of the group.
+pub(super) const GROUP: &str = "fanlight";
+/// The label of the grouping key that names the job which a group of self-metrics is about.
+const JOB_LABEL: &str = "fanlight_job";
+/// The scheduled time of the newest run whose series stand in the gateway.
+pub(super) const SCHEDULED: &str = "fanlight_job_scheduled_timestamp_seconds";
+/// Whether the last run succeeded in everything.
+pub(super) const UP: &str = "fanlight_job_up";
+
+/// The group of a job's self-metrics.
+pub(super) fn group(job: &str, grouping: &[(String, String)]) -> GroupingKey {
+    let mut labels = vec![(JOB_LABEL.to_owned(), job.to_owned())];
+    labels.extend_from_slice(grouping);
+    GroupingKey::new(GROUP, &labels)
+}
+
+/// The self-metrics of a run in the text format. Families that the run has nothing to say about are left out, so that a
+/// POST leaves them as they stand: the last success after a failure, the scheduled time when nothing was pushed.
+pub(super) fn encode(report: &RunReport) -> Result<Vec<u8>, prometheus::Error> {
+    let registry = Registry::new();
+    let gauge = |name: &str, help: &str, value: f64| -> Result<(), prometheus::Error> {
+        let gauge = Gauge::new(name, help)?;
+        gauge.set(value);
+        registry.register(Box::new(gauge))
+    };
+    let ended = seconds(report.ended);
+    gauge(
+        "fanlight_job_last_run_timestamp_seconds",
+        "When the job last ran, whatever came of it.",
+        ended,
+    )?;
+    gauge(
+        UP,
+        "Whether the job's last run succeeded in everything.",
+        f64::from(u8::from(report.succeeded())),
+    )?;
+    gauge(
+        "fanlight_job_duration_seconds",
+        "How long the job's last run took.",
+        report.duration.as_secs_f64(),
+    )?;
+    if report.succeeded() {
+        gauge(
+            "fanlight_job_last_success_timestamp_seconds",
+            "When the job last succeeded in everything.",
+            ended,
+        )?;
+    }
+    if report.pushed {
+        let help = "The scheduled time of the newest run whose series were pushed.";
+        gauge(SCHEDULED, help, seconds(report.scheduled_time))?;
+    }
+    let build = GaugeVec::new(
+        Opts::new("fanlight_build_info", "The version that ran; always 1."),
+        &["version"],
+    )?;
+    build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1.0);
+    registry.register(Box::new(build))?;
+    encode_metrics(&registry, &report.metrics)?;
+    let mut text = Vec::new();
+    TextEncoder::new().encode(&registry.gather(), &mut text)?;
+    Ok(text)
+}
+
+/// What a family says of a metric, if anything.
+type Reading = fn(&MetricReport) -> Option<f64>;
+
+fn encode_metrics(registry: &Registry, metrics: &[MetricReport]) -> Result<(), prometheus::Error> {
+    let up = "Whether the metric could be made in the job's last run.";
+    let rows = "How many rows the metric's query gave in the job's last run.";
+    let series = "How many series the metric had in the job's last run.";
+    let nulls = "How many values were NULL in the job's last run.";
+    let orphans =
+        "How many rows of an external metric were left out in the job's last run for want of an organisation.";
+    let families: [(&str, &str, Reading); 5] = [
+        ("fanlight_metric_up", up, |metric| {
+            Some(f64::from(u8::from(metric.result.is_ok())))
+        }),
+        ("fanlight_metric_rows", rows, |metric| {
+            metric.counts().map(|counts| counts.rows as f64)
+        }),
+        ("fanlight_metric_series", series, |metric| {
+            metric.counts().map(|counts| counts.series as f64)
+        }),
+        ("fanlight_metric_nulls", nulls, |metric| {
+            metric.counts().map(|counts| counts.nulls as f64)
+        }),
+        ("fanlight_metric_rows_without_organisation", orphans, |metric| {
+            metric
+                .external
+                .then(|| metric.counts().map(|counts| counts.without_organisation as f64))
+                .flatten()
+        }),
+    ];
+    for (name, help, value) in families {
+        let family = GaugeVec::new(Opts::new(name, help), &["metric"])?;
+        for metric in metrics {
+            if let Some(value) = value(metric) {
+                family.with_label_values(&[&metric.name]).set(value);
+            }
+        }
+        registry.register(Box::new(family))?;
+    }
+    Ok(())
+}
+
+fn seconds(time: jiff::Timestamp) -> f64 {
+    time.as_duration().as_secs_f64()
+}

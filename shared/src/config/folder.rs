@@ -1,0 +1,146 @@
+//! A folder of YAML files: which are read, in which order, and how much of them.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::document::Document;
+use super::mistake::{Mistake, Report};
+use super::read::{self, Entry};
+use super::yaml::{self, MAX_FILE_BYTES, Value};
+
+/// The file with what all teams share.
+pub(crate) const SHARED_FILE: &str = "fanlight.yaml";
+/// More files than this are not a configuration.
+const MAX_FILES: usize = 1_000;
+
+/// A file as it was read.
+#[derive(Debug)]
+pub(crate) struct File {
+    /// As the user would name it.
+    pub(crate) path: PathBuf,
+    pub(crate) text: String,
+    pub(crate) document: Document,
+}
+
+impl File {
+    pub(crate) fn is_shared(&self) -> bool {
+        self.path.file_name().is_some_and(|name| name == SHARED_FILE)
+    }
+
+    /// The bytes of a value's part, where the value stands in the file as it was read; else the whole value.
+    pub(crate) fn part(&self, entry: &Entry<String>, part: &std::ops::Range<usize>) -> std::ops::Range<usize> {
+        let spelled = self.text.get(entry.span.clone()).unwrap_or_default();
+        match entry.get().and_then(|value| spelled.find(value.as_str())) {
+            Some(offset) => entry.span.start + offset + part.start..entry.span.start + offset + part.end,
+            None => entry.span.clone(),
+        }
+    }
+}
+
+/// Why a folder cannot be read at all.
+#[derive(Debug, thiserror::Error)]
+pub enum FolderError {
+    /// The folder is not there, is no folder, or may not be read.
+    #[error("the configuration folder {} cannot be read: {source}; name another with --config", path.display())]
+    Unreadable {
+        /// The folder.
+        path: PathBuf,
+        /// What the operating system says.
+        source: io::Error,
+    },
+    /// There is no YAML file in the folder.
+    #[error("the configuration folder {} holds no .yaml or .yml file", .0.display())]
+    Empty(PathBuf),
+    /// There are too many files in the folder.
+    #[error("the configuration folder {} holds more than {MAX_FILES} files", .0.display())]
+    TooMany(PathBuf),
+}
+
+/// Reads every file of a folder, those of what teams share first; what cannot be read is reported.
+pub(crate) fn read(folder: &Path, report: &mut Report) -> Result<Vec<File>, FolderError> {
+    let unreadable = |source| FolderError::Unreadable {
+        path: folder.to_owned(),
+        source,
+    };
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(folder).map_err(unreadable)? {
+        let path = entry.map_err(unreadable)?.path();
+        let hidden = path
+            .file_name()
+            .is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+        let yaml = path
+            .extension()
+            .is_some_and(|extension| extension == "yaml" || extension == "yml");
+        if yaml && !hidden && !path.is_dir() {
+            paths.push(path);
+        }
+        if paths.len() > MAX_FILES {
+            return Err(FolderError::TooMany(folder.to_owned()));
+        }
+    }
+    if paths.is_empty() {
+        return Err(FolderError::Empty(folder.to_owned()));
+    }
+    paths.sort_by_key(|path| (path.file_name().is_none_or(|name| name != SHARED_FILE), path.clone()));
+    Ok(paths.into_iter().filter_map(|path| read_file(path, report)).collect())
+}
+
+fn read_file(path: PathBuf, report: &mut Report) -> Option<File> {
+    let text = match read_text(&path) {
+        Ok(text) => text,
+        Err(problem) => {
+            report.add(Mistake::new(&path, 0..0, problem));
+            return None;
+        }
+    };
+    report.add_text(&path, &text);
+    let node = match yaml::parse(&text) {
+        Ok(node) => node,
+        Err(error) => {
+            report.add(Mistake::new(&path, error.span, error.message));
+            return None;
+        }
+    };
+    if matches!(node.value, Value::Null) {
+        return Some(File {
+            path,
+            text,
+            document: Document::default(),
+        });
+    }
+    let (document, problems) = read::read::<Document>(&node);
+    for problem in problems {
+        let mistake = Mistake::new(&path, problem.span, problem.message);
+        report.add(Mistake {
+            help: problem.help,
+            ..mistake
+        });
+    }
+    Some(File {
+        path,
+        text,
+        document: document.value?,
+    })
+}
+
+/// A file's text, never more of it than a configuration can need.
+pub(crate) fn read_text(path: &Path) -> Result<String, String> {
+    let metadata = fs::metadata(path).map_err(|error| format!("the file cannot be read: {error}"))?;
+    if !metadata.is_file() {
+        return Err("this is not a file".to_owned());
+    }
+    if metadata.len() > MAX_FILE_BYTES {
+        let kibibytes = metadata.len() / 1024;
+        return Err(format!(
+            "the file is {kibibytes} KiB large, and {} KiB are the most; split it",
+            MAX_FILE_BYTES / 1024
+        ));
+    }
+    let bytes = fs::read(path).map_err(|error| format!("the file cannot be read: {error}"))?;
+    String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        let line = error.as_bytes()[..at].iter().filter(|&&byte| byte == b'\n').count() + 1;
+        format!("the file is not UTF-8: byte {at}, on line {line}, begins no character")
+    })
+}

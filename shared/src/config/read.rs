@@ -1,0 +1,704 @@
+//! The tree into typed values by serde, without stopping at the first mistake.
+//!
+//! Serde ends at the first error. Here each value that can be wrong on its own is an [`Entry`]: when it cannot be read,
+//! the mistake is noted with its place, the entry stays empty, and reading goes on with the next. Unknown keys are noted
+//! and passed over. The shapes are plain derived structs, so that the JSON Schema comes from the same definitions.
+
+use std::borrow::Cow;
+use std::cell::RefCell;
+use std::fmt;
+use std::marker::PhantomData;
+use std::ops::Range;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::de::value::StrDeserializer;
+use serde::de::{
+    self, Deserialize, DeserializeOwned, DeserializeSeed, Deserializer, EnumAccess, IntoDeserializer, MapAccess,
+    SeqAccess, VariantAccess, Visitor,
+};
+
+use super::yaml::{Key, Node, Value};
+use crate::suggest;
+
+/// Something that could not be read.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Problem {
+    pub(crate) span: Range<usize>,
+    pub(crate) message: String,
+    pub(crate) help: Option<String>,
+}
+
+/// Reads a tree; what could not be read is left empty and told.
+pub(crate) fn read<T: DeserializeOwned>(node: &Node) -> (Entry<T>, Vec<Problem>) {
+    let problems = RefCell::new(Vec::new());
+    let entry = Entry::deserialize(Reader {
+        node,
+        problems: &problems,
+    })
+    .unwrap_or_else(|error| {
+        problems.borrow_mut().extend(error.into_problem(node));
+        Entry {
+            span: node.span.clone(),
+            value: None,
+        }
+    });
+    (entry, problems.into_inner())
+}
+
+/// A value and where it stands; empty when it could not be read, which has then been told.
+#[derive(Debug, Clone)]
+pub(crate) struct Entry<T> {
+    pub(crate) span: Range<usize>,
+    pub(crate) value: Option<T>,
+}
+
+impl<T> Entry<T> {
+    pub(crate) fn get(&self) -> Option<&T> {
+        self.value.as_ref()
+    }
+}
+
+/// A mapping with keys of the user's choice, in the order of the file.
+#[derive(Debug, Clone)]
+pub(crate) struct Mapping<T>(pub(crate) Vec<(Entry<String>, Entry<T>)>);
+
+const ENTRY: &str = "$fanlight::Entry";
+
+/// The name of an enum whose variants are told apart by the shape of the value, each variant named by [`shape`]. Serde's
+/// own `untagged` would lose all places and take the first variant that fits.
+const SHAPE: &str = "$fanlight::Shape";
+
+fn shape(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Boolean(_) => "a truth value",
+        Value::Integer(_) => "a whole number",
+        Value::Float(_) => "a number",
+        Value::Text(_) => "text",
+        Value::Sequence(_) => "a list",
+        Value::Mapping(_) => "a mapping",
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Entry<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct EntryVisitor<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for EntryVisitor<T> {
+            type Value = Entry<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a value")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut parts: A) -> Result<Entry<T>, A::Error> {
+                let start = parts.next_element()?.unwrap_or_default();
+                let end = parts.next_element()?.unwrap_or_default();
+                // An error has been noted by `EntryAccess`.
+                let value = parts.next_element().ok().flatten();
+                Ok(Entry {
+                    span: start..end,
+                    value,
+                })
+            }
+        }
+
+        deserializer.deserialize_newtype_struct(ENTRY, EntryVisitor(PhantomData))
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Mapping<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct MappingVisitor<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for MappingVisitor<T> {
+            type Value = Mapping<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a mapping")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut mapping: A) -> Result<Mapping<T>, A::Error> {
+                let mut entries = Vec::new();
+                while let Some(entry) = mapping.next_entry()? {
+                    entries.push(entry);
+                }
+                Ok(Mapping(entries))
+            }
+        }
+
+        deserializer.deserialize_map(MappingVisitor(PhantomData))
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for Entry<T> {
+    fn inline_schema() -> bool {
+        T::inline_schema()
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        T::schema_name()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        T::json_schema(generator)
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for Mapping<T> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        format!("Mapping_of_{}", T::schema_name()).into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let values = generator.subschema_for::<T>();
+        schemars::json_schema!({ "type": "object", "additionalProperties": values })
+    }
+}
+
+/// Why a value could not be read. Its place is that of the innermost value that was being read.
+#[derive(Debug)]
+pub(crate) struct ReadError {
+    message: String,
+    help: Option<String>,
+    span: Option<Range<usize>>,
+    noted: bool,
+}
+
+impl ReadError {
+    fn at(node: &Node, message: String) -> Self {
+        Self {
+            message,
+            help: None,
+            span: Some(node.span.clone()),
+            noted: false,
+        }
+    }
+
+    fn expected(node: &Node, what: &str) -> Self {
+        let error = Self::at(node, format!("expected {what}, found {}", node.value.description()));
+        let help = match (&node.value, what) {
+            (Value::Null, _) => "give a value, or remove the key",
+            (Value::Integer(_) | Value::Float(_) | Value::Boolean(_), "text") => "put it in quotes",
+            _ => return error,
+        };
+        Self {
+            help: Some(help.to_owned()),
+            ..error
+        }
+    }
+
+    fn or_at(mut self, node: &Node) -> Self {
+        self.span.get_or_insert_with(|| node.span.clone());
+        self
+    }
+
+    fn into_problem(self, node: &Node) -> Option<Problem> {
+        let span = self.span.unwrap_or_else(|| node.span.clone());
+        (!self.noted).then_some(Problem {
+            span,
+            message: self.message,
+            help: self.help,
+        })
+    }
+}
+
+impl fmt::Display for ReadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for ReadError {}
+
+impl de::Error for ReadError {
+    fn custom<T: fmt::Display>(message: T) -> Self {
+        Self {
+            message: message.to_string(),
+            help: None,
+            span: None,
+            noted: false,
+        }
+    }
+
+    fn invalid_type(unexpected: de::Unexpected<'_>, expected: &dyn de::Expected) -> Self {
+        Self::custom(format!("expected {expected}, found {unexpected}"))
+    }
+
+    fn unknown_variant(variant: &str, expected: &'static [&'static str]) -> Self {
+        let error = Self::custom(format!("`{variant}` is not one of {}", list(expected)));
+        let help = suggest::closest(variant, expected.iter().copied()).map(|word| format!("did you mean `{word}`?"));
+        Self { help, ..error }
+    }
+
+    fn missing_field(field: &'static str) -> Self {
+        Self::custom(format!("`{field}` is missing"))
+    }
+}
+
+/// `a`, `b` or `c`.
+pub(crate) fn list(words: &[&str]) -> String {
+    let quoted: Vec<_> = words.iter().map(|word| format!("`{word}`")).collect();
+    alternatives(&quoted)
+}
+
+/// a, b or c.
+fn alternatives(words: &[impl AsRef<str>]) -> String {
+    let words: Vec<_> = words.iter().map(AsRef::as_ref).collect();
+    match words.as_slice() {
+        [] => String::new(),
+        [word] => (*word).to_owned(),
+        [first @ .., last] => format!("{} or {last}", first.join(", ")),
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Reader<'a> {
+    node: &'a Node,
+    problems: &'a RefCell<Vec<Problem>>,
+}
+
+impl<'a> Reader<'a> {
+    fn with(self, node: &'a Node) -> Self {
+        Self { node, ..self }
+    }
+
+    fn note(self, problem: Problem) {
+        self.problems.borrow_mut().push(problem);
+    }
+
+    fn text(self) -> Result<&'a str, ReadError> {
+        match &self.node.value {
+            Value::Text(text) => Ok(text),
+            _ => Err(ReadError::expected(self.node, "text")),
+        }
+    }
+
+    fn integer<'de, V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
+        match self.node.value {
+            // Unsigned where possible, so that "-1" is told apart from "too large".
+            Value::Integer(number) => match u64::try_from(number) {
+                Ok(number) => visitor.visit_u64(number),
+                Err(_) => Err(ReadError::at(
+                    self.node,
+                    format!("expected a number of 0 or more, found {number}"),
+                )),
+            },
+            _ => Err(ReadError::expected(self.node, "a whole number")),
+        }
+        .map_err(|error: ReadError| error.or_at(self.node))
+    }
+
+    fn sequence<'de, V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
+        match &self.node.value {
+            Value::Sequence(nodes) => visitor.visit_seq(Sequence {
+                reader: self,
+                nodes: nodes.iter(),
+            }),
+            _ => Err(ReadError::expected(self.node, "a list")),
+        }
+        .map_err(|error| error.or_at(self.node))
+    }
+
+    fn mapping<'de, V: Visitor<'de>>(
+        self,
+        known: Option<&'static [&'static str]>,
+        visitor: V,
+    ) -> Result<V::Value, ReadError> {
+        match &self.node.value {
+            Value::Mapping(entries) => visitor.visit_map(Fields {
+                reader: self,
+                known,
+                entries: entries.iter(),
+                value: None,
+            }),
+            _ => Err(ReadError::expected(self.node, "a mapping")),
+        }
+        .map_err(|error| error.or_at(self.node))
+    }
+}
+
+impl<'de> Deserializer<'de> for Reader<'_> {
+    type Error = ReadError;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
+        match &self.node.value {
+            Value::Null => visitor.visit_unit(),
+            Value::Boolean(value) => visitor.visit_bool(*value),
+            Value::Integer(value) => visitor.visit_i64(*value),
+            Value::Float(value) => visitor.visit_f64(*value),
+            Value::Text(text) => visitor.visit_str(text),
+            Value::Sequence(_) => self.sequence(visitor),
+            Value::Mapping(_) => self.mapping(None, visitor),
+        }
+        .map_err(|error: ReadError| error.or_at(self.node))
+    }
+
+    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
+        match self.node.value {
+            Value::Boolean(value) => visitor.visit_bool(value),
+            _ => Err(ReadError::expected(self.node, "`true` or `false`")),
+        }
+    }
+
+    fn deserialize_u64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
+        self.integer(visitor)
+    }
+
+    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
+        visitor
+            .visit_str(self.text()?)
+            .map_err(|error: ReadError| error.or_at(self.node))
+    }
+
+    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
+        self.deserialize_str(visitor)
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
+        // A key that stands there without a value is a mistake of its own, told by whatever reads the value.
+        visitor.visit_some(self)
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, ReadError> {
+        if name == ENTRY {
+            visitor.visit_seq(EntryAccess { reader: self, part: 0 })
+        } else {
+            visitor.visit_newtype_struct(self)
+        }
+    }
+
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
+        self.sequence(visitor)
+    }
+
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
+        self.mapping(None, visitor)
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, ReadError> {
+        self.mapping(Some(fields), visitor)
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, ReadError> {
+        if name == SHAPE {
+            if !variants.contains(&shape(&self.node.value)) {
+                return Err(ReadError::expected(self.node, &alternatives(variants)));
+            }
+            return visitor
+                .visit_enum(ShapeAccess { reader: self })
+                .map_err(|error| error.or_at(self.node));
+        }
+        let text = self
+            .text()
+            .map_err(|_| ReadError::expected(self.node, &format!("one of {}", list(variants))))?;
+        let word: StrDeserializer<'_, ReadError> = text.into_deserializer();
+        visitor.visit_enum(word).map_err(|error| error.or_at(self.node))
+    }
+
+    serde::forward_to_deserialize_any! {
+        i8 i16 i32 i64 i128 u8 u16 u32 u128 f32 f64 char bytes byte_buf unit unit_struct tuple tuple_struct identifier
+        ignored_any
+    }
+}
+
+/// An [`Entry`]'s parts: where it begins and ends, and its value.
+struct EntryAccess<'a> {
+    reader: Reader<'a>,
+    part: u8,
+}
+
+impl<'de> SeqAccess<'de> for EntryAccess<'_> {
+    type Error = ReadError;
+
+    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, ReadError> {
+        self.part += 1;
+        let span = &self.reader.node.span;
+        match self.part {
+            1 => seed.deserialize((span.start as u64).into_deserializer()).map(Some),
+            2 => seed.deserialize((span.end as u64).into_deserializer()).map(Some),
+            _ => seed
+                .deserialize(self.reader)
+                .map(Some)
+                .map_err(|error| error.or_at(self.reader.node).note(self.reader)),
+        }
+    }
+}
+
+impl ReadError {
+    /// Notes the error once, however many entries it passes through.
+    fn note(mut self, reader: Reader<'_>) -> Self {
+        if !self.noted {
+            reader.note(Problem {
+                span: self.span.clone().unwrap_or_else(|| reader.node.span.clone()),
+                message: self.message.clone(),
+                help: self.help.clone(),
+            });
+            self.noted = true;
+        }
+        self
+    }
+}
+
+/// The variant of an enum that fits the value's shape.
+struct ShapeAccess<'a> {
+    reader: Reader<'a>,
+}
+
+impl<'de, 'a> EnumAccess<'de> for ShapeAccess<'a> {
+    type Error = ReadError;
+    type Variant = Reader<'a>;
+
+    fn variant_seed<V: DeserializeSeed<'de>>(self, seed: V) -> Result<(V::Value, Reader<'a>), ReadError> {
+        let name: StrDeserializer<'_, ReadError> = shape(&self.reader.node.value).into_deserializer();
+        Ok((seed.deserialize(name)?, self.reader))
+    }
+}
+
+impl<'de> VariantAccess<'de> for Reader<'_> {
+    type Error = ReadError;
+
+    fn unit_variant(self) -> Result<(), ReadError> {
+        Ok(())
+    }
+
+    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, ReadError> {
+        seed.deserialize(self)
+    }
+
+    fn tuple_variant<V: Visitor<'de>>(self, _len: usize, visitor: V) -> Result<V::Value, ReadError> {
+        self.sequence(visitor)
+    }
+
+    fn struct_variant<V: Visitor<'de>>(
+        self,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, ReadError> {
+        self.mapping(Some(fields), visitor)
+    }
+}
+
+struct Sequence<'a> {
+    reader: Reader<'a>,
+    nodes: std::slice::Iter<'a, Node>,
+}
+
+impl<'de> SeqAccess<'de> for Sequence<'_> {
+    type Error = ReadError;
+
+    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, ReadError> {
+        self.nodes
+            .next()
+            .map(|node| seed.deserialize(self.reader.with(node)))
+            .transpose()
+    }
+}
+
+/// A mapping's entries; where the keys are known, others are noted and passed over.
+struct Fields<'a> {
+    reader: Reader<'a>,
+    known: Option<&'static [&'static str]>,
+    entries: std::slice::Iter<'a, (Key, Node)>,
+    value: Option<&'a Node>,
+}
+
+impl Fields<'_> {
+    fn accepts(&self, key: &Key) -> bool {
+        let Some(known) = self.known else { return true };
+        if known.contains(&key.name.as_str()) {
+            return true;
+        }
+        // `x-..` is where people keep what their YAML anchors refer to.
+        if !key.name.starts_with("x-") {
+            let help = match suggest::closest(&key.name, known.iter().copied()) {
+                Some(word) => format!("did you mean `{word}`?"),
+                None => format!("the keys here are {}", known.join(", ")),
+            };
+            let message = format!("unknown key `{}`", key.name);
+            self.reader.note(Problem {
+                span: key.span.clone(),
+                message,
+                help: Some(help),
+            });
+        }
+        false
+    }
+}
+
+impl<'de> MapAccess<'de> for Fields<'_> {
+    type Error = ReadError;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, ReadError> {
+        while let Some((key, node)) = self.entries.next() {
+            if self.accepts(key) {
+                self.value = Some(node);
+                return seed.deserialize(KeyReader { key }).map(Some);
+            }
+        }
+        Ok(None)
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, ReadError> {
+        // Serde asks for a value only after a key.
+        let node = self.value.take().unwrap_or(self.reader.node);
+        seed.deserialize(self.reader.with(node))
+    }
+}
+
+/// A key, as a field's name or as an `Entry<String>`.
+struct KeyReader<'a> {
+    key: &'a Key,
+}
+
+impl<'de> Deserializer<'de> for KeyReader<'_> {
+    type Error = ReadError;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
+        visitor.visit_str(&self.key.name)
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, ReadError> {
+        let Key { span, name } = self.key;
+        visitor.visit_seq(KeyAccess { span, name, part: 0 })
+    }
+
+    serde::forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit unit_struct seq
+        tuple tuple_struct map struct enum identifier ignored_any
+    }
+}
+
+struct KeyAccess<'a> {
+    span: &'a Range<usize>,
+    name: &'a str,
+    part: u8,
+}
+
+impl<'de> SeqAccess<'de> for KeyAccess<'_> {
+    type Error = ReadError;
+
+    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, ReadError> {
+        self.part += 1;
+        match self.part {
+            1 => seed.deserialize((self.span.start as u64).into_deserializer()).map(Some),
+            2 => seed.deserialize((self.span.end as u64).into_deserializer()).map(Some),
+            _ => seed.deserialize(self.name.into_deserializer()).map(Some),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::job::NullValue;
+    use crate::config::yaml;
+
+    #[derive(Debug, serde::Deserialize)]
+    #[expect(dead_code, reason = "read for the mistakes it gives")]
+    struct Team {
+        name: Option<Entry<String>>,
+        null_value: Option<Entry<NullValue>>,
+        limit: Option<Entry<u64>>,
+        members: Option<Entry<Vec<Entry<Member>>>>,
+        labels: Option<Entry<Mapping<String>>>,
+    }
+
+    #[derive(Debug, serde::Deserialize)]
+    #[expect(dead_code, reason = "read for the mistakes it gives")]
+    struct Member {
+        enabled: Option<Entry<bool>>,
+    }
+
+    fn told(text: &str) -> Vec<String> {
+        let (_, problems) = read::<Team>(&yaml::parse(text).unwrap());
+        problems
+            .into_iter()
+            .map(|p| {
+                format!(
+                    "<{}> {}{}",
+                    &text[p.span],
+                    p.message,
+                    p.help.map(|h| format!("; {h}")).unwrap_or_default()
+                )
+            })
+            .collect()
+    }
+
+    #[test]
+    fn every_mistake_is_told_at_once_with_its_place() {
+        let text = "nmae: x\nnull_value: skipp\nlimit: -1\nmembers:\n- enabled: yes\n- 7\n- enabledd: true\nlabels: {a: 1, b: c}\n";
+        assert_eq!(
+            told(text),
+            [
+                "<nmae> unknown key `nmae`; did you mean `name`?",
+                "<skipp> `skipp` is not one of `skip`, `zero`, `nan` or `error`; did you mean `skip`?",
+                "<-1> expected a number of 0 or more, found -1",
+                "<yes> expected `true` or `false`, found text",
+                "<7> expected a mapping, found the number 7",
+                "<enabledd> unknown key `enabledd`; did you mean `enabled`?",
+                "<1> expected text, found the number 1; put it in quotes",
+            ]
+        );
+    }
+
+    #[test]
+    fn each_wrong_shape_has_its_words() {
+        for (text, expected) in [
+            (
+                "name:",
+                "<> expected text, found nothing; give a value, or remove the key",
+            ),
+            ("name: [a]", "expected text, found a list"),
+            ("limit: many", "<many> expected a whole number, found text"),
+            ("limit: 1.5", "<1.5> expected a whole number, found the number 1.5"),
+            (
+                "null_value: 0",
+                "<0> expected one of `skip`, `zero`, `nan` or `error`, found the number 0",
+            ),
+            ("members: {}", "expected a list, found a mapping"),
+            ("labels: []", "expected a mapping, found a list"),
+            ("- a", "expected a mapping, found a list"),
+            (
+                "zzzzzz: 1",
+                "<zzzzzz> unknown key `zzzzzz`; the keys here are name, null_value, limit, members, labels",
+            ),
+        ] {
+            let told = told(text);
+            assert_eq!(told.len(), 1, "{text}: {told:?}");
+            assert!(told[0].ends_with(expected), "{text}: {}", told[0]);
+        }
+    }
+
+    #[test]
+    fn what_is_right_is_read_although_its_neighbour_is_wrong() {
+        let node = yaml::parse("name: 3\nlimit: 4\nx-shared: {anything: 1}\n").unwrap();
+        let (team, problems) = read::<Team>(&node);
+        let team = team.value.unwrap();
+        assert_eq!(problems.len(), 1);
+        assert_eq!(team.limit.unwrap().value, Some(4));
+        assert_eq!(team.name.unwrap().value, None);
+    }
+}

@@ -1,0 +1,326 @@
+//! From the files as written to jobs as they run: names looked up, defaults applied, and every mistake told.
+//!
+//! A job with a mistake is left out, so that one team's mistake does not keep another team's jobs from running.
+
+mod job;
+mod metric;
+mod query;
+mod sink;
+mod source;
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::Path;
+
+use super::document::{Defaults, Document, ProviderSpec};
+use super::folder::File;
+use super::job::{Job, PushgatewaySink};
+use super::mistake::{Mistake, Report};
+use super::read::{Entry, Mapping};
+use crate::placeholders::{Provider, Template};
+
+pub(crate) use metric::most_series;
+
+/// What the files come to.
+#[derive(Debug, Default)]
+pub(crate) struct Resolved {
+    pub(crate) jobs: Vec<Job>,
+    pub(crate) providers: BTreeMap<String, Provider>,
+    pub(crate) placeholders: Vec<PlaceholderUse>,
+    pub(crate) places: BTreeMap<String, JobPlace>,
+}
+
+/// A placeholder, and where it is used.
+#[derive(Debug)]
+pub(crate) struct PlaceholderUse {
+    pub(crate) name: String,
+    pub(crate) file: std::path::PathBuf,
+    pub(crate) span: Range<usize>,
+}
+
+/// Where a job stands.
+#[derive(Debug)]
+pub(crate) struct JobPlace {
+    pub(crate) file: std::path::PathBuf,
+    pub(crate) name: Range<usize>,
+}
+
+pub(crate) fn resolve(files: &[File], report: &mut Report) -> Resolved {
+    let mut scope = Scope::new(files, report);
+    let mut jobs: Vec<Job> = Vec::new();
+    let mut places = BTreeMap::new();
+    let mut names: BTreeMap<&str, Place<'_>> = BTreeMap::new();
+    let mut families = metric::Families::default();
+    for file in files {
+        let defaults = scope.defaults(file);
+        let document = &file.document;
+        if let (Some(_), Some(second)) = (&document.job, &document.jobs) {
+            let mistake = Mistake::new(
+                &file.path,
+                second.span.clone(),
+                "`job` and `jobs` are the same key, given twice",
+            );
+            scope
+                .report
+                .add(mistake.help("put all jobs of the file under one of them"));
+        }
+        let specs = [&document.job, &document.jobs]
+            .into_iter()
+            .flatten()
+            .filter_map(Entry::get)
+            .flatten();
+        for entry in specs {
+            let before = scope.report.count();
+            let Some(spec) = entry.get() else { continue };
+            if let Some(name) = &spec.name
+                && let Some(text) = name.get()
+            {
+                let place = Place {
+                    file,
+                    span: name.span.clone(),
+                };
+                if let Some(first) = names.insert(text, place) {
+                    scope.mistake(
+                        file,
+                        &name.span,
+                        format!("the job `{text}` is declared a second time"),
+                        |mistake| mistake.help(format!("the first stands at {}; rename one of them", first.position())),
+                    );
+                }
+            }
+            let job = job::resolve(&mut scope, file, &defaults, spec, &entry.span, &mut families);
+            if let Some(job) = job
+                && scope.report.mistakes_since(before) == 0
+            {
+                let span = spec.name.as_ref().map_or(0..0, |name| name.span.clone());
+                places.insert(
+                    job.name.clone(),
+                    JobPlace {
+                        file: file.path.clone(),
+                        name: span,
+                    },
+                );
+                jobs.push(job);
+            }
+        }
+    }
+    families.check(scope.report);
+    Resolved {
+        jobs,
+        providers: scope.providers,
+        placeholders: scope.placeholders,
+        places,
+    }
+}
+
+/// A place in a file.
+#[derive(Clone)]
+pub(crate) struct Place<'a> {
+    file: &'a File,
+    span: Range<usize>,
+}
+
+impl Place<'_> {
+    fn position(&self) -> String {
+        let (line, column) = super::mistake::position(&self.file.text, self.span.start);
+        format!("{}:{line}:{column}", self.file.path.display())
+    }
+}
+
+/// What is known while jobs are resolved: the names that all files share, and what has been found so far.
+struct Scope<'a> {
+    report: &'a mut Report,
+    shared: Option<&'a File>,
+    sources: BTreeMap<&'a str, source::Declared<'a>>,
+    sinks: BTreeMap<&'a str, (Place<'a>, PushgatewaySink)>,
+    providers: BTreeMap<String, Provider>,
+    placeholders: Vec<PlaceholderUse>,
+}
+
+impl<'a> Scope<'a> {
+    fn new(files: &'a [File], report: &'a mut Report) -> Self {
+        let shared = files.iter().find(|file| file.is_shared());
+        let mut scope = Self {
+            report,
+            shared,
+            sources: BTreeMap::new(),
+            sinks: BTreeMap::new(),
+            providers: BTreeMap::new(),
+            placeholders: Vec::new(),
+        };
+        scope.declare_providers(files);
+        source::declare(&mut scope, files);
+        sink::declare(&mut scope, files);
+        scope
+    }
+
+    fn mistake(
+        &mut self,
+        file: &File,
+        span: &Range<usize>,
+        message: impl Into<String>,
+        complete: impl FnOnce(Mistake) -> Mistake,
+    ) {
+        self.report
+            .add(complete(Mistake::new(&file.path, span.clone(), message)));
+    }
+
+    fn declare_providers(&mut self, files: &'a [File]) {
+        let mut places = BTreeMap::new();
+        for (file, name, spec) in declarations(files, |document| &document.placeholders) {
+            if let Some(provider) = self.provider(file, spec, name) {
+                self.declare_once(&mut places, "placeholder", file, name);
+                self.providers.insert(name.value.clone().unwrap_or_default(), provider);
+            }
+        }
+    }
+
+    fn provider(&mut self, file: &File, spec: &Entry<ProviderSpec>, name: &Entry<String>) -> Option<Provider> {
+        let ProviderSpec { env, secret, field } = spec.get()?;
+        match (env, secret, field) {
+            (Some(variable), None, None) => Some(Provider::Environment {
+                variable: variable.get()?.clone(),
+            }),
+            (None, Some(secret), field) => {
+                let field = field
+                    .as_ref()
+                    .map(|field| field.get().cloned().ok_or(()))
+                    .transpose()
+                    .ok()?;
+                Some(Provider::Secret {
+                    id: secret.get()?.clone(),
+                    field,
+                })
+            }
+            _ => {
+                let name = name.value.as_deref().unwrap_or_default();
+                let message = format!("the placeholder `{name}` needs either `env` or `secret`");
+                self.mistake(file, &spec.span, message, |mistake| {
+                    mistake.help("say `env: VARIABLE`, or `secret: NAME` and the `field` of a JSON secret")
+                });
+                None
+            }
+        }
+    }
+
+    /// Notes a name that all files share; a second declaration is a mistake.
+    fn declare_once(
+        &mut self,
+        places: &mut BTreeMap<&'a str, Place<'a>>,
+        what: &str,
+        file: &'a File,
+        name: &'a Entry<String>,
+    ) {
+        let Some(text) = name.value.as_deref() else { return };
+        if let Some(first) = places.insert(
+            text,
+            Place {
+                file,
+                span: name.span.clone(),
+            },
+        ) {
+            self.mistake(
+                file,
+                &name.span,
+                format!("the {what} `{text}` is declared a second time"),
+                |mistake| mistake.help(format!("the first stands at {}; rename one of them", first.position())),
+            );
+        }
+    }
+
+    /// The defaults that hold in a file, the nearest first, each with the file that says so.
+    fn defaults(&self, file: &'a File) -> Vec<(&'a File, &'a Defaults)> {
+        let own = (!file.is_shared()).then_some(file);
+        let files = own.into_iter().chain(self.shared);
+        files
+            .filter_map(|file| Some((file, file.document.defaults.as_ref()?.get()?)))
+            .collect()
+    }
+
+    /// Text with placeholders; each is noted, so that `check` can tell those that nobody provides.
+    fn template(&mut self, file: &File, entry: &Entry<String>) -> Option<Template> {
+        let text = entry.get()?;
+        match Template::parse(text) {
+            Ok(template) => {
+                for placeholder in template.placeholders() {
+                    self.placeholders.push(PlaceholderUse {
+                        name: placeholder.name.clone(),
+                        file: file.path.clone(),
+                        span: file.part(entry, &placeholder.range),
+                    });
+                }
+                Some(template)
+            }
+            Err(error) => {
+                let span = file.part(entry, &error.range);
+                self.mistake(file, &span, error.to_string(), |mistake| mistake);
+                None
+            }
+        }
+    }
+
+    /// Like [`Self::template`], for a value that is a secret: what stands there literally is kept out of every message.
+    fn secret(&mut self, file: &File, entry: &Entry<String>, what: &str) -> Option<Template> {
+        let template = self.template(file, entry)?;
+        if template.names().next().is_none() {
+            self.report.hide(&file.path, entry.span.clone());
+            let warning = Mistake::warning(
+                &file.path,
+                entry.span.clone(),
+                format!("{what} stands in the file in clear text"),
+            );
+            self.report
+                .add(warning.help("put a placeholder there and its value into AWS Secrets Manager"));
+        }
+        Some(template)
+    }
+
+    /// A file named in the configuration, which must lie in the configuration's folder: the folder is what is deployed.
+    fn path(&mut self, file: &File, entry: &Entry<String>) -> Option<std::path::PathBuf> {
+        let name = entry.get()?;
+        let inside = Path::new(name).components().all(|component| {
+            matches!(
+                component,
+                std::path::Component::Normal(_) | std::path::Component::CurDir
+            )
+        });
+        if !inside || name.is_empty() {
+            self.mistake(
+                file,
+                &entry.span,
+                format!("`{name}` lies outside of the configuration folder"),
+                |mistake| mistake.help("name a file beside this one or below it: only the folder is deployed"),
+            );
+            return None;
+        }
+        let path = file.path.parent().unwrap_or(Path::new(".")).join(name);
+        if !path.is_file() {
+            self.mistake(
+                file,
+                &entry.span,
+                format!("there is no file {}", path.display()),
+                |mistake| mistake,
+            );
+            return None;
+        }
+        Some(path)
+    }
+}
+
+/// The declarations of one kind in all files.
+fn declarations<'a, T: 'a>(
+    files: &'a [File],
+    section: impl Fn(&'a Document) -> &'a Option<Entry<Mapping<T>>>,
+) -> impl Iterator<Item = (&'a File, &'a Entry<String>, &'a Entry<T>)> {
+    files.iter().flat_map(move |file| {
+        let mapping = section(&file.document).as_ref().and_then(Entry::get);
+        mapping
+            .into_iter()
+            .flat_map(move |Mapping(entries)| entries.iter().map(move |(name, value)| (file, name, value)))
+    })
+}
+
+/// The first of several layers that says something.
+fn first<'a, T>(layers: impl IntoIterator<Item = Option<&'a Entry<T>>>) -> Option<&'a T> {
+    layers.into_iter().flatten().find_map(Entry::get)
+}

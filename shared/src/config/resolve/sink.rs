@@ -1,0 +1,225 @@
+//! Sinks: where series go, by name.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::{Place, Scope, declarations, first};
+use crate::config::document::{BasicSpec, DurationText, JobSpec, PushgatewaySpec};
+use crate::config::folder::File;
+use crate::config::job::{PushgatewaySink, Sink, SinkAuth};
+use crate::config::names;
+use crate::config::read::{Entry, Mapping};
+use crate::placeholders::Template;
+use crate::suggest;
+
+/// The sink of jobs that name none.
+const DEFAULT: &str = "default";
+/// The URL of that sink where none is declared.
+const DEFAULT_URL: &str = "{{PUSHGATEWAY_URL}}";
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
+/// The records that one endpoint may hold by default: Prometheus' `sample_limit` fails a whole scrape, not a job's share.
+const DEFAULT_SERIES_BUDGET: usize = 5_000;
+
+pub(super) fn declare<'a>(scope: &mut Scope<'a>, files: &'a [File]) {
+    let mut places = BTreeMap::new();
+    for (file, name, spec) in declarations(files, |document| &document.sinks) {
+        let Some(text) = name.value.as_deref() else { continue };
+        scope.declare_once(&mut places, "sink", file, name);
+        let Some(spec_value) = spec.get() else { continue };
+        let Some(pushgateway) = &spec_value.pushgateway else {
+            scope.mistake(
+                file,
+                &spec.span,
+                format!("the sink `{text}` does not say of which kind it is"),
+                |mistake| mistake.help("write `pushgateway: {url: ..}`"),
+            );
+            continue;
+        };
+        if let Some(sink) = resolve_pushgateway(scope, file, text, pushgateway) {
+            scope.sinks.insert(
+                text,
+                (
+                    Place {
+                        file,
+                        span: name.span.clone(),
+                    },
+                    sink,
+                ),
+            );
+        }
+    }
+}
+
+/// The sink of a job: the one it names, the one its defaults name, `default`, or the only one.
+pub(super) fn resolve(
+    scope: &mut Scope<'_>,
+    file: &File,
+    spec: &JobSpec,
+    defaults: Option<(&File, &Entry<String>)>,
+) -> Option<Sink> {
+    let named = spec.sink.as_ref().map(|entry| (file, entry)).or(defaults);
+    let Some((file, entry)) = named else {
+        return implied(scope, file, spec);
+    };
+    let name = entry.get()?;
+    if let Some((_, sink)) = scope.sinks.get(name.as_str()) {
+        return Some(Sink::Pushgateway(sink.clone()));
+    }
+    let names: Vec<_> = scope.sinks.keys().copied().collect();
+    let help = match suggest::closest(name, names.iter().copied()) {
+        Some(near) => format!("did you mean `{near}`, at {}?", scope.sinks[near].0.position()),
+        None if names.is_empty() => "declare it under `sinks`".to_owned(),
+        None => format!("the sinks are {}", names.join(", ")),
+    };
+    scope.mistake(file, &entry.span, format!("there is no sink `{name}`"), |mistake| {
+        mistake.help(help)
+    });
+    None
+}
+
+fn implied(scope: &mut Scope<'_>, file: &File, spec: &JobSpec) -> Option<Sink> {
+    if let Some((_, sink)) = scope.sinks.get(DEFAULT) {
+        return Some(Sink::Pushgateway(sink.clone()));
+    }
+    let mut sinks = scope.sinks.values();
+    match (sinks.next(), sinks.next()) {
+        (Some((_, only)), None) => Some(Sink::Pushgateway(only.clone())),
+        (None, _) => {
+            let span = spec.name.as_ref().map_or(0..0, |name| name.span.clone());
+            let url = scope.template(
+                file,
+                &Entry {
+                    span,
+                    value: Some(DEFAULT_URL.to_owned()),
+                },
+            )?;
+            Some(Sink::Pushgateway(PushgatewaySink {
+                name: DEFAULT.to_owned(),
+                url,
+                auth: SinkAuth::None,
+                ca_file: None,
+                timeout: DEFAULT_TIMEOUT,
+                grouping: Vec::new(),
+                series_budget: DEFAULT_SERIES_BUDGET,
+            }))
+        }
+        (Some(_), Some(_)) => {
+            let names: Vec<_> = scope.sinks.keys().copied().collect();
+            let span = spec.name.as_ref().map_or(0..0, |name| name.span.clone());
+            let help = format!(
+                "say `sink: NAME`, or name one of them `{DEFAULT}`; the sinks are {}",
+                names.join(", ")
+            );
+            scope.mistake(file, &span, "the job does not say which sink it pushes to", |mistake| {
+                mistake.help(help)
+            });
+            None
+        }
+    }
+}
+
+fn resolve_pushgateway(
+    scope: &mut Scope<'_>,
+    file: &File,
+    name: &str,
+    entry: &Entry<PushgatewaySpec>,
+) -> Option<PushgatewaySink> {
+    let spec = entry.get()?;
+    let Some(url) = &spec.url else {
+        scope.mistake(
+            file,
+            &entry.span,
+            format!("the sink `{name}` needs a `url`"),
+            |mistake| mistake,
+        );
+        return None;
+    };
+    check_url(scope, file, url);
+    let url = scope.template(file, url)?;
+    let auth = auth(scope, file, name, entry)?;
+    let ca_file = match &spec.ca_file {
+        Some(entry) => Some(scope.path(file, entry)?),
+        None => None,
+    };
+    let timeout = first([spec.timeout.as_ref()]).map_or(DEFAULT_TIMEOUT, |DurationText(timeout)| *timeout);
+    let grouping = grouping(scope, file, spec)?;
+    let series_budget = first([spec.series_budget.as_ref()]).map_or(DEFAULT_SERIES_BUDGET, |budget| {
+        usize::try_from(*budget).unwrap_or(usize::MAX)
+    });
+    Some(PushgatewaySink {
+        name: name.to_owned(),
+        url,
+        auth,
+        ca_file,
+        timeout,
+        grouping,
+        series_budget,
+    })
+}
+
+fn check_url(scope: &mut Scope<'_>, file: &File, url: &Entry<String>) {
+    let Some(text) = url.get() else { return };
+    let http = text.starts_with("http://") || text.starts_with("https://");
+    if !http && !text.trim_start().starts_with("{{") {
+        scope.mistake(
+            file,
+            &url.span,
+            "a Pushgateway's URL begins with `http://` or `https://`",
+            |mistake| mistake,
+        );
+    } else if text.contains('@') {
+        scope.report.hide(&file.path, url.span.clone());
+        scope.mistake(file, &url.span, "credentials do not belong into the URL", |mistake| {
+            mistake.help("use `basic: {username: .., password: ..}` or `bearer`, with placeholders")
+        });
+    } else if text.contains(['?', '#']) {
+        scope.mistake(
+            file,
+            &url.span,
+            "a Pushgateway's URL has no query and no fragment",
+            |mistake| mistake,
+        );
+    }
+}
+
+fn auth(scope: &mut Scope<'_>, file: &File, name: &str, entry: &Entry<PushgatewaySpec>) -> Option<SinkAuth> {
+    let spec = entry.get()?;
+    match (&spec.basic, &spec.bearer) {
+        (None, None) => Some(SinkAuth::None),
+        (None, Some(token)) => scope.secret(file, token, "the token").map(SinkAuth::Bearer),
+        (Some(basic), None) => {
+            let BasicSpec { username, password } = basic.get()?;
+            let (Some(username), Some(password)) = (username, password) else {
+                let message = "basic authentication needs `username` and `password`";
+                scope.mistake(file, &basic.span, message, |mistake| mistake);
+                return None;
+            };
+            let username: Template = scope.template(file, username)?;
+            Some(SinkAuth::Basic {
+                username,
+                password: scope.secret(file, password, "the password")?,
+            })
+        }
+        (Some(basic), Some(_)) => {
+            let message = format!("the sink `{name}` has both `basic` and `bearer`");
+            scope.mistake(file, &basic.span, message, |mistake| mistake.help("remove one of them"));
+            None
+        }
+    }
+}
+
+fn grouping(scope: &mut Scope<'_>, file: &File, spec: &PushgatewaySpec) -> Option<Vec<(String, String)>> {
+    let Some(entry) = &spec.grouping else {
+        return Some(Vec::new());
+    };
+    let Mapping(entries) = entry.get()?;
+    let mut grouping = BTreeMap::new();
+    for (label, value) in entries {
+        let name = label.get()?;
+        if let Some(problem) = names::label_name_problem(name, &[]) {
+            scope.mistake(file, &label.span, problem, |mistake| mistake);
+        }
+        grouping.insert(name.clone(), value.get()?.clone());
+    }
+    Some(grouping.into_iter().collect())
+}

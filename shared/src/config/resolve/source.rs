@@ -1,0 +1,216 @@
+//! Sources: databases by name or by URL. A new kind of source adds its line to `KINDS` and its key to `from_settings`.
+
+use std::collections::BTreeMap;
+
+use super::{Place, Scope, declarations};
+use crate::config::document::{PostgresSpec, SourceSettings, SourceSpec};
+use crate::config::folder::File;
+use crate::config::job::{PostgresSource, Source};
+use crate::config::mistake::Mistake;
+use crate::config::read::Entry;
+use crate::postgres::{self, UrlSeverity};
+use crate::suggest;
+
+/// A kind of source that a URL can name.
+struct Kind {
+    schemes: &'static [&'static str],
+    from_url: fn(&mut Scope<'_>, &File, &Entry<String>) -> Option<Source>,
+}
+
+const KINDS: [Kind; 1] = [Kind {
+    schemes: &["postgres", "postgresql"],
+    from_url: |scope, file, url| postgres_source(scope, file, url, None).map(Source::Postgres),
+}];
+
+/// A source under `sources`; `None` where it has a mistake, which has been told.
+pub(super) struct Declared<'a> {
+    place: Place<'a>,
+    source: Option<Source>,
+}
+
+pub(super) fn declare<'a>(scope: &mut Scope<'a>, files: &'a [File]) {
+    let mut places = BTreeMap::new();
+    for (file, name, spec) in declarations(files, |document| &document.sources) {
+        let Some(text) = name.value.as_deref() else { continue };
+        scope.declare_once(&mut places, "source", file, name);
+        let source = match spec.get() {
+            Some(SourceSpec::Text(url)) if is_url(url) => from_url(scope, file, &text_entry(spec, url)),
+            Some(SourceSpec::Text(_)) => {
+                scope.mistake(
+                    file,
+                    &spec.span,
+                    format!("the source `{text}` is not a URL"),
+                    |mistake| {
+                        mistake.help("write `postgres://{{DB_USERNAME}}:{{DB_PASSWORD}}@{{DB_HOST}}/{{DB_NAME}}`")
+                    },
+                );
+                None
+            }
+            Some(SourceSpec::Settings(settings)) => from_settings(scope, file, spec, settings),
+            None => None,
+        };
+        let source = source.map(|source| named(source, text));
+        scope.sources.insert(
+            text,
+            Declared {
+                place: Place {
+                    file,
+                    span: name.span.clone(),
+                },
+                source,
+            },
+        );
+    }
+}
+
+/// A job's source: a name, a URL, or settings that stand in the job.
+pub(super) fn resolve(scope: &mut Scope<'_>, file: &File, spec: &Entry<SourceSpec>) -> Option<Source> {
+    match spec.get()? {
+        SourceSpec::Text(url) if is_url(url) => from_url(scope, file, &text_entry(spec, url)),
+        SourceSpec::Text(name) => {
+            if let Some(declared) = scope.sources.get(name.as_str()) {
+                return declared.source.clone();
+            }
+            let names: Vec<_> = scope.sources.keys().copied().collect();
+            let help = match suggest::closest(name, names.iter().copied()) {
+                Some(near) => format!("did you mean `{near}`, at {}?", scope.sources[near].place.position()),
+                None if names.is_empty() => "declare it under `sources`, or write a URL".to_owned(),
+                None => format!("the sources are {}; or write a URL", names.join(", ")),
+            };
+            scope.mistake(file, &spec.span, format!("there is no source `{name}`"), |mistake| {
+                mistake.help(help)
+            });
+            None
+        }
+        SourceSpec::Settings(settings) => from_settings(scope, file, spec, settings),
+    }
+}
+
+/// A URL or a placeholder that holds one; anything else is a name.
+fn is_url(text: &str) -> bool {
+    text.contains("://") || text.contains("{{")
+}
+
+fn text_entry(spec: &Entry<SourceSpec>, text: &str) -> Entry<String> {
+    Entry {
+        span: spec.span.clone(),
+        value: Some(text.to_owned()),
+    }
+}
+
+fn named(source: Source, name: &str) -> Source {
+    match source {
+        Source::Postgres(postgres) => Source::Postgres(PostgresSource {
+            name: Some(name.to_owned()),
+            ..postgres
+        }),
+    }
+}
+
+fn from_url(scope: &mut Scope<'_>, file: &File, url: &Entry<String>) -> Option<Source> {
+    let text = url.get()?;
+    let Some((scheme, _)) = text.split_once("://") else {
+        let message = "of which kind is this source? The placeholder stands where the URL's scheme should be";
+        scope.mistake(file, &url.span, message, |mistake| {
+            mistake.help("write `postgres: {url: '{{DATABASE_URL}}'}`, or the URL with placeholders for its parts")
+        });
+        return None;
+    };
+    let Some(kind) = KINDS.iter().find(|kind| kind.schemes.contains(&scheme)) else {
+        let schemes: Vec<_> = KINDS.iter().flat_map(|kind| kind.schemes).copied().collect();
+        let span = file.part(url, &(0..scheme.len()));
+        scope.mistake(file, &span, format!("`{scheme}` is not a kind of source"), |mistake| {
+            mistake.help(format!("the kinds are {}", schemes.join(", ")))
+        });
+        return None;
+    };
+    (kind.from_url)(scope, file, url)
+}
+
+fn from_settings(
+    scope: &mut Scope<'_>,
+    file: &File,
+    spec: &Entry<SourceSpec>,
+    settings: &SourceSettings,
+) -> Option<Source> {
+    let SourceSettings {
+        postgres: spec_postgres,
+    } = settings;
+    let Some(entry) = spec_postgres else {
+        scope.mistake(
+            file,
+            &spec.span,
+            "the source does not say of which kind it is",
+            |mistake| mistake.help("write `postgres: {url: ..}`"),
+        );
+        return None;
+    };
+    let PostgresSpec { url, ca_file } = entry.get()?;
+    let Some(url) = url else {
+        scope.mistake(file, &entry.span, "a PostgreSQL source needs a `url`", |mistake| {
+            mistake
+        });
+        return None;
+    };
+    Some(Source::Postgres(postgres_source(scope, file, url, ca_file.as_ref())?))
+}
+
+fn postgres_source(
+    scope: &mut Scope<'_>,
+    file: &File,
+    url: &Entry<String>,
+    ca_file: Option<&Entry<String>>,
+) -> Option<PostgresSource> {
+    let text = url.get()?;
+    for finding in postgres::inspect(text) {
+        let span = file.part(url, &finding.range);
+        scope.report.add(match finding.severity {
+            UrlSeverity::Warning => Mistake::warning(&file.path, span, finding.message),
+            UrlSeverity::Error => Mistake::new(&file.path, span, finding.message),
+        });
+    }
+    if let Some(password) = literal_password(text) {
+        scope.report.hide(&file.path, file.part(url, &password));
+    }
+    let ca_file = match ca_file {
+        Some(entry) => Some(scope.path(file, entry)?),
+        None => None,
+    };
+    Some(PostgresSource {
+        name: None,
+        url: scope.template(file, url)?,
+        ca_file,
+    })
+}
+
+/// Where a password without a placeholder stands in a URL. A raw `@` belongs to the password: what was meant as one must
+/// not be shown as a host.
+fn literal_password(url: &str) -> Option<std::ops::Range<usize>> {
+    let begin = url.find("://")? + 3;
+    let end = url[begin..].find(['?', '#']).map_or(url.len(), |at| begin + at);
+    let at = begin + url[begin..end].rfind('@')?;
+    let colon = begin + url[begin..at].find(':')? + 1;
+    let password = &url[colon..at];
+    (!password.is_empty() && !password.contains("{{")).then_some(colon..at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::literal_password;
+
+    #[test]
+    fn a_password_in_clear_text_is_found() {
+        for (url, expected) in [
+            ("postgres://u:secret@h/d", Some("secret")),
+            ("postgres://u:p@ss@h/d", Some("p@ss")),
+            ("postgres://u:a/b@h/d", Some("a/b")),
+            ("postgres://u:{{P}}@h/d", None),
+            ("postgres://u@h:5432/d", None),
+            ("postgres://h:5432/d?x=a:b@c", None),
+            ("postgres://u:@h/d", None),
+            ("{{DATABASE_URL}}", None),
+        ] {
+            assert_eq!(literal_password(url).map(|range| &url[range]), expected, "{url}");
+        }
+    }
+}

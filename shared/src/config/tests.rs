@@ -1,0 +1,662 @@
+//! Configurations as teams write them, right and wrong.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use super::job::*;
+use super::*;
+use crate::config::mistake::position;
+
+/// The example of the article that Fanlight began with, letter for letter.
+const ARTICLE: &str = r"job:
+- name: 'transfers-status-collection' # job name
+  schedule: '*/10 * * * *' # every 10 minutes
+  source: 'postgres://{{DB_USERNAME}}:{{DB_PASSWORD}}@{{DB_HOST}}/{{DB_NAME}}'
+  metrics:
+  - name: 'transfers_status' # metric name
+    subsystem: 'core'
+    help: 'Provides the number of transfer by status'
+    labels:
+    - status
+    value: count
+    query: |
+      SELECT COUNT(*) AS count, status
+      FROM transfers
+      WHERE status IN ('to_send', 'failed')
+      GROUP BY(status);
+";
+
+/// A job with nothing but what it needs; `METRIC` and `JOB` are replaced by what a case is about.
+const MINIMAL: &str = "jobs:
+- name: j
+  schedule: '* * * * *'
+  source: postgres://u@h/d
+JOB
+  metrics:
+  - name: m
+    help: h
+    value: v
+    query: SELECT 1 AS v
+METRIC
+";
+
+struct Folder(tempfile::TempDir);
+
+impl Folder {
+    fn new(files: &[(&str, &str)]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            let path = folder.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        Self(folder)
+    }
+
+    fn load(&self) -> Loaded {
+        let mut loaded = load(self.0.path()).unwrap();
+        loaded.check(|_| true);
+        loaded
+    }
+}
+
+fn load_text(text: &str) -> Loaded {
+    Folder::new(&[("a.yaml", text)]).load()
+}
+
+fn minimal(job: &str, metric: &str) -> String {
+    let indent = |text: &str, by: &str| text.lines().map(|line| format!("{by}{line}\n")).collect::<String>();
+    MINIMAL
+        .replace("JOB\n", &indent(job, "  "))
+        .replace("METRIC\n", &indent(metric, "    "))
+}
+
+/// Every finding as `line:column <underlined> message; help`.
+fn findings(files: &[(&str, &str)]) -> Vec<String> {
+    let folder = Folder::new(files);
+    let loaded = folder.load();
+    loaded
+        .report
+        .findings()
+        .map(|finding| {
+            let text = fs::read_to_string(&finding.file).unwrap();
+            let (line, column) = position(&text, finding.span.start);
+            let help = finding
+                .help
+                .as_ref()
+                .map(|help| format!("; {help}"))
+                .unwrap_or_default();
+            let help = help.replace(&format!("{}/", folder.0.path().display()), "");
+            let message = finding.message.replace(&format!("{}/", folder.0.path().display()), "");
+            format!("{line}:{column} <{}> {message}{help}", &text[finding.span.clone()])
+        })
+        .collect()
+}
+
+#[test]
+fn the_articles_example_loads_unmodified() {
+    let loaded = load_text(ARTICLE);
+    assert_eq!(loaded.report.summary(), "");
+    let job = loaded.configuration.job("transfers-status-collection").unwrap();
+    assert_eq!(job.schedule.expression(), "*/10 * * * *");
+    assert_eq!(job.schedule.time_zone(), "UTC");
+    assert!(job.enabled);
+    let [query] = job.queries.as_slice() else {
+        panic!("one query")
+    };
+    assert!(
+        query
+            .sql
+            .starts_with("SELECT COUNT(*) AS count, status\nFROM transfers\n")
+    );
+    assert_eq!((query.origin.line, query.origin.indent), (13, 6));
+    let [metric] = query.metrics.as_slice() else {
+        panic!("one metric")
+    };
+    assert_eq!(metric.name, "core_transfers_status");
+    assert_eq!(metric.kind, MetricKind::Gauge);
+    assert_eq!(
+        metric.labels,
+        [Label {
+            name: "status".into(),
+            column: "status".into(),
+            allowed: None
+        }]
+    );
+    assert_eq!(metric.values, Values::Column("count".into()));
+    let Sink::Pushgateway(sink) = &job.sink;
+    assert_eq!(sink.url.names().collect::<Vec<_>>(), ["PUSHGATEWAY_URL"]);
+}
+
+#[test]
+fn every_key_reaches_the_job() {
+    let shared = "
+defaults: {timezone: Europe/Paris, owner: platform, sink: main, null_label: none, timeout: 1m}
+static_labels: {env: test, region: eu-west-1}
+sources:
+  shop: {postgres: {url: 'postgres://{{U}}:{{P}}@h/d', ca_file: ca.pem}}
+sinks:
+  main:
+    pushgateway:
+      url: 'https://{{HOST}}/gw'
+      basic: {username: u, password: '{{P}}'}
+      timeout: 5s
+      grouping: {cluster: blue}
+      series_budget: 10000
+placeholders:
+  P: {secret: shop/db, field: password}
+  U: {env: SHOP_USER}
+";
+    let team = "
+defaults: {owner: growth, on_error: drop}
+static_labels: {team: growth, region: none}
+jobs:
+- name: funnel
+  schedule: '5 3 * * 1-5'
+  source: shop
+  timezone: America/New_York
+  enabled: false
+  namespace: growth
+  static_labels: {tier: gold}
+  on_error: fail
+  queries:
+    steps: {query_file: sql/steps.sql, parameters: [1, 1.5, true, ~, 'x{{P}}', {scheduled_time: -1h}]}
+  metrics:
+  - name: steps_total
+    type: counter
+    help: Steps.
+    from_query: steps
+    labels: {os: device_os, step: step}
+    values: {label: phase, columns: {start: started, end: ended}}
+    allowed_values: {os: [ios, android]}
+    other: elsewhere
+    fill: {os: [ios, elsewhere], step: [a, b, c]}
+    null_value: zero
+    on_empty: zero
+    duplicates: sum
+    max_series: 40
+    static_labels: {tier: '', kind: x}
+  - name: steps_seconds
+    subsystem: time
+    unit: seconds
+    help: Duration.
+    from_query: steps
+    labels: [organisation_id]
+    value: seconds
+    external: true
+";
+    let folder = Folder::new(&[
+        ("fanlight.yaml", shared),
+        ("growth.yaml", team),
+        ("ca.pem", ""),
+        ("sql/steps.sql", "SELECT 1"),
+    ]);
+    let loaded = folder.load();
+    assert_eq!(loaded.report.summary(), "");
+    let job = loaded.configuration.job("funnel").unwrap();
+    assert_eq!((job.schedule.time_zone(), job.enabled), ("America/New_York", false));
+    assert_eq!(
+        (job.owner.as_deref(), job.timeout, job.on_error),
+        (Some("growth"), Duration::from_secs(60), OnError::Fail)
+    );
+    let Source::Postgres(source) = &job.source;
+    assert_eq!((source.name.as_deref(), source.ca_file.is_some()), (Some("shop"), true));
+    let Sink::Pushgateway(sink) = &job.sink;
+    assert_eq!(
+        (sink.name.as_str(), sink.timeout, sink.series_budget),
+        ("main", Duration::from_secs(5), 10_000)
+    );
+    assert_eq!(sink.grouping, [("cluster".to_owned(), "blue".to_owned())]);
+    assert!(matches!(sink.auth, SinkAuth::Basic { .. }));
+    let [query] = job.queries.as_slice() else {
+        panic!("one query for both metrics")
+    };
+    assert_eq!(
+        (query.name.as_str(), query.sql.as_str(), query.origin.line),
+        ("steps", "SELECT 1", 1)
+    );
+    assert!(matches!(
+        query.parameters.as_slice(),
+        [Parameter::Text(_), Parameter::Text(_), Parameter::Text(_), Parameter::Null, Parameter::Text(_), Parameter::ScheduledTime(offset)]
+            if offset.as_secs() == -3600
+    ));
+    let [steps, seconds] = query.metrics.as_slice() else {
+        panic!("two metrics")
+    };
+    assert_eq!(
+        (steps.name.as_str(), steps.kind),
+        ("growth_steps_total", MetricKind::Counter)
+    );
+    assert_eq!(steps.labels[0].column, "device_os");
+    assert_eq!(
+        steps.labels[0].allowed,
+        Some(AllowedValues {
+            values: vec!["ios".into(), "android".into()],
+            other: "elsewhere".into()
+        })
+    );
+    assert_eq!(
+        steps.values,
+        Values::Columns {
+            label: "phase".into(),
+            columns: vec![("started".into(), "start".into()), ("ended".into(), "end".into())]
+        }
+    );
+    assert_eq!(steps.fill, [vec!["ios", "elsewhere"], vec!["a", "b", "c"]]);
+    assert_eq!((steps.null_value, steps.null_label.as_str()), (NullValue::Zero, "none"));
+    assert_eq!(
+        (steps.on_empty, steps.duplicates, steps.max_series),
+        (OnEmpty::Zero, Duplicates::Sum, 40)
+    );
+    let labels = |metric: &Metric| {
+        metric
+            .static_labels
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
+    assert_eq!(labels(steps), "env=test kind=x region=none team=growth");
+    assert_eq!(seconds.name, "growth_time_steps_seconds");
+    assert_eq!(
+        labels(seconds),
+        "env=test metric_purpose=external region=none team=growth tier=gold"
+    );
+    assert!(seconds.external);
+    assert_eq!(loaded.configuration.providers.len(), 2);
+}
+
+#[test]
+fn each_mistake_in_a_job_has_its_place_and_its_remedy() {
+    for (job, expected) in [
+        (
+            "timezone: Europe/Pariss",
+            "<Europe/Pariss> there is no time zone `Europe/Pariss`",
+        ),
+        ("schedule: '61 * * * *'", "duplicate mapping key"),
+        (
+            "sink: nowhere",
+            "<nowhere> there is no sink `nowhere`; declare it under `sinks`",
+        ),
+        ("timeout: 16m", "<16m> a run cannot take more than 15 minutes"),
+        ("timeout: 0s", "<0s> a length of time must be more than nothing"),
+        ("timeout: 5", "<5> 5 of which unit? Write `5s` for seconds"),
+        ("timeout: [5s]", "expected a length of time such as `30s`"),
+        ("timeout: soon", "<soon> `soon` is not a length of time such as `30s`"),
+        (
+            "on_error: ignore",
+            "<ignore> `ignore` is not one of `keep`, `drop` or `fail`",
+        ),
+        (
+            "static_labels: {job: x}",
+            "<job> `job` cannot be a label here: the gateway overwrites it",
+        ),
+        ("static_labels: {9x: x}", "<9x> `9x` cannot be a label's name"),
+        ("max_series: 1.5", "<1.5> expected a whole number"),
+        (
+            "queries: {unused: {query: SELECT 2}}",
+            "<unused> no metric uses the query `unused`",
+        ),
+        (
+            "enable: false",
+            "<enable> unknown key `enable`; did you mean `enabled`?",
+        ),
+        (
+            "namespace: push",
+            "<m> `push_m` begins with `push_`, and such metrics are the Pushgateway's own",
+        ),
+    ] {
+        let text = minimal(job, "");
+        let findings = findings(&[("a.yaml", &text)]);
+        assert!(
+            findings.len() == 1 && findings[0].contains(expected),
+            "{job}: {findings:#?}"
+        );
+    }
+}
+
+#[test]
+fn each_mistake_in_a_metric_has_its_place_and_its_remedy() {
+    for (metric, expected) in [
+        ("labels: [a, a]", "<a> `a` is given twice"),
+        ("labels: [job]", "<job> `job` cannot be a label here"),
+        ("labels: [a-b]", "<a-b> `a-b` cannot be a label's name"),
+        (
+            "values: {label: x, columns: [a]}",
+            "<v> there is both `value` and `values`",
+        ),
+        (
+            "query_file: x.sql",
+            "<x.sql> there is both a `query` and a `query_file`",
+        ),
+        (
+            "from_query: shared",
+            "<SELECT 1 AS v> the metric has a query of its own and one that it shares",
+        ),
+        (
+            "on_empty: zero\nlabels: [a]",
+            "<zero> `m` has labels: which of its series are 0",
+        ),
+        (
+            "external: true",
+            "<true> `m` is external but has no label `organisation_id`",
+        ),
+        ("labels: [metric_purpose]", "`external: true` sets it"),
+        ("labels: [a, b]\nfill: {a: [x]}", "`fill` lacks the values of b"),
+        ("labels: [a]\nfill: {aa: [x]}", "<aa> the metric has no label `aa`"),
+        ("labels: [a]\nfill: {a: []}", "the list is empty"),
+        (
+            "labels: [a]\nfill: {a: [x, y, z]}\nmax_series: 2",
+            "the grid alone has 3 series, and `max_series` is 2",
+        ),
+        (
+            "labels: [a]\nallowed_values: {a: [x]}\nfill: {a: [y]}",
+            "<y> `y` is not among the label's `allowed_values`",
+        ),
+        ("other: rest", "<rest> `other` says nothing without `allowed_values`"),
+        (
+            "unit: seconds",
+            "<seconds> the unit is `seconds`, but `m` does not end in it; call the metric `m_seconds`",
+        ),
+        (
+            "labels: [a]\nstatic_labels: {a: x}",
+            "<a> the label `a` is given here and taken from a column",
+        ),
+        (
+            "type: histogram",
+            "<histogram> `histogram` is not one of `gauge` or `counter`",
+        ),
+        ("type: counter", "<m> `m`: a counter's name ends in `_total`"),
+        (
+            "parameters: [{scheduled: 1}]",
+            "<scheduled> unknown key `scheduled`; the keys here are scheduled_time",
+        ),
+        ("parameters: ['{{A']", "a placeholder that is never closed"),
+        (
+            "parameters: [[1]]",
+            "<[> expected null, a truth value, a whole number, a number, text or a mapping, found a list",
+        ),
+    ] {
+        let text = minimal("", metric);
+        let findings = findings(&[("a.yaml", &text)]);
+        assert!(
+            findings.iter().any(|finding| finding.contains(expected)),
+            "{metric}: {findings:#?}"
+        );
+    }
+}
+
+#[test]
+fn what_is_missing_is_told_at_the_job_or_metric_that_lacks_it() {
+    let text =
+        "jobs:\n- schedule: '* * * * *'\n- name: a\n- name: b\n  metrics: []\n- name: c\n  metrics:\n  - help: x\n";
+    let findings = findings(&[("a.yaml", text)]);
+    for expected in [
+        "2:3 <> the job has no `name`",
+        "3:9 <a> the job has no `schedule`",
+        "3:9 <a> the job has no `source`",
+        "3:9 <a> the job has no `metrics`",
+        "5:12 <[> the list of metrics is empty",
+        "8:5 <> the metric has no `name`",
+    ] {
+        assert!(
+            findings.iter().any(|finding| finding.starts_with(expected)),
+            "{expected}: {findings:#?}"
+        );
+    }
+}
+
+#[test]
+fn names_are_unique_and_a_metric_has_one_type_and_one_help_in_all_files() {
+    let a = minimal("", "");
+    let b = minimal("", "").replace("help: h", "help: other");
+    let sources = "sources: {s: 'postgres://u@h/d'}\n";
+    let findings = findings(&[("a.yaml", &(a + sources)), ("b.yaml", &(b + sources))]);
+    assert_eq!(findings.len(), 3, "{findings:#?}");
+    assert!(findings[0].contains("the job `j` is declared a second time; the first stands at a.yaml:2:9"));
+    assert!(findings[1].contains("`m` has another help here than in its first use; it stands at a.yaml:6:11"));
+    assert!(findings[2].contains("the source `s` is declared a second time"));
+}
+
+#[test]
+fn a_source_or_sink_that_is_not_there_suggests_the_one_that_is() {
+    let text = minimal("sink: mian", "").replace("postgres://u@h/d", "shopp")
+        + "sources: {shop: 'postgres://u@h/d'}\nsinks: {main: {pushgateway: {url: 'http://g'}}}\n";
+    let findings = findings(&[("a.yaml", &text)]);
+    assert_eq!(findings.len(), 2, "{findings:#?}");
+    assert!(
+        findings[0].contains("<shopp> there is no source `shopp`; did you mean `shop`, at a.yaml:11:11?"),
+        "{findings:#?}"
+    );
+    assert!(
+        findings[1].contains("<mian> there is no sink `mian`; did you mean `main`"),
+        "{findings:#?}"
+    );
+}
+
+#[test]
+fn each_mistake_in_a_source_or_sink_has_its_place_and_its_remedy() {
+    for (section, expected) in [
+        (
+            "sources: {s: 'mysql://h/d'}",
+            "<mysql> `mysql` is not a kind of source; the kinds are postgres, postgresql",
+        ),
+        (
+            "sources: {s: 'postgres://u@h/d?sslmod=x'}",
+            "the parameter \"sslmod\" is not supported",
+        ),
+        ("sources: {s: shop}", "<shop> the source `s` is not a URL"),
+        ("sources: {s: '{{URL}}'}", "of which kind is this source?"),
+        ("sources: {s: {}}", "<{> the source does not say of which kind it is"),
+        ("sources: {s: {postgres: {}}}", "a PostgreSQL source needs a `url`"),
+        (
+            "sources: {s: {postgres: {url: 'postgres://u@h/d', ca_file: ../x.pem}}}",
+            "<../x.pem> `../x.pem` lies outside",
+        ),
+        (
+            "sources: {s: {postgres: {url: 'postgres://u@h/d', ca_file: x.pem}}}",
+            "<x.pem> there is no file",
+        ),
+        ("sinks: {s: {}}", "the sink `s` does not say of which kind it is"),
+        ("sinks: {s: {pushgateway: {}}}", "the sink `s` needs a `url`"),
+        (
+            "sinks: {s: {pushgateway: {url: 'gateway:9091'}}}",
+            "begins with `http://` or `https://`",
+        ),
+        (
+            "sinks: {s: {pushgateway: {url: 'http://u:p@g'}}}",
+            "credentials do not belong into the URL",
+        ),
+        ("sinks: {s: {pushgateway: {url: 'http://g?x'}}}", "has no query"),
+        (
+            "sinks: {s: {pushgateway: {url: 'http://g', basic: {username: u}}}}",
+            "needs `username` and `password`",
+        ),
+        (
+            "sinks: {s: {pushgateway: {url: 'http://g', bearer: '{{T}}', basic: {username: u, password: '{{P}}'}}}}",
+            "has both `basic` and `bearer`",
+        ),
+        (
+            "sinks: {s: {pushgateway: {url: 'http://g', bearer: abc}}}",
+            "the token stands in the file in clear text",
+        ),
+        (
+            "sinks: {s: {pushgateway: {url: 'http://g', grouping: {instance: x}}}}",
+            "<instance> `instance` cannot be a label",
+        ),
+        (
+            "placeholders: {A: {}}",
+            "the placeholder `A` needs either `env` or `secret`",
+        ),
+        (
+            "placeholders: {A: {env: X, field: y}}",
+            "the placeholder `A` needs either `env` or `secret`",
+        ),
+    ] {
+        let text = minimal("", "") + section + "\n";
+        let findings = findings(&[("a.yaml", &text)]);
+        assert!(
+            findings.iter().any(|finding| finding.contains(expected)),
+            "{section}: {findings:#?}"
+        );
+    }
+}
+
+#[test]
+fn a_placeholder_that_nobody_provides_is_a_mistake() {
+    let text = minimal("", "").replace("postgres://u@h/d", "postgres://{{USER}}:{{PASS}}@h/d")
+        + "placeholders: {PASS: {env: X}}\nsinks: {default: {pushgateway: {url: 'http://g'}}}\n";
+    let folder = Folder::new(&[("a.yaml", &text)]);
+    let mut loaded = load(folder.0.path()).unwrap();
+    loaded.check(|_| false);
+    let summary = loaded.report.summary();
+    assert!(
+        summary.contains(":4:22: nobody provides a value for the placeholder `USER`"),
+        "{summary}"
+    );
+    assert_eq!(loaded.report.mistakes(), 1, "{summary}");
+    assert_eq!(loaded.configuration.jobs.len(), 1, "a run may still find it");
+}
+
+#[test]
+fn placeholders_in_sql_are_refused_and_arrays_are_not() {
+    for (sql, refused) in [
+        ("SELECT {{A}} AS v", true),
+        ("SELECT '{{1,2},{3,4}}' AS v", false),
+        ("SELECT '{{' AS v", false),
+    ] {
+        let text = minimal("", "").replace("SELECT 1 AS v", &format!("\"{sql}\""));
+        let findings = findings(&[("a.yaml", &text)]);
+        assert_eq!(findings.len(), usize::from(refused), "{sql}: {findings:#?}");
+        assert!(
+            findings
+                .iter()
+                .all(|finding| finding.contains("parameters: ['{{NAME}}']"))
+        );
+    }
+}
+
+#[test]
+fn jobs_beyond_an_endpoints_budget_are_a_mistake_and_known_label_values_count() {
+    let roomy = minimal("max_series: 6000", "labels: [a]");
+    assert!(findings(&[("a.yaml", &roomy)])[0].contains("may push 6000 series, and its budget is 5000"));
+    let known = minimal("max_series: 6000", "labels: [a]\nallowed_values: {a: [x, y]}");
+    assert_eq!(findings(&[("a.yaml", &known)]), [""; 0]);
+    let disabled = minimal("max_series: 6000\nenabled: false", "labels: [a]");
+    assert_eq!(findings(&[("a.yaml", &disabled)]), [""; 0]);
+}
+
+#[test]
+fn a_mistake_in_one_job_leaves_the_others_running() {
+    let text = minimal("", "") + "- name: broken\n  schedule: never\n".replace('-', "-").as_str();
+    let text = text.replace("- name: broken", "- name: broken\n  source: postgres://u@h/d");
+    let loaded = load_text(&text);
+    assert_eq!(
+        loaded
+            .configuration
+            .jobs
+            .iter()
+            .map(|job| job.name.as_str())
+            .collect::<Vec<_>>(),
+        ["j"]
+    );
+    assert!(loaded.report.mistakes() > 0);
+    let error = loaded.configuration.job("broken").unwrap_err();
+    assert_eq!(error.to_string(), "there is no job `broken`; the jobs are j");
+}
+
+#[test]
+fn a_password_in_clear_text_is_told_and_never_shown() {
+    let text = minimal("timezone: 7", "").replace("postgres://u@h/d", "postgres://u:hunter2@h/d")
+        + "sinks: {default: {pushgateway: {url: 'http://g', bearer: hunter2}}}\n";
+    let loaded = load_text(&text);
+    let shown = loaded.report.render(false);
+    assert!(
+        shown.contains("clear text") && shown.contains("a password stands in the configuration"),
+        "{shown}"
+    );
+    let everything = shown + &loaded.report.summary() + &format!("{loaded:?}");
+    assert!(!everything.contains("hunter2"), "{everything}");
+}
+
+#[test]
+fn a_finding_is_shown_with_its_line_underlined() {
+    let folder = Folder::new(&[("a.yaml", &minimal("owner: 7", ""))]);
+    let shown = folder
+        .load()
+        .report
+        .render(false)
+        .replace(&format!("{}/", folder.0.path().display()), "");
+    let expected = "mistake: expected text, found the number 7
+ --> a.yaml:5:10
+  |
+5 |   owner: 7
+  |          ^
+  |
+  = help: put it in quotes
+";
+    assert_eq!(shown.trim_end(), expected.trim_end());
+}
+
+#[test]
+fn a_query_finding_stands_at_the_queries_own_line() {
+    let folder = Folder::new(&[("a.yaml", ARTICLE)]);
+    let mut loaded = folder.load();
+    let query = loaded.configuration.jobs[0].queries[0].clone();
+    loaded.add_query_finding(&query, Some((3, 7)), "no such column".into(), None);
+    let shown = loaded.report.render(false);
+    assert!(shown.contains("a.yaml:15:13"), "{shown}");
+    assert!(
+        shown.contains("15 |       WHERE status IN ('to_send', 'failed')\n   |             ^^^^^^"),
+        "{shown}"
+    );
+}
+
+#[test]
+fn hostile_files_end_in_an_error_within_a_second() {
+    let laughs = (1..12).fold("a0: &a0 [x, x, x, x, x, x, x, x, x]\n".to_owned(), |text, n| {
+        format!("{text}a{n}: &a{n} [{}]\n", vec![format!("*a{}", n - 1); 9].join(", "))
+    });
+    let deep = format!("x-deep: {}", "[".repeat(10_000));
+    let folder = Folder::new(&[
+        ("laughs.yaml", &laughs),
+        ("deep.yaml", &deep),
+        ("binary.yaml", ""),
+        ("good.yaml", ARTICLE),
+    ]);
+    fs::write(folder.0.path().join("binary.yaml"), b"jobs: \xff\xfe").unwrap();
+    // A sparse file: 100 MB that take no room.
+    fs::File::create(folder.0.path().join("huge.yaml"))
+        .unwrap()
+        .set_len(100 << 20)
+        .unwrap();
+    let begun = Instant::now();
+    let loaded = folder.load();
+    println!("read in {:?}", begun.elapsed());
+    let summary = loaded.report.summary();
+    for expected in [
+        "more than 100000 values",
+        "nested more than 32 levels",
+        "not UTF-8",
+        "102400 KiB large",
+    ] {
+        assert!(summary.contains(expected), "{expected}: {summary}");
+    }
+    assert_eq!(loaded.configuration.jobs.len(), 1, "the good file's job still runs");
+}
+
+#[test]
+fn a_folder_that_is_no_configuration_says_so() {
+    let error = load(std::path::Path::new("/nonexistent/config")).unwrap_err();
+    assert!(
+        error.to_string().contains("/nonexistent/config cannot be read"),
+        "{error}"
+    );
+    let empty = Folder::new(&[("readme.md", "")]);
+    assert!(
+        load(empty.0.path())
+            .unwrap_err()
+            .to_string()
+            .contains("holds no .yaml or .yml file")
+    );
+}

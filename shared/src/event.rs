@@ -1,0 +1,104 @@
+//! The collector's event: which job, and for which scheduled time.
+
+use jiff::Timestamp;
+use serde::Deserialize;
+
+/// What EventBridge Scheduler sends: the job's name and the time that the run was scheduled for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// The job's name.
+    pub job: String,
+    /// The scheduled time; `None` for a run that somebody asks for, which counts as scheduled now.
+    pub scheduled_time: Option<Timestamp>,
+}
+
+/// An event that is not the collector's.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("malformed event: {problem}; expected {{\"job\": \"NAME\", \"scheduled_time\": \"2026-01-31T10:20:00Z\"}}")]
+pub struct MalformedEvent {
+    problem: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Fields {
+    job: String,
+    scheduled_time: Option<String>,
+}
+
+impl Event {
+    /// Reads the event's JSON.
+    ///
+    /// # Errors
+    /// What is wrong with it: a missing or unknown key, a wrong type, a time that is none.
+    pub fn parse(event: &serde_json::Value) -> Result<Self, MalformedEvent> {
+        if !event.is_object() {
+            return Err(MalformedEvent {
+                problem: "it is not a JSON object".to_owned(),
+            });
+        }
+        let fields = Fields::deserialize(event).map_err(|error| MalformedEvent {
+            problem: error.to_string(),
+        })?;
+        let scheduled_time = match fields.scheduled_time.as_deref() {
+            // Scheduler fills in the attribute; elsewhere it stays as it was written.
+            Some(time) if time.starts_with("<aws.") => {
+                let problem =
+                    format!("`scheduled_time` is the unfilled {time}: only EventBridge Scheduler replaces it");
+                return Err(MalformedEvent { problem });
+            }
+            Some(time) => Some(time.parse().map_err(|error| MalformedEvent {
+                problem: format!("`scheduled_time` is not a point in time: {error}"),
+            })?),
+            None => None,
+        };
+        Ok(Self {
+            job: fields.job,
+            scheduled_time,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn the_schedulers_input_is_read() {
+        let event = Event::parse(&json!({"job": "a", "scheduled_time": "2026-01-31T10:20:00Z"})).unwrap();
+        assert_eq!(
+            event,
+            Event {
+                job: "a".into(),
+                scheduled_time: Some("2026-01-31T10:20:00Z".parse().unwrap())
+            }
+        );
+        assert_eq!(Event::parse(&json!({"job": "a"})).unwrap().scheduled_time, None);
+    }
+
+    #[test]
+    fn what_is_not_an_event_says_what_is_wrong() {
+        for (event, expected) in [
+            (json!({}), "missing field `job`"),
+            (json!({"job": 1}), "invalid type: integer `1`"),
+            (json!([]), "not a JSON object"),
+            (json!("transfers"), "not a JSON object"),
+            (json!({"job": "a", "time": 1}), "unknown field `time`"),
+            (
+                json!({"job": "a", "scheduled_time": "soon"}),
+                "`scheduled_time` is not a point in time",
+            ),
+            (
+                json!({"job": "a", "scheduled_time": "<aws.scheduler.scheduled-time>"}),
+                "unfilled <aws.scheduler.scheduled-time>",
+            ),
+        ] {
+            let message = Event::parse(&event).unwrap_err().to_string();
+            assert!(
+                message.starts_with("malformed event: ") && message.contains(expected),
+                "{event}: {message}"
+            );
+        }
+    }
+}

@@ -1,1 +1,0 @@
-//! Structured logs: JSON in Lambda, human at a terminal.

@@ -1,0 +1,324 @@
+//! From a target to a logged-in session: hosts in turn, TLS as `sslmode` says, errors that name host and port.
+
+use std::error::Error as _;
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use secrecy::{ExposeSecret, SecretString};
+use tokio::io::AsyncReadExt;
+use tokio::net::{TcpStream, UnixStream, lookup_host};
+use tokio::time::{Instant, timeout_at};
+use tokio_postgres::config::SslMode as Negotiation;
+use tokio_postgres::{CancelToken, Config};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use super::handover::{Dialled, Lent, LentTls};
+use super::server_error::ServerError;
+use super::session::Session;
+use super::url::{Host, SessionAttributes, SslMode, Target, UrlError};
+use super::verify;
+use super::wire::{Wire, WireError};
+use crate::tls::CaFileError;
+
+/// Why there is no transaction to run queries in.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// The URL cannot be used.
+    #[error(transparent)]
+    Url(#[from] UrlError),
+    /// The certificates to trust cannot be read.
+    #[error(transparent)]
+    CaFile(#[from] CaFileError),
+    /// None of the hosts could be used; each says why.
+    #[error("cannot connect to PostgreSQL {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Hosts(Vec<HostFailure>),
+}
+
+impl ConnectError {
+    /// Whether the server refused the user or the password, so that fetching the secret again may help.
+    #[must_use]
+    pub fn is_login_failure(&self) -> bool {
+        matches!(self, Self::Hosts(failures) if failures.iter().any(HostFailure::is_login_failure))
+    }
+}
+
+/// Why one host could not be used.
+#[derive(Debug)]
+pub struct HostFailure {
+    host: String,
+    reason: Reason,
+}
+
+impl HostFailure {
+    pub(super) fn new(host: String, reason: impl Into<Reason>) -> Self {
+        Self {
+            host,
+            reason: reason.into(),
+        }
+    }
+
+    fn is_login_failure(&self) -> bool {
+        matches!(&self.reason, Reason::Server(error) if error.is_login_failure())
+    }
+}
+
+impl fmt::Display for HostFailure {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "at {}: {}", self.host, self.reason)
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Reason {
+    #[error("the host's name cannot be resolved: {0}")]
+    Resolve(io::Error),
+    #[error("{0}")]
+    Dial(io::Error),
+    #[error("no answer in time")]
+    TimedOut,
+    #[error("{0}")]
+    Server(ServerError),
+    #[error("{0}")]
+    Login(String),
+    #[error("{0}")]
+    Wire(WireError),
+    #[error("the server is not what target_session_attrs asks for")]
+    Role,
+}
+
+impl From<WireError> for Reason {
+    fn from(error: WireError) -> Self {
+        match error {
+            WireError::Deadline => Self::TimedOut,
+            WireError::Ended(error) => Self::Server(error),
+            error => Self::Wire(error),
+        }
+    }
+}
+
+impl From<ServerError> for Reason {
+    fn from(error: ServerError) -> Self {
+        Self::Server(error)
+    }
+}
+
+/// Where a host's name leads.
+#[derive(Debug, Clone)]
+enum Address {
+    Tcp(SocketAddr),
+    Unix(PathBuf),
+}
+
+impl Address {
+    async fn dial(&self) -> io::Result<Dialled> {
+        match self {
+            Self::Tcp(address) => {
+                let stream = TcpStream::connect(address).await?;
+                stream.set_nodelay(true)?;
+                Ok(Dialled(Box::new(stream)))
+            }
+            Self::Unix(path) => Ok(Dialled(Box::new(UnixStream::connect(path).await?))),
+        }
+    }
+}
+
+/// Connects to the first host that can be used.
+pub(super) async fn connect(
+    target: &Target,
+    password: Option<&SecretString>,
+    deadline: Instant,
+) -> Result<Session, ConnectError> {
+    let tls = MakeRustlsConnect::new(rustls::ClientConfig::clone(&*verify::client_config(
+        target.ssl_mode,
+        &target.roots,
+    )?));
+    let login = Login {
+        target,
+        password,
+        tls,
+        deadline,
+    };
+    let rounds: &[SessionAttributes] = match target.session {
+        SessionAttributes::PreferStandby => &[SessionAttributes::Standby, SessionAttributes::Any],
+        ref session => std::slice::from_ref(session),
+    };
+    let mut failures = Vec::new();
+    for wanted in rounds {
+        failures.clear();
+        for host in &target.hosts {
+            match login.host(host, *wanted).await {
+                Ok(session) => return Ok(session),
+                Err(reason) => failures.push(HostFailure::new(host.to_string(), reason)),
+            }
+            // As in libpq: another host would refuse the password too, and count towards locking the user out.
+            if failures.last().is_some_and(HostFailure::is_login_failure) {
+                return Err(ConnectError::Hosts(failures));
+            }
+        }
+    }
+    Err(ConnectError::Hosts(failures))
+}
+
+struct Login<'a> {
+    target: &'a Target,
+    password: Option<&'a SecretString>,
+    tls: MakeRustlsConnect,
+    deadline: Instant,
+}
+
+impl Login<'_> {
+    /// The time until which one address may take, as `connect_timeout` says.
+    fn until(&self) -> Instant {
+        self.target
+            .connect_timeout
+            .map_or(self.deadline, |timeout| self.deadline.min(Instant::now() + timeout))
+    }
+
+    async fn host(&self, host: &Host, wanted: SessionAttributes) -> Result<Session, Reason> {
+        let (addresses, name) = match host {
+            Host::Unix { folder, port } => (
+                vec![Address::Unix(folder.join(format!(".s.PGSQL.{port}")))],
+                "localhost".to_owned(),
+            ),
+            Host::Tcp { name, port } => {
+                let found = timeout_at(self.until(), lookup_host((name.clone(), *port))).await;
+                let found = found.map_err(|_| Reason::TimedOut)?.map_err(Reason::Resolve)?;
+                (found.map(Address::Tcp).collect(), name.clone())
+            }
+        };
+        let mut failure = Reason::Resolve(io::Error::other("it has no address"));
+        for address in addresses {
+            let until = self.until();
+            failure = match timeout_at(until, self.address(&address, &name, until, wanted)).await {
+                Ok(Ok(mut session)) => {
+                    session.host = host.to_string();
+                    return Ok(session);
+                }
+                Ok(Err(reason)) => reason,
+                Err(_) => Reason::TimedOut,
+            };
+            if matches!(failure, Reason::Server(_)) {
+                break;
+            }
+        }
+        Err(failure)
+    }
+
+    /// Logs in with TLS or without, in libpq's order; see `sslmode` in "34.1.2" of PostgreSQL's manual.
+    async fn address(
+        &self,
+        address: &Address,
+        name: &str,
+        until: Instant,
+        wanted: SessionAttributes,
+    ) -> Result<Session, Reason> {
+        let (first, second) = match (address, self.target.ssl_mode) {
+            (Address::Unix(_), _) | (_, SslMode::Disable) => (Negotiation::Disable, None),
+            (_, SslMode::Allow) => (Negotiation::Disable, Some(Negotiation::Require)),
+            (_, SslMode::Prefer) => (Negotiation::Prefer, Some(Negotiation::Disable)),
+            (_, SslMode::Require | SslMode::VerifyCa | SslMode::VerifyFull) => (Negotiation::Require, None),
+        };
+        let mut outcome = self.log_in(address, name, first).await;
+        if let (Err(reason), Some(second)) = (&outcome, second)
+            && worth_the_other_way(reason)
+        {
+            // The first refusal says more than that the second way is closed too.
+            outcome = match self.log_in(address, name, second).await {
+                Err(_) => outcome,
+                session => session,
+            };
+        }
+        let mut session = outcome?;
+        if !session.has_role(wanted, until).await? {
+            return Err(Reason::Role);
+        }
+        Ok(session)
+    }
+
+    async fn log_in(&self, address: &Address, name: &str, negotiation: Negotiation) -> Result<Session, Reason> {
+        let mut config = Config::new();
+        config
+            .user(&self.target.user)
+            .application_name(&self.target.application_name)
+            .ssl_mode(negotiation)
+            .channel_binding(self.target.channel_binding);
+        if let Some(database) = &self.target.database {
+            config.dbname(database);
+        }
+        if let Some(options) = &self.target.options {
+            config.options(options);
+        }
+        if let Some(password) = self.password {
+            config.password(password.expose_secret());
+        }
+        let tls = LentTls::new(self.tls.clone(), name.to_owned());
+        let plain = Lent::new(address.dial().await.map_err(Reason::Dial)?);
+        let (client, connection) = config
+            .connect_raw(plain.clone(), tls.clone())
+            .await
+            .map_err(|error| explain(&error))?;
+        let canceller = Canceller {
+            address: address.clone(),
+            token: client.cancel_token(),
+            tls: tls.again(),
+        };
+        // Neither has anything to send as long as the connection is not polled.
+        drop(client);
+        drop(connection);
+        Ok(Session::new(Wire::new(tls.take_back(plain)), Arc::new(canceller)))
+    }
+}
+
+/// Whether `allow` or `prefer` has reason to try with TLS instead of without, or the other way round: not when the
+/// password was wrong, since that would count twice.
+fn worth_the_other_way(reason: &Reason) -> bool {
+    match reason {
+        Reason::Server(error) => error.code != "28P01",
+        Reason::Login(_) => true,
+        _ => false,
+    }
+}
+
+fn explain(error: &tokio_postgres::Error) -> Reason {
+    if let Some(error) = error.as_db_error() {
+        return Reason::Server(error.into());
+    }
+    match error.source() {
+        Some(source) if source.to_string() == "password missing" => {
+            Reason::Login("the server asks for a password and the URL has none".to_owned())
+        }
+        Some(source) => Reason::Login(format!("{error}: {source}")),
+        None => Reason::Login(error.to_string()),
+    }
+}
+
+/// Asks the server to cancel what a session is doing.
+pub(super) struct Canceller {
+    address: Address,
+    token: CancelToken,
+    tls: LentTls,
+}
+
+impl Canceller {
+    /// Sends the request and waits until the server has dealt with it, so that it cannot hit the next statement.
+    pub(super) async fn cancel(&self, deadline: Instant) {
+        let cancel = async {
+            let mut stream = Lent::new(self.address.dial().await?);
+            self.token
+                .cancel_query_raw(stream.clone(), self.tls.again())
+                .await
+                .map_err(io::Error::other)?;
+            let mut end = [0; 256];
+            while stream.read(&mut end).await? > 0 {}
+            Ok::<(), io::Error>(())
+        };
+        match timeout_at(deadline, cancel).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::debug!(%error, "a query could not be cancelled"),
+            Err(_) => tracing::debug!("a query could not be cancelled in time"),
+        }
+    }
+}

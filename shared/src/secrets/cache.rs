@@ -1,0 +1,145 @@
+//! Secrets' values while they are fresh, and one fetch for all who wait for the same one.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use futures_util::FutureExt as _;
+use futures_util::future::{BoxFuture, Shared, WeakShared};
+use secrecy::SecretString;
+
+use super::Limits;
+use super::fetch::{FetchError, Remote};
+
+pub(super) struct Cache {
+    remote: Remote,
+    limits: Limits,
+    entries: Mutex<HashMap<String, Entry>>,
+}
+
+#[derive(Default)]
+struct Entry {
+    value: Option<(SecretString, Moment)>,
+    refreshed: Option<Moment>,
+    /// Weak, so that a fetch for which nobody waits any more ends, rather than going on after a freeze over a
+    /// connection that is long dead.
+    running: Option<WeakShared<Fetch>>,
+}
+
+type Fetch = BoxFuture<'static, Result<SecretString, FetchError>>;
+
+impl Cache {
+    pub(super) fn new(remote: Remote, limits: Limits) -> Self {
+        Self {
+            remote,
+            limits,
+            entries: Mutex::default(),
+        }
+    }
+
+    pub(super) async fn get(self: &Arc<Self>, id: &str) -> Result<SecretString, FetchError> {
+        let fetch = {
+            let mut entries = self.entries();
+            let entry = entries.entry(id.to_owned()).or_default();
+            match &entry.value {
+                Some((value, since)) if !since.is_older_than(self.limits.lifetime, Moment::now()) => {
+                    return Ok(value.clone());
+                }
+                _ => self.join_or_start(entry, id),
+            }
+        };
+        fetch.await
+    }
+
+    pub(super) async fn refresh(self: &Arc<Self>, id: &str) -> Result<(), FetchError> {
+        let fetch = {
+            let mut entries = self.entries();
+            let entry = entries.entry(id.to_owned()).or_default();
+            match entry.refreshed {
+                Some(since) if !since.is_older_than(self.limits.refresh_interval, Moment::now()) => return Ok(()),
+                _ => self.join_or_start(entry, id),
+            }
+        };
+        fetch.await?;
+        self.entries().entry(id.to_owned()).or_default().refreshed = Some(Moment::now());
+        Ok(())
+    }
+
+    fn join_or_start(self: &Arc<Self>, entry: &mut Entry, id: &str) -> Shared<Fetch> {
+        if let Some(running) = entry.running.as_ref().and_then(WeakShared::upgrade) {
+            return running;
+        }
+        let cache = Arc::clone(self);
+        let id = id.to_owned();
+        let fetch = async move {
+            // The age counts from before the request: the value may change while the answer is under way.
+            let asked = Moment::now();
+            let value = cache.remote.fetch(&id).await?;
+            let mut entries = cache.entries();
+            let entry = entries.entry(id).or_default();
+            entry.value = Some((value.clone(), asked));
+            entry.running = None;
+            Ok(value)
+        };
+        let fetch = fetch.boxed().shared();
+        entry.running = fetch.downgrade();
+        fetch
+    }
+
+    fn entries(&self) -> MutexGuard<'_, HashMap<String, Entry>> {
+        // Nothing that can panic happens while the lock is held, and an entry is valid at every step.
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A point in time by both clocks.
+#[derive(Debug, Clone, Copy)]
+struct Moment {
+    wall: SystemTime,
+    monotonic: Instant,
+}
+
+impl Moment {
+    fn now() -> Self {
+        Self {
+            wall: SystemTime::now(),
+            monotonic: Instant::now(),
+        }
+    }
+
+    /// Whether either clock says so. The monotonic one may stand still while a Lambda sandbox is frozen, and the wall
+    /// clock may be set back, which counts as old.
+    fn is_older_than(self, limit: Duration, now: Self) -> bool {
+        now.monotonic.saturating_duration_since(self.monotonic) >= limit
+            || now.wall.duration_since(self.wall).map_or(true, |age| age >= limit)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn age_is_what_the_clock_says_that_ran_on() {
+        let then = Moment::now();
+        let seconds = Duration::from_secs;
+        let limit = seconds(300);
+        for (wall, monotonic, older) in [
+            (seconds(0), seconds(0), false),
+            (seconds(299), seconds(299), false),
+            (seconds(300), seconds(0), true),
+            (seconds(0), seconds(300), true),
+        ] {
+            let now = Moment {
+                wall: then.wall + wall,
+                monotonic: then.monotonic + monotonic,
+            };
+            assert_eq!(then.is_older_than(limit, now), older, "{wall:?} {monotonic:?}");
+        }
+        let set_back = Moment {
+            wall: then.wall - seconds(1),
+            monotonic: then.monotonic,
+        };
+        assert!(then.is_older_than(limit, set_back));
+    }
+}

@@ -1,0 +1,262 @@
+//! The benchmark: the release binaries against `psql` and Debian's SQL exporter, on the same table in one run.
+//!
+//! It prints ratios and whether they meet their goals. No test depends on them: they are a machine's and a day's.
+
+#![expect(clippy::print_stdout, reason = "the benchmark speaks to whoever started it")]
+
+mod measure;
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use comfy_table::{Table, presets};
+use fanlight_cli::runner::{Function, LogSink, Outcome, scheduler};
+use fanlight_tests::{ConfigFolder, Database, Postgres, Pushgateway, binaries, export};
+use jiff::Timestamp;
+
+use crate::measure::{Measured, measure, median};
+
+const ROWS: usize = 100_000;
+const MANY_ROWS: usize = 1_000_000;
+const RUNS: usize = 7;
+const EXPORTER_RUNS: usize = 3;
+const STARTS: usize = 21;
+const MIB: f64 = 1024.0 * 1024.0;
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    println!("building the release binaries, which takes minutes the first time");
+    let binaries = binaries::release(&["fanlight", "collector", "empty-function"])?;
+    let postgres = Postgres::start().await?;
+    let gateway = Pushgateway::start().await?;
+    let database = postgres.database().await?;
+    for (table, rows) in [("rows", ROWS), ("many_rows", MANY_ROWS)] {
+        println!("filling a table with {rows} rows");
+        database.execute(&filled(table, rows)).await?;
+    }
+    let source = format!(
+        "{}?sslmode=verify-full&sslrootcert={}",
+        database.url(),
+        postgres.ca_file().display()
+    );
+    let folder = ConfigFolder::new(&[("bench.yaml", &configuration(&source, &gateway.url()))])?;
+    let scratch = tempfile::Builder::new().prefix("fanlight-bench.").tempdir()?;
+
+    let mut table = Table::new();
+    table
+        .load_style(presets::UTF8_FULL_CONDENSED)
+        .set_header(["what", "measured", "against", "ratio", "goal", ""]);
+    rows(&mut table, &binaries, &database, &folder, scratch.path()).await?;
+    starts(&mut table, &binaries, &folder).await?;
+    println!("{table}");
+    Ok(())
+}
+
+/// The dry run of a job against psql and the exporter.
+async fn rows(
+    table: &mut Table,
+    binaries: &Path,
+    database: &Database,
+    folder: &ConfigFolder,
+    scratch: &Path,
+) -> Result<()> {
+    let fanlight = binaries.join("fanlight").display().to_string();
+    let config = folder.path().display().to_string();
+    let dry_run = |job: &str| {
+        measure(
+            &[&fanlight, "run", job, "--dry-run", "--config", &config],
+            &[],
+            &scratch.join(job),
+        )
+    };
+    let (url, query) = (database.url(), query("rows"));
+    let psql = || {
+        measure(
+            &[
+                "psql",
+                &url,
+                "--no-psqlrc",
+                "--tuples-only",
+                "--no-align",
+                "--command",
+                &query,
+            ],
+            &[],
+            &scratch.join("psql"),
+        )
+    };
+
+    // The first runs fill the caches; then they take turns, so that a busy moment of the machine meets both.
+    psql()?;
+    dry_run("rows")?;
+    let mut ours = Vec::new();
+    let mut psqls = Vec::new();
+    for run in 1..=RUNS {
+        println!("rows: run {run} of {RUNS}");
+        psqls.push(psql()?.wall);
+        ours.push(dry_run("rows")?);
+    }
+    let wall = median(ours.iter().map(|run| run.wall));
+    let psql = median(psqls);
+    let mut exporter = Vec::new();
+    for run in 1..=EXPORTER_RUNS {
+        println!("exporter: run {run} of {EXPORTER_RUNS}");
+        exporter.push(export(database, &query, &["shop", "product", "customer"], "value", ROWS).await?);
+    }
+    let exporter_wall = median(exporter.iter().map(|run| run.wall));
+
+    let slower = wall.as_secs_f64() / psql.as_secs_f64();
+    let faster = exporter_wall.as_secs_f64() / wall.as_secs_f64();
+    table.add_row(line(
+        "dry run, 100,000 rows",
+        wall,
+        "psql into a file",
+        psql,
+        slower,
+        "at most 1.5",
+        slower <= 1.5,
+    ));
+    table.add_row(line(
+        "",
+        wall,
+        "exporter",
+        exporter_wall,
+        faster,
+        "at least 15",
+        faster >= 15.0,
+    ));
+    let exporter_memory = exporter.iter().map(|run| run.peak_memory).max().unwrap_or_default();
+    table.add_row(memory(
+        "its peak memory",
+        &ours,
+        &format!("exporter {:.1} MiB", mib(exporter_memory)),
+        16.0,
+    ));
+    println!("many rows");
+    table.add_row(memory(
+        "peak memory, 1,000,000 rows",
+        &[dry_run("many_rows")?],
+        "",
+        64.0,
+    ));
+    Ok(())
+}
+
+/// The function's start and first invocation, each time in a fresh process.
+async fn starts(table: &mut Table, binaries: &Path, folder: &ConfigFolder) -> Result<()> {
+    let mut inits = Vec::new();
+    let mut empty_inits = Vec::new();
+    let mut firsts = Vec::new();
+    for start in 1..=STARTS {
+        println!("start {start} of {STARTS}");
+        let (init, _) = first_invocation(&binaries.join("empty-function"), folder).await?;
+        empty_inits.push(init);
+        let (init, first) = first_invocation(&binaries.join("collector"), folder).await?;
+        inits.push(init);
+        firsts.push(first);
+    }
+    let (init, empty, first) = (median(inits), median(empty_inits), median(firsts));
+    let above = milliseconds(init) - milliseconds(empty);
+    let met = |met| if met { "met" } else { "missed" }.to_owned();
+    table.add_row([
+        "exec to first poll".to_owned(),
+        format!("{:.1} ms", milliseconds(init)),
+        format!("empty function {:.1} ms", milliseconds(empty)),
+        format!("+{above:.1} ms"),
+        "at most +5 ms".to_owned(),
+        met(above <= 5.0),
+    ]);
+    table.add_row([
+        "first invocation, TLS and SCRAM".to_owned(),
+        format!("{:.1} ms", milliseconds(first)),
+        String::new(),
+        String::new(),
+        "at most 20 ms".to_owned(),
+        met(milliseconds(first) <= 20.0),
+    ]);
+    Ok(())
+}
+
+async fn first_invocation(binary: &Path, folder: &ConfigFolder) -> Result<(Duration, Duration)> {
+    let (log, lines) = LogSink::captured();
+    let function = Function::builder("bench", binary)
+        .env("FANLIGHT_CONFIG", folder.path())
+        .timeout(Duration::from_secs(10))
+        .log(log)
+        .build()?;
+    let invocation = function.invoke(scheduler::event("one", Timestamp::now())).await?;
+    function.shutdown().await;
+    if let Outcome::Failure(failure) = invocation.outcome {
+        return Err(failure).with_context(|| format!("{}: {}", binary.display(), lines.text()));
+    }
+    Ok((
+        invocation.init_duration.context("the process was there already")?,
+        invocation.duration,
+    ))
+}
+
+fn filled(table: &str, rows: usize) -> String {
+    format!(
+        "CREATE TABLE {table} AS SELECT 'shop-' || n % 50 AS shop, 'product-' || n % 700 AS product,
+           'customer-' || n AS customer, round((random() * 10000)::numeric, 2) AS value
+         FROM generate_series(1, {rows}) AS n;
+         VACUUM ANALYZE {table}"
+    )
+}
+
+fn query(table: &str) -> String {
+    format!("SELECT shop, product, customer, value FROM {table}")
+}
+
+fn configuration(source: &str, gateway: &str) -> String {
+    let job = |name: &str, query: &str, most: usize| {
+        format!(
+            "- name: {name}\n  schedule: '*/10 * * * *'\n  timeout: 60s\n  metrics:\n  - name: bench_{name}\n    \
+             help: Rows.\n    labels: [shop, product, customer]\n    value: value\n    max_series: {most}\n    \
+             query: {query}\n"
+        )
+    };
+    format!(
+        "sources:\n  bench: {source:?}\nsinks:\n  default:\n    pushgateway:\n      url: {gateway:?}\ndefaults:\n  \
+         source: bench\njobs:\n{}{}{}",
+        job("rows", &query("rows"), ROWS),
+        job("many_rows", &query("many_rows"), MANY_ROWS),
+        job(
+            "one",
+            "SELECT 'a' AS shop, 'b' AS product, 'c' AS customer, 1 AS value",
+            1
+        ),
+    )
+}
+
+fn line(what: &str, wall: Duration, peer: &str, theirs: Duration, ratio: f64, goal: &str, met: bool) -> [String; 6] {
+    [
+        what.to_owned(),
+        format!("{:.0} ms", milliseconds(wall)),
+        format!("{peer} {:.0} ms", milliseconds(theirs)),
+        format!("{ratio:.2}"),
+        goal.to_owned(),
+        if met { "met" } else { "missed" }.to_owned(),
+    ]
+}
+
+fn memory(what: &str, runs: &[Measured], peer: &str, most: f64) -> [String; 6] {
+    let peak = mib(runs.iter().map(|run| run.peak_memory).max().unwrap_or_default());
+    [
+        what.to_owned(),
+        format!("{peak:.1} MiB"),
+        peer.to_owned(),
+        String::new(),
+        format!("at most {most} MiB"),
+        if peak <= most { "met" } else { "missed" }.to_owned(),
+    ]
+}
+
+fn milliseconds(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1000.0
+}
+
+fn mib(bytes: u64) -> f64 {
+    bytes as f64 / MIB
+}

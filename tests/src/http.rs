@@ -1,0 +1,48 @@
+//! How the harness itself speaks HTTP with its servers.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use reqwest::Client;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::{ClientConfig, RootCertStore};
+
+use crate::authority::Authority;
+
+/// A client that trusts our own authority only and keeps no connection, since each test has a runtime of its own.
+pub(crate) fn client() -> Result<&'static Client> {
+    static CLIENT: OnceLock<Result<Client>> = OnceLock::new();
+    CLIENT
+        .get_or_init(build)
+        .as_ref()
+        .map_err(|error| anyhow::anyhow!("{error:#}"))
+}
+
+fn build() -> Result<Client> {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(
+        Authority::shared()?.certificate.as_bytes(),
+    )?)?;
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let tls = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(Client::builder()
+        .tls_backend_preconfigured(tls)
+        .no_proxy()
+        .pool_max_idle_per_host(0)
+        .timeout(Duration::from_secs(10))
+        .build()?)
+}
+
+/// The body of a page that answers with success.
+pub(crate) async fn get(url: &str) -> Result<String> {
+    let answer = client()?.get(url).send().await.with_context(|| format!("GET {url}"))?;
+    let status = answer.status();
+    let body = answer.text().await.with_context(|| format!("GET {url}"))?;
+    ensure!(status.is_success(), "GET {url}: {status}: {body}");
+    Ok(body)
+}
