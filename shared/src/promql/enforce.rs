@@ -56,11 +56,9 @@ impl Policy {
         if syntax.tree.nodes.is_empty() {
             syntax = parser::parse(EVERYTHING, form, self.limits())?;
         }
-        if form == Form::Expression {
-            // The matchers that are to be added match no series without their labels, so no selector stays empty.
-            check::check(&mut syntax.tree, EmptySelectors::Allowed)?;
-            check_info(&syntax)?;
-        }
+        // The matchers that are to be added match no series without their labels, so no selector stays empty.
+        check::check(&mut syntax.tree, EmptySelectors::Allowed)?;
+        check_info(&syntax)?;
         let (text, replaced) = self.write(&syntax)?;
         proof::prove(&text, form, self, &syntax, &replaced)?;
         Ok(text)

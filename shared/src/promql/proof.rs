@@ -84,9 +84,7 @@ pub(super) fn prove(
         ..*policy.limits()
     };
     let mut result = parser::parse(text, form, &limits).map_err(ProofError::Parse)?;
-    if form == Form::Expression {
-        check::check(&mut result.tree, EmptySelectors::Refused).map_err(ProofError::Parse)?;
-    }
+    check::check(&mut result.tree, EmptySelectors::Refused).map_err(ProofError::Parse)?;
     nothing_unwritten_is_read(&result)?;
     only_replaceable_left_out(policy, query, replaced)?;
 

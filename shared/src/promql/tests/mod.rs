@@ -1,5 +1,6 @@
 //! What holds for the module as a whole.
 
+mod corpus;
 mod enforcement;
 mod generate;
 mod limits;
