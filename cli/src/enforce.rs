@@ -84,7 +84,10 @@ fn policy(args: &EnforceArgs) -> Result<Policy, PolicyError> {
         Conflict::Refuse => OnConflict::Refuse,
         Conflict::Override => OnConflict::Override,
     };
-    let fixed = args.fixed.iter().map(|(label, value)| EnforcedLabel::fixed(label, value, on_conflict));
+    let fixed = args
+        .fixed
+        .iter()
+        .map(|(label, value)| EnforcedLabel::fixed(label, value, on_conflict));
     let allowed = args.allow.iter().map(|(label, values)| {
         // Nothing after the `=` is the empty set, which denies; it is not a set of one empty value.
         let values = values.split(',').filter(|_| !values.is_empty());
@@ -121,7 +124,12 @@ enum Answer<'a> {
 
 impl Answer<'_> {
     fn not_a_query(error: String) -> Self {
-        Self::Refused { ok: false, error, start: 0, end: 0 }
+        Self::Refused {
+            ok: false,
+            error,
+            start: 0,
+            end: 0,
+        }
     }
 }
 
@@ -173,10 +181,21 @@ fn answer_line(policy: &Policy, line: &[u8], answer: &mut Vec<u8>) -> serde_json
         }
     };
     match policy.enforce(&query) {
-        Ok(query) => serde_json::to_writer(answer, &Answer::Enforced { ok: true, query: &query }),
+        Ok(query) => serde_json::to_writer(
+            answer,
+            &Answer::Enforced {
+                ok: true,
+                query: &query,
+            },
+        ),
         Err(error) => {
             let span = error.span();
-            let refused = Answer::Refused { ok: false, error: error.to_string(), start: span.start, end: span.end };
+            let refused = Answer::Refused {
+                ok: false,
+                error: error.to_string(),
+                start: span.start,
+                end: span.end,
+            };
             serde_json::to_writer(answer, &refused)
         }
     }
@@ -195,7 +214,9 @@ mod tests {
     }
 
     fn parsed(args: &[&str]) -> EnforceArgs {
-        Command::try_parse_from([&["enforce"], args].concat()).unwrap_or_else(|error| panic!("{error}")).args
+        Command::try_parse_from([&["enforce"], args].concat())
+            .unwrap_or_else(|error| panic!("{error}"))
+            .args
     }
 
     fn enforced(args: &[&str]) -> String {
@@ -213,10 +234,19 @@ mod tests {
     #[test]
     fn the_arguments_make_the_policy() {
         let cases: &[(&[&str], &str)] = &[
-            (&["--fixed", "p=e", "--allow", "o=a,b", "up"], "up { p = \"e\" , o =~ \"a|b\" }"),
-            (&["--allow", "o=b,a", "--fixed", "p=e", "up{o=\"a\"}"], "up { p = \"e\" , o =~ \"a|b\" , o = \"a\" }"),
+            (
+                &["--fixed", "p=e", "--allow", "o=a,b", "up"],
+                "up { p = \"e\" , o =~ \"a|b\" }",
+            ),
+            (
+                &["--allow", "o=b,a", "--fixed", "p=e", "up{o=\"a\"}"],
+                "up { p = \"e\" , o =~ \"a|b\" , o = \"a\" }",
+            ),
             (&["--fixed", "p=x\"y=,z", "up"], "up { p = \"x\\\"y=,z\" }"),
-            (&["--fixed", "p=e", "--on-conflict", "override", "up{p=\"i\"}"], "up { p = \"e\" }"),
+            (
+                &["--fixed", "p=e", "--on-conflict", "override", "up{p=\"i\"}"],
+                "up { p = \"e\" }",
+            ),
             (&["--fixed", "p=e", "-up"], "- up { p = \"e\" }"),
             (&["--fixed", "p=e", ""], "{ p = \"e\" }"),
         ];
@@ -228,11 +258,26 @@ mod tests {
     #[test]
     fn arguments_that_make_no_policy_are_refused() {
         let cases: &[(&[&str], &str)] = &[
-            (&["up"], "a policy needs at least one label; without one it would enforce nothing"),
-            (&["--fixed", "p=", "up"], "label \"p\" may not have the empty value, which matches every series without the label"),
-            (&["--allow", "o=a,,b", "up"], "label \"o\" may not have the empty value, which matches every series without the label"),
-            (&["--allow", "o=a.b", "up"], "value \"a.b\" of label \"o\" has the character '.', which the policy does not allow"),
-            (&["--allow", "o=a", "--allow", "o=b", "up"], "label \"o\" is enforced twice; give it one rule"),
+            (
+                &["up"],
+                "a policy needs at least one label; without one it would enforce nothing",
+            ),
+            (
+                &["--fixed", "p=", "up"],
+                "label \"p\" may not have the empty value, which matches every series without the label",
+            ),
+            (
+                &["--allow", "o=a,,b", "up"],
+                "label \"o\" may not have the empty value, which matches every series without the label",
+            ),
+            (
+                &["--allow", "o=a.b", "up"],
+                "value \"a.b\" of label \"o\" has the character '.', which the policy does not allow",
+            ),
+            (
+                &["--allow", "o=a", "--allow", "o=b", "up"],
+                "label \"o\" is enforced twice; give it one rule",
+            ),
         ];
         for (args, message) in cases {
             assert_eq!(policy(&parsed(args)).unwrap_err().to_string(), *message, "{args:?}");
@@ -280,8 +325,15 @@ mod tests {
         assert!(answers.starts_with(expected), "{answers}");
         let rest: Vec<&str> = answers[expected.len()..].lines().collect();
         assert_eq!(rest.len(), 2, "{rest:?}");
-        assert!(rest[0].starts_with(r#"{"ok":false,"error":"the line is not one JSON string: "#), "{}", rest[0]);
-        assert_eq!(rest[1], r#"{"ok":false,"error":"1:5: unexpected end of input","start":4,"end":4}"#);
+        assert!(
+            rest[0].starts_with(r#"{"ok":false,"error":"the line is not one JSON string: "#),
+            "{}",
+            rest[0]
+        );
+        assert_eq!(
+            rest[1],
+            r#"{"ok":false,"error":"1:5: unexpected end of input","start":4,"end":4}"#
+        );
     }
 
     #[test]
@@ -291,8 +343,12 @@ mod tests {
         input.extend_from_slice(b"\"\n\"up\"\n\xff\n");
         let answers = answers(&input);
         let lines: Vec<&str> = answers.lines().collect();
-        let too_long = r#"{"ok":false,"error":"the line has more than 1048576 bytes; split the query","start":0,"end":0}"#;
-        assert_eq!(lines[..2], [too_long, r#"{"ok":true,"query":"up { p = \"e\" , o =~ \"a|b\" }"}"#]);
+        let too_long =
+            r#"{"ok":false,"error":"the line has more than 1048576 bytes; split the query","start":0,"end":0}"#;
+        assert_eq!(
+            lines[..2],
+            [too_long, r#"{"ok":true,"query":"up { p = \"e\" , o =~ \"a|b\" }"}"#]
+        );
         assert!(lines[2].starts_with(r#"{"ok":false,"#) && lines.len() == 3, "{lines:?}");
     }
 
@@ -305,7 +361,10 @@ mod tests {
             fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
                 self.1 += 1;
                 if self.1 > 1 {
-                    assert!(self.0.borrow().ends_with(b"}\n"), "the first line is answered before the second is read");
+                    assert!(
+                        self.0.borrow().ends_with(b"}\n"),
+                        "the first line is answered before the second is read"
+                    );
                     return Ok(0);
                 }
                 buffer[..5].copy_from_slice(b"\"up\"\n");
@@ -328,6 +387,9 @@ mod tests {
         let output = std::cell::RefCell::default();
         let policy = policy(&parsed(&["--fixed", "p=e", "-"])).unwrap();
         batch(&policy, BufReader::new(Dialogue(&output, 0)), Shared(&output)).unwrap();
-        assert_eq!(output.borrow().as_slice(), b"{\"ok\":true,\"query\":\"up { p = \\\"e\\\" }\"}\n");
+        assert_eq!(
+            output.borrow().as_slice(),
+            b"{\"ok\":true,\"query\":\"up { p = \\\"e\\\" }\"}\n"
+        );
     }
 }

@@ -11,7 +11,9 @@ const LARGEST_CORPUS: u64 = 1 << 20;
 
 /// The inputs of the fuzz target.
 fn inputs(target: &str) -> Vec<String> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus").join(target);
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../fuzz/corpus")
+        .join(target);
     let entries = fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
     let mut size = 0;
     let inputs: Vec<String> = entries
@@ -22,7 +24,11 @@ fn inputs(target: &str) -> Vec<String> {
         })
         .collect();
     assert!(inputs.len() > 100, "{} has {} inputs", folder.display(), inputs.len());
-    assert!(size < LARGEST_CORPUS, "{} has {size} bytes; minimise it", folder.display());
+    assert!(
+        size < LARGEST_CORPUS,
+        "{} has {size} bytes; minimise it",
+        folder.display()
+    );
     inputs
 }
 

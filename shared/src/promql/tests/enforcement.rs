@@ -53,6 +53,10 @@ fn every_selector_gets_every_matcher_wherever_it_stands() {
         ),
         ("absent(up)", "absent ( up { BOTH } )"),
         (
+            "histogram_quantile(0.9, up)",
+            "histogram_quantile ( 0.9 , up { BOTH } )",
+        ),
+        (
             "max_over_time(up[5m:1m] offset 1m)",
             "max_over_time ( up { BOTH } [ 5m : 1m ] offset 1m )",
         ),
