@@ -86,11 +86,11 @@ fn large(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("large");
     let sum = long_sum();
     group.bench_function("sum", |bencher| {
-        bencher.iter(|| policy.enforce(black_box(&sum)).unwrap())
+        bencher.iter(|| policy.enforce(black_box(&sum)).unwrap());
     });
     for (name, query) in oversized() {
         group.bench_function(name, |bencher| {
-            bencher.iter(|| policy.enforce(black_box(&query)).unwrap_err())
+            bencher.iter(|| policy.enforce(black_box(&query)).unwrap_err());
         });
     }
 }
@@ -109,7 +109,7 @@ fn summary(folder: &Path) {
             .map(|index| median(folder, &format!("everyday/{what}/{index}")))
             .collect();
         medians.sort_by(f64::total_cmp);
-        (medians[9] + medians[10]) / 2.0
+        f64::midpoint(medians[9], medians[10])
     };
     let (parsed, enforced, other) = (of("parse"), of("enforce"), of("promql-parser"));
     println!("everyday queries, median of {}:", EVERYDAY.len());

@@ -3,8 +3,9 @@
 //! Limits on the start, the end and the step of a request say little: `@ 0`, `offset 5y` and `[5y:1s]` reach and compute
 //! whatever they like. The rules are those by which Prometheus chooses the time range that it asks its storage for.
 
-use super::ast::{At, Duration, DurationId, DurationKind, DurationOperator, NodeKind, Selector, Subquery, Tree};
+use super::ast::{At, Duration, DurationId, DurationKind, NodeKind, Selector, Subquery, Tree};
 use super::error::{Position, Span};
+use super::operators::DurationOperator;
 
 /// For how long a sample stands for its series: Prometheus' default.
 const LOOKBACK_MS: i128 = 5 * 60 * 1000;

@@ -1,9 +1,10 @@
 //! Type checking, as Prometheus does it: one pass over the arena, in which children stand before their parents.
 
-use super::ast::{BinaryOperator, List};
+use super::ast::List;
 use super::ast::{Group, Matching, MatchingId, Node, NodeId, NodeKind, Selector, Tree, ValueType};
 use super::error::{ParseError, Span, SyntaxError};
 use super::functions::Function;
+use super::operators::BinaryOperator;
 
 /// Whether a selector may match series of which nothing is known.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -10,6 +10,7 @@ mod functions;
 mod lexer;
 mod limits;
 mod number;
+mod operators;
 mod parser;
 mod policy;
 mod proof;
@@ -21,7 +22,7 @@ mod tests;
 mod token;
 
 pub use analyse::{Analysis, DurationError, Reach, Window, analyse};
-pub use ast::{Tree, ValueType};
+pub use ast::Tree;
 pub use error::{Excess, LimitError, ParseError, Position, Span, SyntaxError};
 pub use functions::PROMETHEUS_VERSION;
 pub use limits::Limits;

@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use super::ast::MatchOperator;
 use super::lexer::{is_alphanumeric, is_letter};
 use super::limits::Limits;
+use super::operators::MatchOperator;
 use super::refusal::Reason;
 use super::string::quote;
 

@@ -1,7 +1,7 @@
 //! The words of PromQL: what the lexer makes of a query and the parser reads.
 
-use super::ast::{Aggregator, BinaryOperator, MatchOperator};
 use super::error::Span;
+use super::operators::{Aggregator, BinaryOperator, MatchOperator};
 
 /// One token: its kind and the bytes of the query it stands for.
 #[derive(Clone, Copy, Debug)]

@@ -1,8 +1,9 @@
 //! Duration expressions, such as `[5m * 2]`, `[step()]` or `offset -(1h - 5m)`.
 
-use super::super::ast::{BinaryOperator, Duration, DurationId, DurationKind, DurationOperator, SIGN_PRECEDENCE};
+use super::super::ast::{Duration, DurationId, DurationKind};
 use super::super::error::{ParseError, Span};
 use super::super::number;
+use super::super::operators::{BinaryOperator, DurationOperator, SIGN_PRECEDENCE};
 use super::super::token::TokenKind;
 use super::Parser;
 

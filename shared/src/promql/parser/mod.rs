@@ -3,17 +3,19 @@
 //! The grammar is that of Prometheus 3.14 with every feature flag on, and so is what it makes of ambiguities. The stack
 //! holds what was opened and not yet closed, so its height is the nesting that [`Limits::depth`] bounds.
 
+mod calls;
 mod durations;
 mod grouping;
 mod modifiers;
 mod selector;
 
-use super::ast::{Aggregator, BinaryOperator, List, MatchingId, NodeId, NodeKind, SIGN_PRECEDENCE, Tree};
+use super::ast::{List, MatchingId, NodeId, NodeKind, Tree};
 use super::error::{Excess, ParseError, Span, SyntaxError};
-use super::functions::{self, Function};
+use super::functions::Function;
 use super::lexer::{self, limit_error};
 use super::limits::Limits;
 use super::number;
+use super::operators::{Aggregator, BinaryOperator, SIGN_PRECEDENCE};
 use super::proof::Form;
 use super::token::{Token, TokenKind};
 use durations::DurationFrame;
@@ -284,53 +286,6 @@ impl<'q> Parser<'q> {
         number::number_value(text).ok_or_else(|| self.error(span, format!("error parsing number: {text:?}")))
     }
 
-    fn call(&mut self) -> Result<Option<NodeId>, ParseError> {
-        let name = self.token().span;
-        let text = name.text(self.query);
-        let Some(function) = functions::find(text) else {
-            return Err(self.error(name, format!("unknown function with name {text:?}")));
-        };
-        let arguments = self.pending.len();
-        self.open(Frame::Call {
-            name,
-            function,
-            arguments,
-        })?;
-        self.advance();
-        self.advance();
-        if self.kind() != TokenKind::RightParen {
-            return Ok(None);
-        }
-        self.frames.pop();
-        let end = self.advance().span;
-        Ok(Some(self.tree.push(
-            NodeKind::Call {
-                function,
-                arguments: List::default(),
-            },
-            name.to(end),
-        )))
-    }
-
-    fn aggregation(&mut self, aggregator: Aggregator) -> Result<(), ParseError> {
-        let name = self.advance().span;
-        let grouping = self.aggregation_grouping()?;
-        self.open(Frame::Aggregation {
-            name,
-            aggregator,
-            grouping,
-            arguments: self.pending.len(),
-        })?;
-        self.expect(TokenKind::LeftParen, "aggregation", "")?;
-        if self.kind() == TokenKind::RightParen {
-            return Err(self.error(
-                name.to(self.token().span),
-                "no arguments for aggregate expression provided",
-            ));
-        }
-        Ok(())
-    }
-
     /// Ends every sign and operator on top of the stack that binds `node` at least as tightly as what comes next does.
     fn reduce(&mut self, mut node: NodeId, precedence: u8, right_associative: bool) -> NodeId {
         let binds = |bound: u8| bound > precedence || bound == precedence && !right_associative;
@@ -423,47 +378,5 @@ impl<'q> Parser<'q> {
             Frame::Paren { span } | Frame::Sign { span, .. } => self.tree.push(NodeKind::Paren(node), span.to(end)),
             Frame::Binary { .. } => node,
         }))
-    }
-
-    fn close_aggregation(
-        &mut self,
-        span: Span,
-        aggregator: Aggregator,
-        grouping: Option<Grouping>,
-        arguments: usize,
-    ) -> Result<NodeId, ParseError> {
-        let (parameter, operand) = match (aggregator.parameter(), &self.pending[arguments..]) {
-            (None, [operand]) => (None, *operand),
-            (Some(_), [parameter, operand]) => (Some(*parameter), *operand),
-            (parameter, given) => {
-                let wanted = 1 + usize::from(parameter.is_some());
-                let given = given.len();
-                return Err(self.error(
-                    span,
-                    format!(
-                        "wrong number of arguments for aggregate expression provided, expected {wanted}, got {given}"
-                    ),
-                ));
-            }
-        };
-        self.pending.truncate(arguments);
-        let grouping = match grouping {
-            Some(grouping) => grouping,
-            None => self.aggregation_grouping()?.unwrap_or(Grouping {
-                without: false,
-                labels: List::default(),
-            }),
-        };
-        let Grouping { without, labels } = grouping;
-        Ok(self.tree.push(
-            NodeKind::Aggregation {
-                aggregator,
-                without,
-                grouping: labels,
-                parameter,
-                operand,
-            },
-            span,
-        ))
     }
 }

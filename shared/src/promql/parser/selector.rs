@@ -1,7 +1,8 @@
 //! Vector selectors and the matchers in their braces.
 
-use super::super::ast::{List, MatchOperator, Matcher, Modifiers, NodeId, NodeKind, Selector, SelectorId, Text};
+use super::super::ast::{List, Matcher, Modifiers, NodeId, NodeKind, Selector, SelectorId, Text};
 use super::super::error::ParseError;
+use super::super::operators::MatchOperator;
 use super::super::token::TokenKind;
 use super::Parser;
 

@@ -7,9 +7,10 @@
 use std::fmt::Write as _;
 
 use super::super::ast::{
-    At, Duration, DurationId, DurationKind, DurationOperator, Group, List, Matching, Modifiers, NodeId, NodeKind,
-    Selector, Subquery, Tree, ValueType,
+    At, Duration, DurationId, DurationKind, Group, List, Matching, Modifiers, NodeId, NodeKind, Selector, Subquery,
+    Tree, ValueType,
 };
+use super::super::operators::DurationOperator;
 
 /// The tree in that notation.
 pub(super) fn notation(tree: &Tree<'_>) -> String {

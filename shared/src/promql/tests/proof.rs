@@ -1,6 +1,5 @@
 //! The proof refuses what a faulty rewriting could produce.
 
-use super::super::ast::Tree;
 use super::super::parser::{self, Syntax};
 use super::super::proof::{Form, ProofError, prove};
 use super::super::{Limits, OnConflict, Policy};
@@ -144,13 +143,4 @@ fn a_series_selector_is_proved_as_one() {
         prove(&longer, Form::Selector, &policy, &selector("up"), &[]),
         Err(ProofError::Parse(_))
     ));
-}
-
-#[test]
-fn a_tree_knows_its_type_and_its_selectors() {
-    let tree: Tree<'_> = super::super::parse("topk(scalar(x), y)[5m:]", &Limits::default()).unwrap();
-    assert_eq!(
-        (tree.selector_count(), tree.value_type()),
-        (2, Some(super::super::ValueType::Matrix))
-    );
 }
