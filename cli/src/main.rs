@@ -37,7 +37,7 @@ enum Command {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    if let Err(error) = shared::logging::init() {
+    if let Err(error) = shared::logging::init(shared::logging::Audience::Command) {
         eprintln!("fanlight: {error}");
         return ExitCode::FAILURE;
     }

@@ -31,13 +31,11 @@ pub struct RunArgs {
 /// The folder cannot be read, the job is not there or has mistakes, or its run failed.
 pub async fn run(args: RunArgs, config: &Path) -> Result<ExitCode, Box<dyn std::error::Error>> {
     let loaded = shared::config::load(config)?;
-    if loaded.report.mistakes() > 0 && loaded.configuration.job(&args.job).is_err() {
+    if let Err(unknown) = loaded.configuration.job(&args.job)
+        && loaded.report.mistakes() > 0
+    {
         let report = loaded.report.summary();
-        return Err(format!(
-            "the configuration has mistakes, and no job `{}` without one:\n{report}",
-            args.job
-        )
-        .into());
+        return Err(format!("{unknown}; the configuration has mistakes:\n{report}").into());
     }
     let providers = loaded.configuration.providers.clone();
     let secrets = SecretsManager::from_environment(Limits::default());

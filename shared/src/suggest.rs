@@ -25,6 +25,24 @@ fn comparable(word: &str) -> Option<String> {
     (word.len() <= LONGEST).then(|| word.to_lowercase().replace('-', "_"))
 }
 
+/// Names that are looked through or listed in a message at most; a hostile file can declare very many.
+const LOOKED_THROUGH: usize = 500;
+const LISTED: usize = 10;
+
+/// What to do about a name that is not known: the nearest one, or the names that there are (`kind` says of what), or
+/// `none` where there are none.
+pub(crate) fn remedy<'a>(word: &str, names: impl Iterator<Item = &'a str> + Clone, kind: &str, none: &str) -> String {
+    if let Some(near) = closest(word, names.clone().take(LOOKED_THROUGH)) {
+        return format!("did you mean `{near}`?");
+    }
+    let listed: Vec<_> = names.clone().take(LISTED).collect();
+    match names.skip(LISTED).count() {
+        _ if listed.is_empty() => none.to_owned(),
+        0 => format!("the {kind} are {}", listed.join(", ")),
+        more => format!("the {kind} are {} and {more} more", listed.join(", ")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

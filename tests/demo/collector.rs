@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use anyhow::Result;
 use fanlight_cli::runner::scheduler::{self, Report, ScheduledJob, SystemClock};
-use fanlight_cli::runner::{EventEnd, Function, Invocation, LogLine, LogSink, Outcome};
+use fanlight_cli::runner::{EventEnd, Function, Invocation, LogLine, LogSink};
 use fanlight_tests::Series;
 use jiff::Timestamp;
+use serde_json::Value;
 use shared::config::Configuration;
 use shared::config::job::Job;
 
@@ -107,6 +108,12 @@ impl Collector {
     }
 }
 
+/// Why a run that ended well was none.
+fn skipped(answer: &[u8]) -> Option<String> {
+    let answer: Value = serde_json::from_slice(answer).ok()?;
+    Some(format!("skipped: {}", answer.get("skipped")?))
+}
+
 impl<'a> Run<'a> {
     fn new(job: &'a Job, invocation: Invocation) -> Self {
         let Invocation {
@@ -115,9 +122,9 @@ impl<'a> Run<'a> {
             init_duration: init,
             ..
         } = invocation;
-        let failure = match outcome {
-            Outcome::Success(_) => None,
-            Outcome::Failure(failure) => Some(failure.to_string()),
+        let failure = match outcome.into_result() {
+            Ok(answer) => skipped(&answer),
+            Err(failure) => Some(failure.to_string()),
         };
         Self {
             job,

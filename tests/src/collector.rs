@@ -155,7 +155,7 @@ impl Stage {
     /// # Errors
     /// As [`Stage::run`], and the job's failure.
     pub async fn succeed(&self, job: &str) -> Result<Value> {
-        Ok(self.run(job).await?.context("the job failed")?)
+        self.run(job).await?.context("the job failed")
     }
 
     /// Runs a job that has to fail, and gives the error's type and message.

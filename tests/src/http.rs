@@ -38,6 +38,16 @@ fn build() -> Result<Client> {
         .build()?)
 }
 
+/// The body of the answer to a POST, whatever its status.
+///
+/// # Errors
+/// When there is no answer.
+pub async fn post(url: &str, body: &str) -> Result<String> {
+    let answer = client()?.post(url).body(body.to_owned()).send().await;
+    let answer = answer.with_context(|| format!("POST {url}"))?;
+    Ok(answer.text().await?)
+}
+
 /// The body of a page that answers with success.
 pub(crate) async fn get(url: &str) -> Result<String> {
     let answer = client()?.get(url).send().await.with_context(|| format!("GET {url}"))?;

@@ -16,7 +16,7 @@ const MARGIN: Duration = Duration::from_millis(500);
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    shared::logging::init()?;
+    shared::logging::init(shared::logging::Audience::Function)?;
     start()
         .await
         .inspect_err(|error| tracing::error!(%error, "the function cannot start"))

@@ -9,11 +9,10 @@ mod report;
 mod self_metrics;
 
 use std::io::{self, Write};
-use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::time::Instant;
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
 use crate::assembly::{Form, Outcome};
 use crate::config::job::{Job, OnError, Sink};
@@ -26,11 +25,8 @@ use crate::pushgateway::{Body, GatewayError, Pushgateway};
 pub use push::ClientError;
 pub use report::{Counts, MetricFailure, MetricReport, MetricResult, RunFailed, RunReport};
 
-use push::Plan;
+use push::{Came, Plan};
 use queries::{Context, Made};
-
-/// The most that is spent on asking the gateway whether a delivery is late.
-const PATIENCE_WITH_LATENESS: Duration = Duration::from_secs(5);
 
 /// Runs jobs of a configuration, and keeps its connections warm from one run to the next.
 pub struct Collector {
@@ -170,7 +166,7 @@ impl Collector {
             pushed: matches!(outcome, Ok(true)),
             push_error: outcome.err(),
         };
-        tell(&report);
+        report.log();
         if let Err(error) = push_self_metrics(job, &gateway, &report, deadline).await {
             warn!(%error, "what the run tells of itself could not be pushed");
         }
@@ -242,7 +238,9 @@ fn now() -> Timestamp {
 async fn lateness(job: &Job, gateway: &Pushgateway, scheduled_time: Timestamp, deadline: Instant) -> Option<String> {
     let Sink::Pushgateway(sink) = &job.sink;
     let group = self_metrics::group(&job.name, &sink.grouping);
-    let patience = deadline.min(Instant::now() + PATIENCE_WITH_LATENESS);
+    // A gateway that does not answer must leave the queries their time.
+    let now = Instant::now();
+    let patience = now + push::reserve(deadline.saturating_duration_since(now));
     let stored = |name: &'static str| gateway.stored_gauge(name, &group, &[], patience);
     let held = match stored(self_metrics::SCHEDULED).await {
         Ok(held) => held?,
@@ -296,7 +294,8 @@ async fn push_families(
 ) -> Result<bool, GatewayError> {
     let Sink::Pushgateway(sink) = &job.sink;
     let group = crate::pushgateway::GroupingKey::new(&job.name, &sink.grouping);
-    match push::plan(job.on_error, &made) {
+    let came: Vec<_> = made.iter().map(|(_, outcome)| Came::of(outcome)).collect();
+    match push::plan(job.on_error, &came) {
         Plan::Put => gateway.put(&group, push::body(made), deadline).await.map(|()| true),
         Plan::Post => gateway.post(&group, push::body(made), deadline).await.map(|()| true),
         Plan::Nothing => Ok(false),
@@ -319,48 +318,4 @@ async fn push_self_metrics(
         gateway.post(&group, body, deadline).await?;
     }
     Ok(())
-}
-
-/// Logs what came of each metric and of the run.
-fn tell(report: &RunReport) {
-    for metric in &report.metrics {
-        match &metric.result {
-            Ok(MetricResult::Made(counts)) => {
-                info!(
-                    metric = metric.name,
-                    rows = counts.rows,
-                    series = counts.series,
-                    nulls = counts.nulls,
-                    "metric made"
-                );
-                if counts.without_organisation > 0 {
-                    warn!(
-                        metric = metric.name,
-                        rows = counts.without_organisation,
-                        "rows without an organisation were left out of an external metric"
-                    );
-                }
-            }
-            Ok(MetricResult::Kept) => info!(metric = metric.name, "no rows; its series stay as they are"),
-            Err(failure) => {
-                error!(
-                    metric = metric.name,
-                    error_type = failure.kind,
-                    error = failure.message,
-                    "metric failed"
-                );
-            }
-        }
-    }
-    let duration_ms = u64::try_from(report.duration.as_millis()).unwrap_or(u64::MAX);
-    if let Some(failure) = &report.push_error {
-        error!(error_type = "push", error = %failure, duration_ms, "push failed");
-    } else {
-        info!(
-            pushed = report.pushed,
-            series = report.series(),
-            duration_ms,
-            "run done"
-        );
-    }
 }

@@ -21,18 +21,40 @@ pub(super) enum Plan {
     Nothing,
 }
 
-/// Decides by what came of the metrics.
-pub(super) fn plan(on_error: OnError, made: &[Made<'_>]) -> Plan {
-    let any = |is: fn(&Result<Outcome, MetricFailure>) -> bool| made.iter().any(|(_, outcome)| is(outcome));
-    let failed = any(Result::is_err);
-    let kept = any(|outcome| matches!(outcome, Ok(Outcome::Keep)));
-    let has_series = any(|outcome| matches!(outcome, Ok(Outcome::Family(family)) if family.series > 0));
+/// What came of a metric, as far as the push goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Came {
+    /// A family with series.
+    Series,
+    /// A family without any.
+    Empty,
+    /// Nothing, and what stands in the gateway is to stay (`on_empty: keep`).
+    Kept,
+    /// An error.
+    Failed,
+}
+
+impl Came {
+    pub(super) fn of(outcome: &Result<Outcome, MetricFailure>) -> Self {
+        match outcome {
+            Ok(Outcome::Family(family)) if family.series > 0 => Self::Series,
+            Ok(Outcome::Family(_)) => Self::Empty,
+            Ok(Outcome::Keep) => Self::Kept,
+            Err(_) => Self::Failed,
+        }
+    }
+}
+
+/// Decides by what came of the job's metrics.
+pub(super) fn plan(on_error: OnError, metrics: &[Came]) -> Plan {
+    let failed = metrics.contains(&Came::Failed);
+    let kept = metrics.contains(&Came::Kept);
     match (failed, on_error) {
         (true, OnError::Fail) => Plan::Nothing,
         (false, _) | (true, OnError::Drop) if !kept => Plan::Put,
         // A POST replaces families that it holds, and can hold no family without series: one that has become empty
         // keeps its old series until every metric of the job succeeds again.
-        _ if has_series => Plan::Post,
+        _ if metrics.contains(&Came::Series) => Plan::Post,
         _ => Plan::Nothing,
     }
 }
@@ -96,71 +118,23 @@ pub(super) fn reserve(timeout: Duration) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::assembly::Family;
-    use crate::config::job::Metric;
-
-    fn family(series: usize) -> Result<Outcome, MetricFailure> {
-        let text = EncodedText::Gzip(vec![]);
-        Ok(Outcome::Family(Family {
-            name: "m".into(),
-            series,
-            rows: 0,
-            nulls: 0,
-            without_organisation: 0,
-            text,
-        }))
-    }
-
-    fn failed() -> Result<Outcome, MetricFailure> {
-        Err(MetricFailure {
-            kind: "sql",
-            message: "no".into(),
-        })
-    }
+    use Came::{Empty, Failed, Kept, Series};
 
     #[test]
     fn the_plan_follows_what_came_of_the_metrics() {
-        let metric = crate::config::job::Metric {
-            name: "m".into(),
-            kind: crate::config::job::MetricKind::Gauge,
-            help: String::new(),
-            static_labels: vec![],
-            labels: vec![],
-            values: crate::config::job::Values::Column("v".into()),
-            null_value: crate::config::job::NullValue::Skip,
-            null_label: String::new(),
-            on_empty: crate::config::job::OnEmpty::Clear,
-            duplicates: crate::config::job::Duplicates::Error,
-            fill: vec![],
-            max_series: 1,
-            external: false,
-        };
-        let metric: &Metric = &metric;
-        let all_three = [OnError::Keep, OnError::Drop, OnError::Fail];
-        for (outcomes, expected) in [
-            (&[family(1), family(2)] as &[_], [Plan::Put, Plan::Put, Plan::Put]),
-            (&[family(0)], [Plan::Put, Plan::Put, Plan::Put]),
-            (&[family(1), Ok(Outcome::Keep)], [Plan::Post, Plan::Post, Plan::Post]),
-            (&[Ok(Outcome::Keep)], [Plan::Nothing, Plan::Nothing, Plan::Nothing]),
-            (&[family(1), failed()], [Plan::Post, Plan::Put, Plan::Nothing]),
-            (&[family(0), failed()], [Plan::Nothing, Plan::Put, Plan::Nothing]),
-            (&[failed()], [Plan::Nothing, Plan::Put, Plan::Nothing]),
-            (
-                &[family(1), Ok(Outcome::Keep), failed()],
-                [Plan::Post, Plan::Post, Plan::Nothing],
-            ),
+        for (metrics, keep, drop, fail) in [
+            (&[Series, Series] as &[_], Plan::Put, Plan::Put, Plan::Put),
+            (&[Series, Empty], Plan::Put, Plan::Put, Plan::Put),
+            (&[Empty], Plan::Put, Plan::Put, Plan::Put),
+            (&[Series, Kept], Plan::Post, Plan::Post, Plan::Post),
+            (&[Kept], Plan::Nothing, Plan::Nothing, Plan::Nothing),
+            (&[Series, Failed], Plan::Post, Plan::Put, Plan::Nothing),
+            (&[Empty, Failed], Plan::Nothing, Plan::Put, Plan::Nothing),
+            (&[Failed], Plan::Nothing, Plan::Put, Plan::Nothing),
+            (&[Series, Kept, Failed], Plan::Post, Plan::Post, Plan::Nothing),
         ] {
-            for (on_error, expected) in all_three.into_iter().zip(expected) {
-                let made: Vec<_> = outcomes
-                    .iter()
-                    .map(|outcome| match outcome {
-                        Ok(Outcome::Keep) => (metric, Ok(Outcome::Keep)),
-                        Ok(Outcome::Family(made)) => (metric, family(made.series)),
-                        Err(failure) => (metric, Err(failure.clone())),
-                    })
-                    .collect();
-                assert_eq!(plan(on_error, &made), expected, "{on_error:?} {made:?}");
-            }
+            let plans = [OnError::Keep, OnError::Drop, OnError::Fail].map(|on_error| plan(on_error, metrics));
+            assert_eq!(plans, [keep, drop, fail], "{metrics:?}");
         }
     }
 }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tracing::{error, info, warn};
 
 use crate::pushgateway::GatewayError;
 
@@ -47,7 +48,7 @@ pub enum MetricResult {
 }
 
 /// What a metric was made from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counts {
     /// Rows of the query.
     pub rows: u64,
@@ -69,11 +70,11 @@ pub struct MetricFailure {
 }
 
 impl MetricReport {
-    /// What the metric was made from, if it was made.
-    pub fn counts(&self) -> Option<Counts> {
+    /// What the metric was made from: nothing, if it was not made.
+    pub fn counts(&self) -> Counts {
         match self.result {
-            Ok(MetricResult::Made(counts)) => Some(counts),
-            Ok(MetricResult::Kept) | Err(_) => None,
+            Ok(MetricResult::Made(counts)) => counts,
+            Ok(MetricResult::Kept) | Err(_) => Counts::default(),
         }
     }
 }
@@ -89,11 +90,46 @@ impl RunReport {
         if !self.pushed {
             return 0;
         }
-        self.metrics
-            .iter()
-            .filter_map(MetricReport::counts)
-            .map(|counts| counts.series)
-            .sum()
+        self.metrics.iter().map(|metric| metric.counts().series).sum()
+    }
+
+    /// Logs what came of each metric and of the run.
+    pub(super) fn log(&self) {
+        for metric in &self.metrics {
+            match &metric.result {
+                Ok(MetricResult::Made(counts)) => {
+                    info!(
+                        metric = metric.name,
+                        rows = counts.rows,
+                        series = counts.series,
+                        nulls = counts.nulls,
+                        "metric made"
+                    );
+                    if counts.without_organisation > 0 {
+                        warn!(
+                            metric = metric.name,
+                            rows = counts.without_organisation,
+                            "rows without an organisation were left out of an external metric"
+                        );
+                    }
+                }
+                Ok(MetricResult::Kept) => info!(metric = metric.name, "no rows; its series stay as they are"),
+                Err(failure) => {
+                    error!(
+                        metric = metric.name,
+                        error_type = failure.kind,
+                        error = failure.message,
+                        "metric failed"
+                    );
+                }
+            }
+        }
+        let duration_ms = u64::try_from(self.duration.as_millis()).unwrap_or(u64::MAX);
+        if let Some(failure) = &self.push_error {
+            error!(error_type = "push", error = %failure, duration_ms, "push failed");
+        } else {
+            info!(pushed = self.pushed, series = self.series(), duration_ms, "run done");
+        }
     }
 }
 

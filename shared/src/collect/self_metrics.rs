@@ -76,29 +76,24 @@ type Reading = fn(&MetricReport) -> Option<f64>;
 
 fn encode_metrics(registry: &Registry, metrics: &[MetricReport]) -> Result<(), prometheus::Error> {
     let up = "Whether the metric could be made in the job's last run.";
-    let rows = "How many rows the metric's query gave in the job's last run.";
-    let series = "How many series the metric had in the job's last run.";
-    let nulls = "How many values were NULL in the job's last run.";
+    let rows = "How many rows the metric's query gave in the job's last run; 0 if the metric failed.";
+    let series = "How many series the metric had in the job's last run; 0 if it failed.";
+    let nulls = "How many values were NULL in the job's last run; 0 if the metric failed.";
     let orphans =
         "How many rows of an external metric were left out in the job's last run for want of an organisation.";
     let families: [(&str, &str, Reading); 5] = [
         ("fanlight_metric_up", up, |metric| {
             Some(f64::from(u8::from(metric.result.is_ok())))
         }),
-        ("fanlight_metric_rows", rows, |metric| {
-            metric.counts().map(|counts| counts.rows as f64)
-        }),
+        ("fanlight_metric_rows", rows, |metric| Some(metric.counts().rows as f64)),
         ("fanlight_metric_series", series, |metric| {
-            metric.counts().map(|counts| counts.series as f64)
+            Some(metric.counts().series as f64)
         }),
         ("fanlight_metric_nulls", nulls, |metric| {
-            metric.counts().map(|counts| counts.nulls as f64)
+            Some(metric.counts().nulls as f64)
         }),
         ("fanlight_metric_rows_without_organisation", orphans, |metric| {
-            metric
-                .external
-                .then(|| metric.counts().map(|counts| counts.without_organisation as f64))
-                .flatten()
+            metric.external.then(|| metric.counts().without_organisation as f64)
         }),
     ];
     for (name, help, value) in families {

@@ -13,7 +13,7 @@ use super::read::{Entry, Mapping};
 /// One file of a Fanlight configuration: a team's jobs, or what all teams share.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(title = "Fanlight configuration", extend("patternProperties" = {"^x-": true}))]
+#[schemars(title = "Fanlight configuration")]
 pub(crate) struct Document {
     /// The jobs; `jobs` is the same.
     pub(crate) job: Option<Entry<Vec<Entry<JobSpec>>>>,
@@ -32,6 +32,19 @@ pub(crate) struct Document {
     /// Where the values of `{{NAME}}` placeholders come from. A name that is not declared comes from the environment
     /// variable of that name.
     pub(crate) placeholders: Option<Entry<Mapping<ProviderSpec>>>,
+}
+
+impl Document {
+    /// The specifications of jobs, under either key.
+    pub(crate) fn jobs(&self) -> impl Iterator<Item = &Entry<JobSpec>> {
+        let lists = [&self.job, &self.jobs];
+        lists.into_iter().flatten().filter_map(Entry::get).flatten()
+    }
+
+    /// How much could not be read in jobs.
+    pub(crate) fn problems_in_jobs(&self) -> usize {
+        self.jobs().map(|job| job.problems).sum()
+    }
 }
 
 /// What jobs get that do not say otherwise.
@@ -63,8 +76,7 @@ pub(crate) struct Defaults {
     /// What several rows with the same labels mean: an `error` (default), or their `sum`, `max` or `last`.
     pub(crate) duplicates: Option<Entry<Duplicates>>,
     /// More series than this fail a metric. Default: 500.
-    #[schemars(range(min = 1))]
-    pub(crate) max_series: Option<Entry<u64>>,
+    pub(crate) max_series: Option<Entry<Count>>,
 }
 
 /// A job: queries of one source on one schedule, whose metrics stand and fall together.
@@ -105,8 +117,7 @@ pub(crate) struct JobSpec {
     /// See the metric's `duplicates`; here for all of the job's metrics.
     pub(crate) duplicates: Option<Entry<Duplicates>>,
     /// See the metric's `max_series`; here for all of the job's metrics.
-    #[schemars(range(min = 1))]
-    pub(crate) max_series: Option<Entry<u64>>,
+    pub(crate) max_series: Option<Entry<Count>>,
     /// Queries by name, for metrics that share one: see the metric's `from_query`.
     pub(crate) queries: Option<Entry<Mapping<QuerySpec>>>,
     /// What the rows become.
@@ -176,8 +187,7 @@ pub(crate) struct MetricSpec {
     /// What several rows with the same labels mean: an `error` (default), or their `sum`, `max` or `last`.
     pub(crate) duplicates: Option<Entry<Duplicates>>,
     /// More series than this fail the metric. Default: 500.
-    #[schemars(range(min = 1))]
-    pub(crate) max_series: Option<Entry<u64>>,
+    pub(crate) max_series: Option<Entry<Count>>,
     /// Whether customers may see it: each sees the series of his own `organisation_id`, which must be a label.
     pub(crate) external: Option<Entry<bool>>,
 }
@@ -235,7 +245,7 @@ pub(crate) struct PostgresSpec {
     /// `postgres://user:password@host:port/database?sslmode=verify-full`, with placeholders.
     #[schemars(required)]
     pub(crate) url: Option<Entry<String>>,
-    /// A file with certificates to trust besides the public ones (the RDS bundle), relative to this one.
+    /// A file with the certificates to trust instead of the public ones (the RDS bundle), relative to this one.
     pub(crate) ca_file: Option<Entry<String>>,
 }
 
@@ -265,8 +275,7 @@ pub(crate) struct PushgatewaySpec {
     /// Labels of the grouping key besides `job`, where several deployments share a gateway.
     pub(crate) grouping: Option<Entry<Mapping<String>>>,
     /// The most series that this endpoint may hold for all jobs together. Default: 5000.
-    #[schemars(range(min = 1))]
-    pub(crate) series_budget: Option<Entry<u64>>,
+    pub(crate) series_budget: Option<Entry<Count>>,
 }
 
 /// Basic authentication.
@@ -327,6 +336,10 @@ pub(crate) struct TimeSpec {
     pub(crate) scheduled_time: Option<Entry<OffsetText>>,
 }
 
+/// How many there may be: 1 or more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema)]
+pub(crate) struct Count(#[schemars(range(min = 1))] pub(crate) u64);
+
 /// A length of time as people write it: `30s`, `5m`, `1h 30m`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema)]
 #[schemars(with = "String", extend("examples" = ["30s", "5m"]))]
@@ -335,6 +348,15 @@ pub(crate) struct DurationText(pub(crate) Duration);
 /// A length of time that may point into the past: `-1h`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct OffsetText(pub(crate) jiff::SignedDuration);
+
+impl<'de> Deserialize<'de> for Count {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match u64::deserialize(deserializer)? {
+            0 => Err(de::Error::custom("expected a number of 1 or more, found 0")),
+            count => Ok(Self(count)),
+        }
+    }
+}
 
 impl<'de> Deserialize<'de> for OffsetText {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

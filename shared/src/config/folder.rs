@@ -21,9 +21,20 @@ pub(crate) struct File {
     pub(crate) path: PathBuf,
     pub(crate) text: String,
     pub(crate) document: Document,
+    /// Whether something outside of its jobs could not be read: then nobody knows what its jobs were to get from there.
+    pub(crate) flawed: bool,
 }
 
 impl File {
+    fn unreadable(path: PathBuf, text: String) -> Self {
+        Self {
+            path,
+            text,
+            document: Document::default(),
+            flawed: true,
+        }
+    }
+
     pub(crate) fn is_shared(&self) -> bool {
         self.path.file_name().is_some_and(|name| name == SHARED_FILE)
     }
@@ -83,15 +94,15 @@ pub(crate) fn read(folder: &Path, report: &mut Report) -> Result<Vec<File>, Fold
         return Err(FolderError::Empty(folder.to_owned()));
     }
     paths.sort_by_key(|path| (path.file_name().is_none_or(|name| name != SHARED_FILE), path.clone()));
-    Ok(paths.into_iter().filter_map(|path| read_file(path, report)).collect())
+    Ok(paths.into_iter().map(|path| read_file(path, report)).collect())
 }
 
-fn read_file(path: PathBuf, report: &mut Report) -> Option<File> {
+fn read_file(path: PathBuf, report: &mut Report) -> File {
     let text = match read_text(&path) {
         Ok(text) => text,
         Err(problem) => {
             report.add(Mistake::new(&path, 0..0, problem));
-            return None;
+            return File::unreadable(path, String::new());
         }
     };
     report.add_text(&path, &text);
@@ -99,15 +110,14 @@ fn read_file(path: PathBuf, report: &mut Report) -> Option<File> {
         Ok(node) => node,
         Err(error) => {
             report.add(Mistake::new(&path, error.span, error.message));
-            return None;
+            return File::unreadable(path, text);
         }
     };
     if matches!(node.value, Value::Null) {
-        return Some(File {
-            path,
-            text,
-            document: Document::default(),
-        });
+        return File {
+            flawed: false,
+            ..File::unreadable(path, text)
+        };
     }
     let (document, problems) = read::read::<Document>(&node);
     for problem in problems {
@@ -117,11 +127,13 @@ fn read_file(path: PathBuf, report: &mut Report) -> Option<File> {
             ..mistake
         });
     }
-    Some(File {
+    let in_jobs = document.get().map_or(0, Document::problems_in_jobs);
+    File {
         path,
         text,
-        document: document.value?,
-    })
+        flawed: document.problems > in_jobs,
+        document: document.value.unwrap_or_default(),
+    }
 }
 
 /// A file's text, never more of it than a configuration can need.

@@ -53,7 +53,7 @@ pub struct PostgresSource {
     pub name: Option<String>,
     /// `postgres://user:password@host:port/database?sslmode=verify-full`, with placeholders.
     pub url: Template,
-    /// Certificates to trust besides the public roots (the RDS bundle), as `sslrootcert` in the URL would name them.
+    /// Certificates to trust (the RDS bundle), as `sslrootcert` in the URL would name them: these and no others.
     pub ca_file: Option<PathBuf>,
 }
 

@@ -57,60 +57,77 @@ impl Mistake {
     }
 }
 
+/// Findings of one file that are kept; of more, only the number is told, so that a hostile file cannot make many long.
+const MAX_FINDINGS: usize = 100;
+/// A line longer than this is not shown with the finding.
+const MAX_SHOWN_LINE: usize = 1_000;
+
 /// Everything found in a configuration, with the texts that it was found in.
 #[derive(Debug, Default)]
 pub struct Report {
-    mistakes: Vec<Mistake>,
-    texts: BTreeMap<PathBuf, Text>,
+    files: BTreeMap<PathBuf, FileReport>,
+    told: usize,
 }
 
-/// A file's text, and the bytes of it that may hold a secret and are never shown.
+/// What was found in a file.
 #[derive(Default)]
-struct Text {
+struct FileReport {
     text: String,
+    findings: Vec<Mistake>,
+    /// Mistakes beyond the first [`MAX_FINDINGS`] findings.
+    uncounted: usize,
+    /// Bytes of the text that may hold a secret and are never shown.
     secrets: Vec<Range<usize>>,
 }
 
-impl std::fmt::Debug for Text {
+impl std::fmt::Debug for FileReport {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Text({} bytes)", self.text.len())
+        // Never the text.
+        f.debug_list().entries(&self.findings).finish()
     }
 }
 
 impl Report {
     /// Adds a finding, once: what several jobs share is found again with each of them.
     pub(crate) fn add(&mut self, mistake: Mistake) {
-        if !self.mistakes.contains(&mistake) {
-            self.mistakes.push(mistake);
+        self.told += usize::from(mistake.severity == Severity::Mistake);
+        let file = self.files.entry(mistake.file.clone()).or_default();
+        if file.findings.contains(&mistake) {
+            return;
+        }
+        if file.findings.len() < MAX_FINDINGS {
+            file.findings.push(mistake);
+        } else {
+            file.uncounted += usize::from(mistake.severity == Severity::Mistake);
         }
     }
 
+    /// Whether a file has so many findings that more are only counted: then there is no use in thinking of a remedy.
+    pub(crate) fn is_full(&self, file: &Path) -> bool {
+        self.files
+            .get(file)
+            .is_some_and(|file| file.findings.len() >= MAX_FINDINGS)
+    }
+
     pub(crate) fn add_text(&mut self, file: &Path, text: &str) {
-        self.texts.entry(file.to_owned()).or_default().text = text.to_owned();
+        self.files.entry(file.to_owned()).or_default().text = text.to_owned();
     }
 
     /// Keeps bytes of a file out of everything that is shown: someone wrote a password where a placeholder belongs.
     pub(crate) fn hide(&mut self, file: &Path, span: Range<usize>) {
-        self.texts.entry(file.to_owned()).or_default().secrets.push(span);
+        self.files.entry(file.to_owned()).or_default().secrets.push(span);
     }
 
-    /// How many findings there are, to tell later what came since.
-    pub(crate) fn count(&self) -> usize {
-        self.mistakes.len()
-    }
-
-    /// How many findings since `count` stop a deployment.
-    pub(crate) fn mistakes_since(&self, count: usize) -> usize {
-        self.mistakes[count..]
-            .iter()
-            .filter(|mistake| mistake.severity == Severity::Mistake)
-            .count()
+    /// How often a mistake was told, those included that had been told before: that two jobs share one makes neither
+    /// of them right.
+    pub(crate) fn mistakes_told(&self) -> usize {
+        self.told
     }
 
     /// The bytes of a line and column of a query's SQL in the file where it stands: to the end of the word there, or the
     /// SQL's first line when no place is known.
     pub(crate) fn span_in_query(&self, origin: &Origin, sql: &str, at: Option<(usize, usize)>) -> Range<usize> {
-        let text = self.texts.get(&origin.file).map_or("", |text| text.text.as_str());
+        let text = self.text(&origin.file);
         let (line, column) = at.unwrap_or_else(|| {
             let blank = sql.lines().take_while(|line| line.trim().is_empty()).count();
             (blank + 1, 1)
@@ -138,30 +155,42 @@ impl Report {
         begin + skipped..begin + skipped + length
     }
 
-    /// Everything found, in the order of files and lines.
+    fn text(&self, file: &Path) -> &str {
+        self.files.get(file).map_or("", |file| file.text.as_str())
+    }
+
+    /// Everything found, in the order of files and lines; of a file with very much wrong in it, the first findings.
     pub fn findings(&self) -> impl Iterator<Item = &Mistake> {
-        let mut sorted: Vec<_> = self.mistakes.iter().collect();
+        let mut sorted: Vec<_> = self.files.values().flat_map(|file| &file.findings).collect();
         sorted.sort_by(|a, b| (&a.file, a.span.start, b.severity).cmp(&(&b.file, b.span.start, a.severity)));
         sorted.into_iter()
     }
 
     /// How many findings stop a deployment.
     pub fn mistakes(&self) -> usize {
-        self.mistakes
-            .iter()
+        let found = self
+            .findings()
             .filter(|mistake| mistake.severity == Severity::Mistake)
-            .count()
+            .count();
+        found + self.files.values().map(|file| file.uncounted).sum::<usize>()
     }
 
     /// How many findings do not.
     pub fn warnings(&self) -> usize {
-        self.mistakes.len() - self.mistakes()
+        self.findings()
+            .filter(|mistake| mistake.severity == Severity::Warning)
+            .count()
+    }
+
+    /// The files with more wrong in them than is shown, and how many mistakes more.
+    fn uncounted(&self) -> impl Iterator<Item = String> {
+        let files = self.files.iter().filter(|(_, file)| file.uncounted > 0);
+        files.map(|(path, file)| format!("{}: and {} more mistakes", path.display(), file.uncounted))
     }
 
     /// The line and column, from 1 and in characters, where a finding begins.
     pub fn position(&self, mistake: &Mistake) -> (usize, usize) {
-        let text = self.texts.get(&mistake.file).map_or("", |text| text.text.as_str());
-        position(text, mistake.span.start)
+        position(self.text(&mistake.file), mistake.span.start)
     }
 
     /// Every finding with its lines of the file, the wrong part underlined, and what to do.
@@ -171,6 +200,9 @@ impl Report {
         for mistake in self.findings() {
             // Writing into a String does not fail.
             let _ = writeln!(out, "{}\n", self.render_one(&renderer, mistake));
+        }
+        for line in self.uncounted() {
+            let _ = writeln!(out, "{line}\n");
         }
         out
     }
@@ -186,7 +218,7 @@ impl Report {
                 .unwrap_or_default();
             format!("{}:{line}:{column}: {}{help}", mistake.file.display(), mistake.message)
         });
-        lines.collect::<Vec<_>>().join("\n")
+        lines.chain(self.uncounted()).collect::<Vec<_>>().join("\n")
     }
 
     fn render_one(&self, renderer: &Renderer, mistake: &Mistake) -> String {
@@ -196,16 +228,19 @@ impl Report {
         };
         let title = level.primary_title(&mistake.message);
         let path = mistake.file.display().to_string();
-        let shown = self.texts.get(&mistake.file).map(Text::shown);
+        let (line, column) = self.position(mistake);
+        let shown = self.files.get(&mistake.file).and_then(|file| file.line(&mistake.span));
         let mut group: Group<'_> = match &shown {
-            Some(text) if !text.is_empty() => {
-                let span = visible(text, &mistake.span);
-                let snippet = Snippet::source(text.as_str())
-                    .path(&path)
-                    .annotation(AnnotationKind::Primary.span(span));
-                title.element(snippet)
+            Some((text, span)) => {
+                let annotation = AnnotationKind::Primary.span(span.clone());
+                title.element(
+                    Snippet::source(text.as_str())
+                        .path(&path)
+                        .line_start(line)
+                        .annotation(annotation),
+                )
             }
-            _ => title.element(annotate_snippets::Origin::path(&path)),
+            None => title.element(annotate_snippets::Origin::path(&path).line(line).char_column(column)),
         };
         if let Some(help) = &mistake.help {
             group = group.element(Level::HELP.message(help));
@@ -214,32 +249,35 @@ impl Report {
     }
 }
 
-impl Text {
-    /// The text with every byte of a secret replaced by an asterisk, so that all positions stay true.
-    fn shown(&self) -> String {
-        let mut bytes = self.text.clone().into_bytes();
-        for span in &self.secrets {
-            if let Some(secret) = bytes.get_mut(span.clone()) {
-                secret.fill(b'*');
-            }
+impl FileReport {
+    /// The line where a span begins, and the part of it that is worth underlining: of a block of many lines the first.
+    /// Bytes of a secret are asterisks, so that all positions stay true.
+    fn line(&self, span: &Range<usize>) -> Option<(String, Range<usize>)> {
+        let text = self.text.as_bytes();
+        let start = span.start.min(text.len());
+        let begin = text[..start]
+            .iter()
+            .rposition(|&byte| byte == b'\n')
+            .map_or(0, |newline| newline + 1);
+        let length = text[begin..]
+            .iter()
+            .position(|&byte| byte == b'\n')
+            .unwrap_or(text.len() - begin);
+        if text.is_empty() || length > MAX_SHOWN_LINE {
+            return None;
+        }
+        let mut line = text[begin..begin + length].to_vec();
+        for secret in &self.secrets {
+            let from = secret.start.clamp(begin, begin + length) - begin;
+            let to = secret.end.clamp(begin, begin + length) - begin;
+            line[from..to.max(from)].fill(b'*');
         }
         // Only whole characters are hidden, so this replaces nothing.
-        String::from_utf8_lossy(&bytes).into_owned()
+        let line = String::from_utf8_lossy(&line).into_owned();
+        let boundary = |at: usize| line.floor_char_boundary(at.clamp(begin, begin + length) - begin);
+        let shown = boundary(start)..boundary(span.end).max(boundary(start));
+        Some((line, shown))
     }
-}
-
-/// The part of a span that is worth underlining: of a block of many lines the first, and never a half character.
-fn visible(text: &str, span: &Range<usize>) -> Range<usize> {
-    let boundary = |mut at: usize| {
-        while !text.is_char_boundary(at) {
-            at -= 1;
-        }
-        at
-    };
-    let start = boundary(span.start.min(text.len()));
-    let end = boundary(span.end.min(text.len())).max(start);
-    let first_line = text[start..end].find('\n').map_or(end, |length| start + length);
-    start..first_line
 }
 
 /// The line and column, from 1 and in characters, of a byte.

@@ -35,6 +35,8 @@ pub struct Configuration {
     pub jobs: Vec<Job>,
     /// Where the values of declared placeholders come from, by name.
     pub providers: BTreeMap<String, Provider>,
+    /// The names of jobs that have mistakes, or need something that has one.
+    left_out: BTreeSet<String>,
 }
 
 /// A configuration as it was read, with everything that is wrong with it.
@@ -52,29 +54,37 @@ pub struct Loaded {
 
 /// No job of that name can run.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("there is no job `{name}`{hint}")]
+#[error("{reason}")]
 pub struct UnknownJob {
     /// The name asked for.
     pub name: String,
-    hint: String,
+    reason: String,
 }
 
 impl Configuration {
     /// The job of a name.
     ///
     /// # Errors
-    /// There is none; the error suggests the nearest name.
+    /// There is none, and the error suggests the nearest name; or it has mistakes.
     pub fn job(&self, name: &str) -> Result<&Job, UnknownJob> {
         self.jobs.iter().find(|job| job.name == name).ok_or_else(|| {
             let names = || self.jobs.iter().map(|job| job.name.as_str());
-            let hint = match suggest::closest(name, names()) {
-                Some(near) => format!("; did you mean `{near}`?"),
-                None if self.jobs.is_empty() => "; the configuration has no job that can run".to_owned(),
-                None => format!("; the jobs are {}", names().collect::<Vec<_>>().join(", ")),
+            let reason = match suggest::closest(name, names()) {
+                _ if self.left_out.contains(name) => {
+                    format!("the job `{name}` does not run because of a mistake, which `fanlight check` shows")
+                }
+                Some(near) => format!("there is no job `{name}`; did you mean `{near}`?"),
+                None if self.jobs.is_empty() => {
+                    format!("there is no job `{name}`; the configuration has no job that can run")
+                }
+                None => format!(
+                    "there is no job `{name}`; the jobs are {}",
+                    names().collect::<Vec<_>>().join(", ")
+                ),
             };
             UnknownJob {
                 name: name.to_owned(),
-                hint,
+                reason,
             }
         })
     }
@@ -102,6 +112,7 @@ pub fn load(folder: &Path) -> Result<Loaded, FolderError> {
         configuration: Configuration {
             jobs: resolved.jobs,
             providers: resolved.providers,
+            left_out: resolved.left_out,
         },
         report,
         files: files.len(),
@@ -121,7 +132,7 @@ impl Loaded {
             if self.configuration.providers.contains_key(name) || has_variable(name) || !told.insert(name) {
                 continue;
             }
-            let declared = self.configuration.providers.keys().map(String::as_str);
+            let declared = self.configuration.providers.keys().map(String::as_str).take(500);
             let suggestion = suggest::closest(name, declared)
                 .map(|near| format!("did you mean `{near}`? Or "))
                 .unwrap_or_default();

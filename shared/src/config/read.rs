@@ -28,6 +28,9 @@ pub(crate) struct Problem {
     pub(crate) help: Option<String>,
 }
 
+/// So many problems have remedies; more are only told.
+const MANY: usize = 100;
+
 /// Reads a tree; what could not be read is left empty and told.
 pub(crate) fn read<T: DeserializeOwned>(node: &Node) -> (Entry<T>, Vec<Problem>) {
     let problems = RefCell::new(Vec::new());
@@ -40,6 +43,7 @@ pub(crate) fn read<T: DeserializeOwned>(node: &Node) -> (Entry<T>, Vec<Problem>)
         Entry {
             span: node.span.clone(),
             value: None,
+            problems: 1,
         }
     });
     (entry, problems.into_inner())
@@ -50,9 +54,20 @@ pub(crate) fn read<T: DeserializeOwned>(node: &Node) -> (Entry<T>, Vec<Problem>)
 pub(crate) struct Entry<T> {
     pub(crate) span: Range<usize>,
     pub(crate) value: Option<T>,
+    /// How much could not be read in it, at any depth.
+    pub(crate) problems: usize,
 }
 
 impl<T> Entry<T> {
+    /// A value that does not stand in a file as it is.
+    pub(crate) fn new(span: Range<usize>, value: T) -> Self {
+        Self {
+            span,
+            value: Some(value),
+            problems: 0,
+        }
+    }
+
     pub(crate) fn get(&self) -> Option<&T> {
         self.value.as_ref()
     }
@@ -96,9 +111,11 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Entry<T> {
                 let end = parts.next_element()?.unwrap_or_default();
                 // An error has been noted by `EntryAccess`.
                 let value = parts.next_element().ok().flatten();
+                let problems = parts.next_element()?.unwrap_or_default();
                 Ok(Entry {
                     span: start..end,
                     value,
+                    problems,
                 })
             }
         }
@@ -370,7 +387,12 @@ impl<'de> Deserializer<'de> for Reader<'_> {
         visitor: V,
     ) -> Result<V::Value, ReadError> {
         if name == ENTRY {
-            visitor.visit_seq(EntryAccess { reader: self, part: 0 })
+            let before = self.problems.borrow().len();
+            visitor.visit_seq(EntryAccess {
+                reader: self,
+                part: 0,
+                before,
+            })
         } else {
             visitor.visit_newtype_struct(self)
         }
@@ -420,10 +442,12 @@ impl<'de> Deserializer<'de> for Reader<'_> {
     }
 }
 
-/// An [`Entry`]'s parts: where it begins and ends, and its value.
+/// An [`Entry`]'s parts: where it begins and ends, its value, and how much could not be read in it.
 struct EntryAccess<'a> {
     reader: Reader<'a>,
     part: u8,
+    /// The problems before it was read.
+    before: usize,
 }
 
 impl<'de> SeqAccess<'de> for EntryAccess<'_> {
@@ -435,10 +459,14 @@ impl<'de> SeqAccess<'de> for EntryAccess<'_> {
         match self.part {
             1 => seed.deserialize((span.start as u64).into_deserializer()).map(Some),
             2 => seed.deserialize((span.end as u64).into_deserializer()).map(Some),
-            _ => seed
+            3 => seed
                 .deserialize(self.reader)
                 .map(Some)
                 .map_err(|error| error.or_at(self.reader.node).note(self.reader)),
+            _ => {
+                let problems = self.reader.problems.borrow().len() - self.before;
+                seed.deserialize((problems as u64).into_deserializer()).map(Some)
+            }
         }
     }
 }
@@ -529,15 +557,17 @@ impl Fields<'_> {
         }
         // `x-..` is where people keep what their YAML anchors refer to.
         if !key.name.starts_with("x-") {
-            let help = match suggest::closest(&key.name, known.iter().copied()) {
+            // Some thousand unknown keys are no slip of the pen, and nobody reads on to the last.
+            let many = self.reader.problems.borrow().len() > MANY;
+            let help = (!many).then(|| match suggest::closest(&key.name, known.iter().copied()) {
                 Some(word) => format!("did you mean `{word}`?"),
                 None => format!("the keys here are {}", known.join(", ")),
-            };
+            });
             let message = format!("unknown key `{}`", key.name);
             self.reader.note(Problem {
                 span: key.span.clone(),
                 message,
-                help: Some(help),
+                help,
             });
         }
         false
@@ -605,7 +635,9 @@ impl<'de> SeqAccess<'de> for KeyAccess<'_> {
         match self.part {
             1 => seed.deserialize((self.span.start as u64).into_deserializer()).map(Some),
             2 => seed.deserialize((self.span.end as u64).into_deserializer()).map(Some),
-            _ => seed.deserialize(self.name.into_deserializer()).map(Some),
+            3 => seed.deserialize(self.name.into_deserializer()).map(Some),
+            // A key that cannot be read is no key.
+            _ => Ok(None),
         }
     }
 }

@@ -8,8 +8,8 @@ use serde_saphyr::{Location, Spanned};
 
 /// A file larger than this is refused unread.
 pub(crate) const MAX_FILE_BYTES: u64 = 1 << 20;
-/// Nodes of one file, aliases expanded; some fifty times what a large team's file holds.
-const MAX_NODES: usize = 100_000;
+/// Nodes of one file, aliases expanded; some twenty times what a large team's file holds.
+const MAX_NODES: usize = 50_000;
 /// Levels of nesting; the configuration itself needs seven.
 const MAX_DEPTH: usize = 32;
 
@@ -283,10 +283,10 @@ mod tests {
         let deep_blocks = (0..5_000).map(|n| " ".repeat(n) + "a:\n").collect::<String>();
         let wide = "- x\n".repeat(MAX_NODES + 1);
         for (name, text, expected) in [
-            ("a billion laughs", laughs.as_str(), "more than 100000 values"),
+            ("a billion laughs", laughs.as_str(), "more than 50000 values"),
             ("10,000 levels", &deep, "nested more than 32 levels"),
             ("5,000 levels of blocks", &deep_blocks, "nested more than 32 levels"),
-            ("too many nodes", &wide, "more than 100000 values"),
+            ("too many nodes", &wide, "more than 50000 values"),
             ("twice the same key", "a: 1\na: 2\n", "duplicate mapping key: a"),
             ("two documents", "a: 1\n---\nb: 2\n", "a second YAML document"),
             ("an unclosed quote", "a: 'x\n", "quoted scalar"),

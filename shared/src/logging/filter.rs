@@ -2,6 +2,7 @@
 
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
+use super::Audience;
 use crate::suggest::closest;
 
 /// The variables that may hold a filter; the first that is set counts.
@@ -24,6 +25,9 @@ const REQUEST_SPAN: &str = "lambda_runtime::layers::trace";
 /// The most that is logged of anything but our own crates.
 const FOREIGN: LevelFilter = LevelFilter::WARN;
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+
+/// What came of a run, which the command prints itself.
+const OUTCOMES: &str = "shared::collect::report";
 
 /// A variable that does not say which records to log.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -58,14 +62,20 @@ pub enum FilterErrorKind {
     Foreign,
 }
 
-/// The filter that the environment asks for, `info` if it asks for none.
-pub(super) fn from_environment(variable: impl Fn(&str) -> Option<String>) -> Result<Targets, FilterError> {
+/// The filter that the environment asks for; if it asks for none, what suits those who read.
+pub(super) fn from_environment(
+    audience: Audience,
+    variable: impl Fn(&str) -> Option<String>,
+) -> Result<Targets, FilterError> {
     for name in VARIABLES {
         if let Some(text) = variable(name).filter(|text| !text.trim().is_empty()) {
             return parse(name, &text);
         }
     }
-    Ok(filter(LevelFilter::INFO, Vec::new()))
+    Ok(match audience {
+        Audience::Function => filter(LevelFilter::INFO, Vec::new()),
+        Audience::Command => filter(LevelFilter::WARN, vec![(OUTCOMES.to_owned(), LevelFilter::OFF)]),
+    })
 }
 
 fn parse(variable: &'static str, text: &str) -> Result<Targets, FilterError> {
@@ -132,7 +142,7 @@ mod tests {
     use super::*;
 
     fn of(variables: &[(&str, &str)]) -> Result<Targets, FilterError> {
-        from_environment(|name| {
+        from_environment(Audience::Function, |name| {
             variables
                 .iter()
                 .find(|each| each.0 == name)

@@ -32,6 +32,15 @@ pub enum LoggingError {
     AlreadySetUp,
 }
 
+/// Who reads the logs when the environment does not say how much there is to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Audience {
+    /// Whoever looks after a function: `info`.
+    Function,
+    /// Whoever has typed a command and sees what it prints: `warn`, without what came of a run.
+    Command,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Format {
     /// One JSON object a line, on standard output.
@@ -43,14 +52,14 @@ enum Format {
 /// Sets up the process's logs: JSON on standard output in Lambda, and text on standard error elsewhere, with colours
 /// at a terminal unless `NO_COLOR` is set.
 ///
-/// The level is `info`, or what the first of `FANLIGHT_LOG`, `AWS_LAMBDA_LOG_LEVEL` (Lambda sets it from the
-/// function's logging configuration) and `RUST_LOG` says: `debug`, or also `info,shared::secrets=debug`.
+/// The level suits the audience, unless the first of `FANLIGHT_LOG`, `AWS_LAMBDA_LOG_LEVEL` (Lambda sets it from the
+/// function's logging configuration) and `RUST_LOG` says otherwise: `debug`, or also `info,shared::secrets=debug`.
 ///
 /// # Errors
 /// The variable cannot be read, or logging is already set up.
-pub fn init() -> Result<(), LoggingError> {
+pub fn init(audience: Audience) -> Result<(), LoggingError> {
     let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-    let filter = filter::from_environment(variable)?;
+    let filter = filter::from_environment(audience, variable)?;
     let outcome = match format(variable) {
         Format::Json => tracing::subscriber::set_global_default(json(filter, std::io::stdout)),
         Format::Human => {

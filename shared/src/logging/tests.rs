@@ -30,7 +30,10 @@ impl Paper {
 }
 
 fn filter(text: &str) -> Targets {
-    filter::from_environment(|name| (name == "FANLIGHT_LOG").then(|| text.to_owned())).unwrap()
+    filter::from_environment(Audience::Function, |name| {
+        (name == "FANLIGHT_LOG").then(|| text.to_owned())
+    })
+    .unwrap()
 }
 
 /// The lines that `work` logs as JSON.

@@ -81,8 +81,10 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Lent<S> {
         Pin::new(&mut *self.stream()).poll_flush(context)
     }
 
+    /// Leaves closing to the last handle. tokio-postgres would close its half after a cancel request, and PgBouncer 1.18
+    /// ends its whole process when that happens before it has passed the request on.
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut *self.stream()).poll_shutdown(context)
+        self.poll_flush(context)
     }
 }
 

@@ -3,19 +3,17 @@
 use std::error::Error as _;
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use secrecy::{ExposeSecret, SecretString};
-use tokio::io::AsyncReadExt;
-use tokio::net::{TcpStream, UnixStream, lookup_host};
+use tokio::net::lookup_host;
 use tokio::time::{Instant, timeout_at};
+use tokio_postgres::Config;
 use tokio_postgres::config::SslMode as Negotiation;
-use tokio_postgres::{CancelToken, Config};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::handover::{Dialled, Lent, LentTls};
+use super::cancel::{Address, Canceller};
+use super::handover::{Lent, LentTls};
 use super::server_error::ServerError;
 use super::session::Session;
 use super::url::{Host, SessionAttributes, SslMode, Target, UrlError};
@@ -102,26 +100,6 @@ impl From<WireError> for Reason {
 impl From<ServerError> for Reason {
     fn from(error: ServerError) -> Self {
         Self::Server(error)
-    }
-}
-
-/// Where a host's name leads.
-#[derive(Debug, Clone)]
-enum Address {
-    Tcp(SocketAddr),
-    Unix(PathBuf),
-}
-
-impl Address {
-    async fn dial(&self) -> io::Result<Dialled> {
-        match self {
-            Self::Tcp(address) => {
-                let stream = TcpStream::connect(address).await?;
-                stream.set_nodelay(true)?;
-                Ok(Dialled(Box::new(stream)))
-            }
-            Self::Unix(path) => Ok(Dialled(Box::new(UnixStream::connect(path).await?))),
-        }
     }
 }
 
@@ -292,33 +270,5 @@ fn explain(error: &tokio_postgres::Error) -> Reason {
         }
         Some(source) => Reason::Login(format!("{error}: {source}")),
         None => Reason::Login(error.to_string()),
-    }
-}
-
-/// Asks the server to cancel what a session is doing.
-pub(super) struct Canceller {
-    address: Address,
-    token: CancelToken,
-    tls: LentTls,
-}
-
-impl Canceller {
-    /// Sends the request and waits until the server has dealt with it, so that it cannot hit the next statement.
-    pub(super) async fn cancel(&self, deadline: Instant) {
-        let cancel = async {
-            let mut stream = Lent::new(self.address.dial().await?);
-            self.token
-                .cancel_query_raw(stream.clone(), self.tls.again())
-                .await
-                .map_err(io::Error::other)?;
-            let mut end = [0; 256];
-            while stream.read(&mut end).await? > 0 {}
-            Ok::<(), io::Error>(())
-        };
-        match timeout_at(deadline, cancel).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::debug!(%error, "a query could not be cancelled"),
-            Err(_) => tracing::debug!("a query could not be cancelled in time"),
-        }
     }
 }

@@ -1,9 +1,10 @@
 //! PostgreSQL: connections as libpq makes them, one read-only transaction a job, rows streamed as text.
 
+mod cancel;
+mod describe;
 mod handover;
 mod login;
 mod number;
-mod plan;
 mod row;
 mod server_error;
 mod session;
@@ -86,14 +87,14 @@ impl Connections {
         deadline: Instant,
     ) -> Result<Transaction<'_>, ConnectError> {
         let (target, password) = url::parse(url.expose_secret(), ca_file)?;
-        let session = match self.warm(&target, password.as_ref(), deadline).await {
-            Some(session) => session,
-            None => {
-                let mut session = login::connect(&target, password.as_ref(), deadline).await?;
-                let begun = session.begin(Limits::within(deadline), deadline).await;
-                begun.map_err(|reason| ConnectError::Hosts(vec![HostFailure::new(session.host.clone(), reason)]))?;
-                session
-            }
+        let warm = self.warm(&target, password.as_ref(), deadline).await;
+        let session = if let Some(session) = warm {
+            session
+        } else {
+            let mut session = login::connect(&target, password.as_ref(), deadline).await?;
+            let begun = session.begin(Limits::within(deadline), deadline).await;
+            begun.map_err(|reason| ConnectError::Hosts(vec![HostFailure::new(session.host.clone(), reason)]))?;
+            session
         };
         Ok(Transaction {
             home: self,

@@ -99,9 +99,12 @@ impl Row for TextRow<'_> {
         }
         match number::read(kind, text) {
             Some(number) => Ok(Some(number)),
-            None => Err(self
+            None if kind == Kind::Decimal => Err(self
                 .columns
                 .unreadable(column, "a value is out of the range of a 64-bit floating-point number")),
+            None => Err(self
+                .columns
+                .unreadable(column, "a value is not in the form that its type has in ISO style")),
         }
     }
 }

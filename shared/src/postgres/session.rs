@@ -12,22 +12,23 @@ use postgres_protocol::message::backend::Message;
 use tokio::time::Instant;
 use tokio_postgres::types::Oid;
 
-use super::login::{Canceller, Reason};
+use super::cancel::Canceller;
+use super::login::Reason;
 use super::row::{Columns, TextRow};
 use super::server_error::ServerError;
 use super::types::{Kind, TypeInfo, UserTypes};
 use super::url::SessionAttributes;
-use super::wire::{Incoming, Rows, Status, Wire, WireError, collect};
-use super::{Consumer, Description, QueryError};
+use super::wire::{Incoming, Status, Wire, WireError};
+use super::{Consumer, Position, QueryError};
 
 /// How long the rest of a result may take that nobody wants before the query is cancelled.
 const DRAIN: Duration = Duration::from_millis(100);
 
 /// A logged-in connection and what has been learnt on it.
 pub(super) struct Session {
-    wire: Wire,
+    pub(super) wire: Wire,
     canceller: Arc<Canceller>,
-    types: UserTypes,
+    pub(super) types: UserTypes,
     /// For errors.
     pub(super) host: String,
 }
@@ -38,7 +39,7 @@ pub(super) struct Limits {
     /// The server's own limit, after which it reports an error and the session goes on.
     statement: Duration,
     /// When the server is given up.
-    guard: Instant,
+    pub(super) guard: Instant,
 }
 
 impl Limits {
@@ -48,7 +49,7 @@ impl Limits {
         let left = deadline.saturating_duration_since(now);
         let margin = (left / 8).min(Duration::from_millis(250));
         Self {
-            statement: left - 2 * margin,
+            statement: left.saturating_sub(2 * margin),
             guard: now + left - margin,
         }
     }
@@ -86,8 +87,8 @@ impl<E> From<QueryError<E>> for Failure<E> {
 }
 
 /// A statement that the server has parsed.
-struct Parsed {
-    parameters: Vec<Oid>,
+pub(super) struct Parsed {
+    pub(super) parameters: Vec<Oid>,
     /// `None` for a statement that has no result.
     columns: Option<Vec<(String, Oid)>>,
     /// Whether another request has since replaced it on the server.
@@ -239,7 +240,7 @@ impl Session {
     }
 
     /// Has the server parse a statement and describe its result, back at the savepoint.
-    async fn parse<E>(&mut self, sql: &str, limits: Limits) -> Result<Parsed, Failure<E>> {
+    pub(super) async fn parse<E>(&mut self, sql: &str, limits: Limits) -> Result<Parsed, Failure<E>> {
         if sql.contains('\0') {
             return Err(QueryError::NulInSql.into());
         }
@@ -276,7 +277,11 @@ impl Session {
     }
 
     /// The columns with their types, some of which the server may have to be asked for.
-    async fn columns<E>(&mut self, parsed: &mut Parsed, limits: Limits) -> Result<Option<Columns>, Failure<E>> {
+    pub(super) async fn columns<E>(
+        &mut self,
+        parsed: &mut Parsed,
+        limits: Limits,
+    ) -> Result<Option<Columns>, Failure<E>> {
         let Some(columns) = &parsed.columns else {
             return Ok(None);
         };
@@ -294,53 +299,12 @@ impl Session {
         )))
     }
 
-    fn type_of(&self, oid: Oid) -> TypeInfo {
+    pub(super) fn type_of(&self, oid: Oid) -> TypeInfo {
         let unknown = || TypeInfo {
             name: format!("with OID {oid}"),
             kind: Kind::Unsupported,
         };
         self.types.get(oid).unwrap_or_else(unknown)
-    }
-
-    /// What a query would give and do, found out without running it.
-    pub(super) async fn describe<E>(&mut self, sql: &str, limits: Limits) -> Result<Description, Failure<E>> {
-        let mut parsed = self.parse(sql, limits).await?;
-        let columns = self.columns(&mut parsed, limits).await?;
-        let writes = self
-            .plan(sql, &parsed, limits)
-            .await?
-            .and_then(|plan| super::plan::written(&plan));
-        if columns.is_none() && writes.is_none() {
-            return Err(QueryError::NoRows.into());
-        }
-        if let Some(question) = self.types.question(parsed.parameters.iter().copied()) {
-            let (_, rows) = self.wire.simple(&question, limits.guard).await?;
-            self.types.learn(&rows);
-        }
-        let parameters = parsed.parameters.iter().map(|oid| self.type_of(*oid).name).collect();
-        Ok(Description {
-            columns: columns.map(|columns| columns.described).unwrap_or_default(),
-            parameters,
-            writes,
-        })
-    }
-
-    /// The plan in JSON; `None` for a statement that has none, such as SHOW.
-    async fn plan<E>(&mut self, sql: &str, parsed: &Parsed, limits: Limits) -> Result<Option<String>, Failure<E>> {
-        self.wire.add_parse(&format!("EXPLAIN (FORMAT JSON) {sql}"))?;
-        self.wire.add_execute(&vec![None; parsed.parameters.len()])?;
-        self.wire.add_sync();
-        self.wire.send(limits.guard).await?;
-        let mut rows = Rows::new();
-        let ready = self
-            .wire
-            .finish(limits.guard, |message| collect(&message, &mut rows))
-            .await?;
-        if ready.error.is_some() {
-            let (_, _) = self.wire.simple("ROLLBACK TO SAVEPOINT fanlight", limits.guard).await?;
-            return Ok(None);
-        }
-        Ok(rows.pop().and_then(|mut row| row.pop()).flatten())
     }
 }
 
@@ -361,10 +325,10 @@ impl Parsed {
 }
 
 /// The server's refusal of a statement, told apart from its running out of time.
-fn refused<E>(error: ServerError, sql: &str, began: Instant, limits: Limits) -> QueryError<E> {
+pub(super) fn refused<E>(error: ServerError, sql: &str, began: Instant, limits: Limits) -> QueryError<E> {
     if error.code == "57014" && began.elapsed() >= limits.statement {
         return QueryError::TimedOut;
     }
-    let position = error.position.map(|character| super::Position::of(sql, character));
+    let position = error.position.map(|character| Position::of(sql, character));
     QueryError::Sql { error, position }
 }

@@ -117,11 +117,11 @@ impl Wire {
 
     /// Sends what has been added.
     pub(super) async fn send(&mut self, deadline: Instant) -> Result<(), WireError> {
-        let send = async {
+        let write = async {
             self.stream.write_all(&self.outgoing).await?;
             self.stream.flush().await
         };
-        let sent = timeout_at(deadline, send).await.map_err(|_| WireError::Deadline)?;
+        let sent = timeout_at(deadline, write).await.map_err(|_| WireError::Deadline)?;
         self.outgoing.clear();
         Ok(sent?)
     }

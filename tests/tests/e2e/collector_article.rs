@@ -27,7 +27,7 @@ async fn the_articles_example_becomes_a_number_in_prometheus() -> Result<()> {
     let series = prometheus.query_until(query, |series| !series.is_empty()).await?;
     assert_eq!(series.len(), 1);
     assert_eq!(
-        (series[0].name.as_str(), series[0].value),
+        (series[0].to_string().as_str(), series[0].value),
         (
             r#"core_transfers_status{job="transfers-status-collection",status="failed"}"#,
             3.0

@@ -1,5 +1,6 @@
 //! The gateway is down, hangs, refuses or stumbles: what the error says, and what stands in it afterwards.
 
+use std::fs;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -131,12 +132,12 @@ async fn a_type_clash_with_another_group_is_refused_and_leaves_the_group_untouch
         "{failure}"
     );
     assert!(
-        failure.message.contains("three") && failure.message.contains("is not a COUNTER"),
+        failure.message.contains("collected metric \"three\"") && failure.message.contains("is not a "),
         "{failure}"
     );
     let log = changed.log();
     assert!(
-        log.contains("is not a COUNTER"),
+        log.contains("pushed metrics are invalid or inconsistent"),
         "the gateway's message is logged: {log}"
     );
     assert!(!log.contains("trying again"), "a refusal is final: {log}");
@@ -208,28 +209,32 @@ fn with_sink(sink: &str) -> String {
 #[tokio::test]
 async fn tls_and_basic_authentication() -> Result<()> {
     let gateway = Pushgateway::start_guarded().await?;
-    let ca_file = gateway.ca_file();
-    let sink = format!(
-        "      ca_file: '{}'\n      basic: {{username: {GATEWAY_USER}, password: '{{{{GATEWAY_PASSWORD}}}}'}}\n",
-        ca_file.display()
-    );
-    let collector = collector_that_pushes_to(&gateway.url(), &with_sink(&sink)).await?;
+    let certificate = fs::read_to_string(gateway.ca_file())?;
+    let sink = format!("      basic: {{username: {GATEWAY_USER}, password: '{{{{GATEWAY_PASSWORD}}}}'}}\n");
+    let trusting = format!("      ca_file: ca.pem\n{sink}");
+    let collector = collector_that_pushes_to(&gateway.url(), &with_sink(&trusting)).await?;
+    collector.config.write("ca.pem", &certificate)?;
     collector.invoke(&json!({"job": "j"})).await??;
     assert_eq!(gateway.series("two").await?, [r#"two{instance="",job="j"} 2"#]);
     canary::absent("the gateway", &gateway.metrics().await?)?;
     canary::absent("the gateway's log", &gateway.log())?;
 
-    let wrong = with_sink(&sink.replace("{{GATEWAY_PASSWORD}}", "{{TOKEN}}"));
-    let collector = collector_that_pushes_to(&gateway.url(), &wrong).await?;
-    let failure = collector
-        .invoke(&json!({"job": "j"}))
-        .await?
-        .expect_err("a wrong password");
-    assert!(
-        failure.message.contains("401 Unauthorized")
-            && failure.message.ends_with("(check the sink's `basic` or `bearer`)"),
-        "{failure}"
-    );
+    let wrong = with_sink(&trusting.replace("{{GATEWAY_PASSWORD}}", "{{TOKEN}}"));
+    for (config, words) in [
+        (
+            &wrong,
+            "401 Unauthorized: Unauthorized (check the sink's `basic` or `bearer`)",
+        ),
+        (
+            &with_sink(&sink),
+            "could not be reached: invalid peer certificate: UnknownIssuer",
+        ),
+    ] {
+        let collector = collector_that_pushes_to(&gateway.url(), config).await?;
+        collector.config.write("ca.pem", &certificate)?;
+        let failure = collector.invoke(&json!({"job": "j"})).await?.expect_err(words);
+        assert!(failure.message.contains(words), "{failure}");
+    }
     Ok(())
 }
 

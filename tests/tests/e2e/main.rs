@@ -1,11 +1,21 @@
 //! End to end: the real binaries against real servers.
 
+// All of this crate is tests, helpers included.
+#![allow(clippy::expect_used, clippy::unwrap_used)]
+
 mod build;
 mod collector_article;
 mod collector_database_failures;
+mod collector_deliveries;
 mod collector_gateway_failures;
 mod collector_query_failures;
+mod collector_rows;
 mod collector_secrets;
+mod collector_session;
+mod command_check;
+mod command_dev;
+mod command_run;
+mod command_schema;
 mod harness;
 mod postgres;
 mod pushgateway;

@@ -150,20 +150,18 @@ fn schedule(
         Some((_, entry)) => entry.get()?,
         None => DEFAULT_TIME_ZONE,
     };
-    match Schedule::parse(cron, zone_name) {
-        Ok(schedule) => Some(schedule),
-        Err(ScheduleError::Cron(error)) => {
-            let span = file.part(entry, &error.span);
-            scope.mistake(file, &span, error.problem, |mistake| mistake.help(error.help));
-            None
-        }
-        Err(ScheduleError::TimeZone(error)) => {
-            let (zone_file, span) = zone.map_or((file, 0..0), |(file, entry)| (file, entry.span.clone()));
-            let message = format!("there is no time zone `{}`", error.name);
-            scope.mistake(zone_file, &span, message, |mistake| mistake.help(error.help));
-            None
-        }
+    let schedule = Schedule::parse(cron, zone_name);
+    if let Err(ScheduleError::Cron(error)) = &schedule {
+        let span = file.part(entry, &error.span);
+        scope.mistake(file, &span, &error.problem, |mistake| mistake.help(&error.help));
     }
+    // Of two mistakes, the expression's is the one that parsing told; the zone is looked at on its own.
+    if let Err(ScheduleError::TimeZone(error)) = Schedule::parse("* * * * *", zone_name) {
+        let (zone_file, span) = zone.map_or((file, 0..0), |(file, entry)| (file, entry.span.clone()));
+        let message = format!("there is no time zone `{}`", error.name);
+        scope.mistake(zone_file, &span, message, |mistake| mistake.help(error.help));
+    }
+    schedule.ok()
 }
 
 fn job_source(
@@ -249,6 +247,7 @@ fn metrics<'a>(
         Some(Entry {
             value: Some(metrics),
             span,
+            ..
         }) if metrics.is_empty() => {
             scope.mistake(file, span, "the list of metrics is empty", |mistake| mistake);
         }

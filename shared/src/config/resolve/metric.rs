@@ -52,33 +52,42 @@ pub(super) fn resolve<'a>(
 ) -> Option<Metric> {
     let spec = entry.get()?;
     let Context { file, job, .. } = *context;
-    let name = full_name(scope, context, spec, &entry.span)?;
+    let name = full_name(scope, context, spec, &entry.span);
     let name_span = spec.name.as_ref().map_or(0..0, |name| name.span.clone());
     let kind = first([spec.kind.as_ref()]).copied().unwrap_or_default();
     let help = first([spec.help.as_ref()])
         .map(|help| help.trim().to_owned())
         .unwrap_or_default();
-    check_unit(scope, file, spec, &name);
-    for finding in names::lint(&name, kind, &help) {
-        scope.report.add(Mistake::warning(
-            &file.path,
-            name_span.clone(),
-            format!("`{name}`: {finding}"),
-        ));
+    if let Some(name) = &name {
+        check_unit(scope, file, spec, name);
+        for finding in names::lint(name, kind, &help) {
+            scope.report.add(Mistake::warning(
+                &file.path,
+                name_span.clone(),
+                format!("`{name}`: {finding}"),
+            ));
+        }
+        families.add(name, kind, &help, Place { file, span: name_span });
     }
-    families.add(&name, kind, &help, Place { file, span: name_span });
 
-    let mut labels = labels(scope, context, spec)?;
-    allow(scope, file, spec, &mut labels)?;
-    let values = values(scope, file, spec, &entry.span, &name)?;
+    // A mistake in one of these does not hide those in the others.
+    let labels = labels(scope, context, spec).and_then(|mut labels| {
+        allow(scope, file, spec, &mut labels)?;
+        Some(labels)
+    });
+    let own_name = || first([spec.name.as_ref()]).cloned().unwrap_or_default();
+    let called = name.clone().unwrap_or_else(own_name);
+    let values = values(scope, file, spec, &entry.span, &called);
+    let fill = labels.as_ref().and_then(|labels| fill(scope, file, spec, labels));
+    let (name, labels, values) = (name?, labels?, values?);
     let static_labels = static_labels(scope, context, spec, &labels, &values)?;
+    let fill = fill?;
     let external = first([spec.external.as_ref()]).copied().unwrap_or_default();
-    let fill = fill(scope, file, spec, &labels)?;
     let max_series = context
         .layered(spec.max_series.as_ref(), job.max_series.as_ref(), |defaults| {
             &defaults.max_series
         })
-        .map_or(DEFAULT_MAX_SERIES, |max| usize::try_from(*max).unwrap_or(usize::MAX));
+        .map_or(DEFAULT_MAX_SERIES, |max| usize::try_from(max.0).unwrap_or(usize::MAX));
     let metric = Metric {
         name,
         kind,
@@ -246,16 +255,10 @@ fn known_label(scope: &mut Scope<'_>, file: &File, name: &Entry<String>, labels:
     let text = name.get()?;
     let position = labels.iter().position(|label| label.name == *text);
     if position.is_none() {
-        let help = match suggest::closest(text, labels.iter().map(|label| label.name.as_str())) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => "it must be one of the metric's `labels`".to_owned(),
-        };
-        scope.mistake(
-            file,
-            &name.span,
-            format!("the metric has no label `{text}`"),
-            |mistake| mistake.help(help),
-        );
+        scope.unknown(file, name.span.clone(), "label", text, |_| {
+            let names = labels.iter().map(|label| label.name.as_str());
+            suggest::remedy(text, names, "metric's labels", "the metric has no `labels`")
+        });
     }
     position
 }
@@ -263,9 +266,10 @@ fn known_label(scope: &mut Scope<'_>, file: &File, name: &Entry<String>, labels:
 /// A list of texts, each once.
 fn texts(scope: &mut Scope<'_>, file: &File, entry: &Entry<Vec<Entry<String>>>) -> Option<Vec<String>> {
     let mut texts: Vec<String> = Vec::new();
+    let mut seen = BTreeSet::new();
     for value in entry.get()? {
         let text = value.get()?;
-        if texts.contains(text) {
+        if !seen.insert(text) {
             scope.mistake(file, &value.span, format!("`{text}` is given twice"), |mistake| {
                 mistake.help("remove one of them")
             });
@@ -389,8 +393,9 @@ fn fill(scope: &mut Scope<'_>, file: &File, spec: &MetricSpec, labels: &[Label])
         let position = known_label(scope, file, name, labels)?;
         let texts = texts(scope, file, values)?;
         if let Some(AllowedValues { values: allowed, other }) = &labels[position].allowed {
+            let allowed: BTreeSet<_> = allowed.iter().map(String::as_str).collect();
             for (text, value) in texts.iter().zip(values.get()?) {
-                if text != other && !allowed.contains(text) {
+                if text != other && !allowed.contains(text.as_str()) {
                     let message = format!("`{text}` is not among the label's `allowed_values`, so no row can give it");
                     scope.mistake(file, &value.span, message, |mistake| {
                         mistake.help("add it there, or remove it here")

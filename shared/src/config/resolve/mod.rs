@@ -1,6 +1,8 @@
 //! From the files as written to jobs as they run: names looked up, defaults applied, and every mistake told.
 //!
-//! A job with a mistake is left out, so that one team's mistake does not keep another team's jobs from running.
+//! A job with a mistake is left out, so that one team's mistake does not keep another team's jobs from running. So is
+//! every job that would get something from a place with a mistake: its file's or the shared file's defaults and labels,
+//! its source, its sink, a placeholder. Without them it would run as nobody has written it.
 
 mod job;
 mod metric;
@@ -8,13 +10,13 @@ mod query;
 mod sink;
 mod source;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::Path;
 
 use super::document::{Defaults, Document, ProviderSpec};
 use super::folder::File;
-use super::job::{Job, PushgatewaySink};
+use super::job::{Job, PushgatewaySink, Source};
 use super::mistake::{Mistake, Report};
 use super::read::{Entry, Mapping};
 use crate::placeholders::{Provider, Template};
@@ -26,6 +28,8 @@ pub(crate) use metric::most_series;
 pub(crate) struct Resolved {
     pub(crate) jobs: Vec<Job>,
     pub(crate) providers: BTreeMap<String, Provider>,
+    /// The names of jobs that do not run.
+    pub(crate) left_out: BTreeSet<String>,
     pub(crate) placeholders: Vec<PlaceholderUse>,
     pub(crate) places: BTreeMap<String, JobPlace>,
 }
@@ -47,7 +51,9 @@ pub(crate) struct JobPlace {
 
 pub(crate) fn resolve(files: &[File], report: &mut Report) -> Resolved {
     let mut scope = Scope::new(files, report);
+    let shared_is_flawed = files.iter().any(|file| file.is_shared() && file.flawed);
     let mut jobs: Vec<Job> = Vec::new();
+    let mut left_out = BTreeSet::new();
     let mut places = BTreeMap::new();
     let mut names: BTreeMap<&str, Place<'_>> = BTreeMap::new();
     let mut families = metric::Families::default();
@@ -64,13 +70,9 @@ pub(crate) fn resolve(files: &[File], report: &mut Report) -> Resolved {
                 .report
                 .add(mistake.help("put all jobs of the file under one of them"));
         }
-        let specs = [&document.job, &document.jobs]
-            .into_iter()
-            .flatten()
-            .filter_map(Entry::get)
-            .flatten();
-        for entry in specs {
-            let before = scope.report.count();
+        let runs = !file.flawed && !shared_is_flawed;
+        for entry in document.jobs() {
+            let before = scope.report.mistakes_told();
             let Some(spec) = entry.get() else { continue };
             if let Some(name) = &spec.name
                 && let Some(text) = name.get()
@@ -90,7 +92,9 @@ pub(crate) fn resolve(files: &[File], report: &mut Report) -> Resolved {
             }
             let job = job::resolve(&mut scope, file, &defaults, spec, &entry.span, &mut families);
             if let Some(job) = job
-                && scope.report.mistakes_since(before) == 0
+                && runs
+                && entry.problems == 0
+                && scope.report.mistakes_told() == before
             {
                 let span = spec.name.as_ref().map_or(0..0, |name| name.span.clone());
                 places.insert(
@@ -101,6 +105,8 @@ pub(crate) fn resolve(files: &[File], report: &mut Report) -> Resolved {
                     },
                 );
                 jobs.push(job);
+            } else if let Some(name) = spec.name.as_ref().and_then(Entry::get) {
+                left_out.insert(name.clone());
             }
         }
     }
@@ -108,6 +114,7 @@ pub(crate) fn resolve(files: &[File], report: &mut Report) -> Resolved {
     Resolved {
         jobs,
         providers: scope.providers,
+        left_out,
         placeholders: scope.placeholders,
         places,
     }
@@ -131,9 +138,13 @@ impl Place<'_> {
 struct Scope<'a> {
     report: &'a mut Report,
     shared: Option<&'a File>,
-    sources: BTreeMap<&'a str, source::Declared<'a>>,
-    sinks: BTreeMap<&'a str, (Place<'a>, PushgatewaySink)>,
+    /// Declared sources; `None` where one has a mistake, which has been told.
+    sources: BTreeMap<&'a str, Option<Source>>,
+    /// Declared sinks, likewise.
+    sinks: BTreeMap<&'a str, Option<PushgatewaySink>>,
     providers: BTreeMap<String, Provider>,
+    /// Declared placeholders with a mistake.
+    broken_providers: BTreeSet<&'a str>,
     placeholders: Vec<PlaceholderUse>,
 }
 
@@ -146,6 +157,7 @@ impl<'a> Scope<'a> {
             sources: BTreeMap::new(),
             sinks: BTreeMap::new(),
             providers: BTreeMap::new(),
+            broken_providers: BTreeSet::new(),
             placeholders: Vec::new(),
         };
         scope.declare_providers(files);
@@ -161,16 +173,46 @@ impl<'a> Scope<'a> {
         message: impl Into<String>,
         complete: impl FnOnce(Mistake) -> Mistake,
     ) {
-        self.report
-            .add(complete(Mistake::new(&file.path, span.clone(), message)));
+        let mistake = Mistake::new(&file.path, span.clone(), message);
+        // A remedy may take a while to think of, and of a hostile file's thousand mistakes only the first are shown.
+        let mistake = if self.report.is_full(&file.path) {
+            mistake
+        } else {
+            complete(mistake)
+        };
+        self.report.add(mistake);
+    }
+
+    /// Tells a name that is not declared.
+    fn unknown(
+        &mut self,
+        file: &File,
+        span: Range<usize>,
+        what: &str,
+        name: &str,
+        remedy: impl FnOnce(&Self) -> String,
+    ) {
+        let mistake = Mistake::new(&file.path, span, format!("there is no {what} `{name}`"));
+        let mistake = if self.report.is_full(&file.path) {
+            mistake
+        } else {
+            mistake.help(remedy(self))
+        };
+        self.report.add(mistake);
     }
 
     fn declare_providers(&mut self, files: &'a [File]) {
         let mut places = BTreeMap::new();
         for (file, name, spec) in declarations(files, |document| &document.placeholders) {
-            if let Some(provider) = self.provider(file, spec, name) {
-                self.declare_once(&mut places, "placeholder", file, name);
-                self.providers.insert(name.value.clone().unwrap_or_default(), provider);
+            let Some(text) = name.value.as_deref() else { continue };
+            match self.provider(file, spec, name) {
+                Some(provider) if spec.problems == 0 => {
+                    self.declare_once(&mut places, "placeholder", file, name);
+                    self.providers.insert(text.to_owned(), provider);
+                }
+                _ => {
+                    self.broken_providers.insert(text);
+                }
             }
         }
     }
@@ -241,6 +283,8 @@ impl<'a> Scope<'a> {
     fn template(&mut self, file: &File, entry: &Entry<String>) -> Option<Template> {
         let text = entry.get()?;
         match Template::parse(text) {
+            // Its value would come from the environment, where nobody has said that it does.
+            Ok(template) if template.names().any(|name| self.broken_providers.contains(name)) => None,
             Ok(template) => {
                 for placeholder in template.placeholders() {
                     self.placeholders.push(PlaceholderUse {

@@ -1,5 +1,8 @@
 //! Queries: the SQL, where it stands, and what is bound to its parameters.
 
+use std::collections::BTreeMap;
+use std::ops::Range;
+
 use super::{Scope, first};
 use crate::config::document::{JobSpec, MetricSpec, ParameterSpec, QuerySpec, TimeSpec};
 use crate::config::folder::{self, File};
@@ -12,8 +15,17 @@ use crate::suggest;
 /// A job's queries while its metrics are resolved.
 #[derive(Default)]
 pub(super) struct Queries<'a> {
-    named: Vec<(&'a Entry<String>, Option<Query>)>,
+    named: BTreeMap<&'a str, Named>,
     resolved: Vec<Query>,
+}
+
+/// A query under the job's `queries`.
+struct Named {
+    span: Range<usize>,
+    /// `None` where it has a mistake, which has been told.
+    query: Option<Query>,
+    /// Where it stands among the resolved ones once a metric uses it.
+    used: Option<usize>,
 }
 
 impl<'a> Queries<'a> {
@@ -24,23 +36,24 @@ impl<'a> Queries<'a> {
             return queries;
         };
         for (name, entry) in entries {
-            let text = name.get().cloned().unwrap_or_default();
+            let Some(text) = name.get() else { continue };
             let query = entry.get().and_then(|spec| {
                 let QuerySpec {
                     query,
                     query_file,
                     parameters,
                 } = spec;
-                resolve(
-                    scope,
-                    file,
-                    &text,
-                    &entry.span,
-                    [query, query_file],
-                    parameters.as_ref(),
-                )
+                resolve(scope, file, text, &entry.span, [query, query_file], parameters.as_ref())
             });
-            queries.named.push((name, query));
+            let span = name.span.clone();
+            queries.named.insert(
+                text,
+                Named {
+                    span,
+                    query,
+                    used: None,
+                },
+            );
         }
         queries
     }
@@ -52,7 +65,7 @@ impl<'a> Queries<'a> {
         file: &File,
         spec: &MetricSpec,
         metric: Metric,
-        place: &std::ops::Range<usize>,
+        place: &Range<usize>,
     ) {
         let own = [&spec.query, &spec.query_file];
         let Some(from_query) = &spec.from_query else {
@@ -75,48 +88,31 @@ impl<'a> Queries<'a> {
             });
         }
         let Some(name) = from_query.get() else { return };
-        let Some((_, query)) = self.named.iter().find(|(declared, _)| declared.get() == Some(name)) else {
-            let names: Vec<_> = self
-                .named
-                .iter()
-                .filter_map(|(name, _)| name.value.as_deref())
-                .collect();
-            let help = match suggest::closest(name, names.iter().copied()) {
-                Some(near) => format!("did you mean `{near}`?"),
-                None if names.is_empty() => "declare it under the job's `queries`".to_owned(),
-                None => format!("the job's queries are {}", names.join(", ")),
-            };
-            scope.mistake(
-                file,
-                &from_query.span,
-                format!("the job has no query `{name}`"),
-                |mistake| mistake.help(help),
-            );
+        let Some(named) = self.named.get_mut(name.as_str()) else {
+            scope.unknown(file, from_query.span.clone(), "query", name, |_| {
+                let none = "declare it under the job's `queries`";
+                suggest::remedy(name, self.named.keys().copied(), "job's queries", none)
+            });
             return;
         };
-        let Some(query) = query else { return };
-        match self
-            .resolved
-            .iter_mut()
-            .find(|resolved| resolved.name == *name && resolved.origin == query.origin)
-        {
-            Some(resolved) => resolved.metrics.push(metric),
-            None => self.resolved.push(Query {
-                metrics: vec![metric],
-                ..query.clone()
-            }),
-        }
+        let Some(query) = &named.query else { return };
+        let used = *named.used.get_or_insert_with(|| {
+            self.resolved.push(query.clone());
+            self.resolved.len() - 1
+        });
+        self.resolved[used].metrics.push(metric);
     }
 
     /// The queries that are used, in the order of their metrics; unused ones are told.
     pub(super) fn finish(self, scope: &mut Scope<'_>, file: &File) -> Vec<Query> {
-        for (name, query) in &self.named {
-            let Some(query) = query else { continue };
-            if !self.resolved.iter().any(|resolved| resolved.origin == query.origin) {
-                let message = format!("no metric uses the query `{}`", query.name);
-                scope.report.add(
-                    Mistake::warning(&file.path, name.span.clone(), message).help("say `from_query`, or remove it"),
+        for (name, named) in &self.named {
+            if named.query.is_some() && named.used.is_none() {
+                let warning = Mistake::warning(
+                    &file.path,
+                    named.span.clone(),
+                    format!("no metric uses the query `{name}`"),
                 );
+                scope.report.add(warning.help("say `from_query`, or remove it"));
             }
         }
         self.resolved
@@ -127,7 +123,7 @@ fn resolve(
     scope: &mut Scope<'_>,
     file: &File,
     name: &str,
-    place: &std::ops::Range<usize>,
+    place: &Range<usize>,
     [inline, from_file]: [&Option<Entry<String>>; 2],
     parameters: Option<&Entry<Vec<Entry<ParameterSpec>>>>,
 ) -> Option<Query> {
@@ -230,10 +226,7 @@ fn resolve_parameter(scope: &mut Scope<'_>, file: &File, entry: &Entry<Parameter
             return None;
         }
     };
-    let entry = Entry {
-        span: entry.span.clone(),
-        value: Some(text),
-    };
+    let entry = Entry::new(entry.span.clone(), text);
     scope.template(file, &entry).map(Parameter::Text)
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{Place, Scope, declarations, first};
+use super::{Scope, declarations, first};
 use crate::config::document::{BasicSpec, DurationText, JobSpec, PushgatewaySpec};
 use crate::config::folder::File;
 use crate::config::job::{PushgatewaySink, Sink, SinkAuth};
@@ -25,28 +25,19 @@ pub(super) fn declare<'a>(scope: &mut Scope<'a>, files: &'a [File]) {
     for (file, name, spec) in declarations(files, |document| &document.sinks) {
         let Some(text) = name.value.as_deref() else { continue };
         scope.declare_once(&mut places, "sink", file, name);
-        let Some(spec_value) = spec.get() else { continue };
-        let Some(pushgateway) = &spec_value.pushgateway else {
-            scope.mistake(
-                file,
-                &spec.span,
-                format!("the sink `{text}` does not say of which kind it is"),
-                |mistake| mistake.help("write `pushgateway: {url: ..}`"),
-            );
-            continue;
-        };
-        if let Some(sink) = resolve_pushgateway(scope, file, text, pushgateway) {
-            scope.sinks.insert(
-                text,
-                (
-                    Place {
-                        file,
-                        span: name.span.clone(),
-                    },
-                    sink,
-                ),
-            );
-        }
+        let before = scope.report.mistakes_told();
+        let sink = spec.get().and_then(|settings| {
+            let Some(pushgateway) = &settings.pushgateway else {
+                let message = format!("the sink `{text}` does not say of which kind it is");
+                scope.mistake(file, &spec.span, message, |mistake| {
+                    mistake.help("write `pushgateway: {url: ..}`")
+                });
+                return None;
+            };
+            resolve_pushgateway(scope, file, text, pushgateway)
+        });
+        let right = spec.problems == 0 && scope.report.mistakes_told() == before;
+        scope.sinks.insert(text, sink.filter(|_| right));
     }
 }
 
@@ -62,37 +53,25 @@ pub(super) fn resolve(
         return implied(scope, file, spec);
     };
     let name = entry.get()?;
-    if let Some((_, sink)) = scope.sinks.get(name.as_str()) {
-        return Some(Sink::Pushgateway(sink.clone()));
+    if let Some(declared) = scope.sinks.get(name.as_str()) {
+        return declared.clone().map(Sink::Pushgateway);
     }
-    let names: Vec<_> = scope.sinks.keys().copied().collect();
-    let help = match suggest::closest(name, names.iter().copied()) {
-        Some(near) => format!("did you mean `{near}`, at {}?", scope.sinks[near].0.position()),
-        None if names.is_empty() => "declare it under `sinks`".to_owned(),
-        None => format!("the sinks are {}", names.join(", ")),
-    };
-    scope.mistake(file, &entry.span, format!("there is no sink `{name}`"), |mistake| {
-        mistake.help(help)
+    scope.unknown(file, entry.span.clone(), "sink", name, |scope| {
+        suggest::remedy(name, scope.sinks.keys().copied(), "sinks", "declare it under `sinks`")
     });
     None
 }
 
 fn implied(scope: &mut Scope<'_>, file: &File, spec: &JobSpec) -> Option<Sink> {
-    if let Some((_, sink)) = scope.sinks.get(DEFAULT) {
-        return Some(Sink::Pushgateway(sink.clone()));
+    if let Some(declared) = scope.sinks.get(DEFAULT) {
+        return declared.clone().map(Sink::Pushgateway);
     }
     let mut sinks = scope.sinks.values();
     match (sinks.next(), sinks.next()) {
-        (Some((_, only)), None) => Some(Sink::Pushgateway(only.clone())),
+        (Some(only), None) => only.clone().map(Sink::Pushgateway),
         (None, _) => {
             let span = spec.name.as_ref().map_or(0..0, |name| name.span.clone());
-            let url = scope.template(
-                file,
-                &Entry {
-                    span,
-                    value: Some(DEFAULT_URL.to_owned()),
-                },
-            )?;
+            let url = scope.template(file, &Entry::new(span, DEFAULT_URL.to_owned()))?;
             Some(Sink::Pushgateway(PushgatewaySink {
                 name: DEFAULT.to_owned(),
                 url,
@@ -144,7 +123,7 @@ fn resolve_pushgateway(
     let timeout = first([spec.timeout.as_ref()]).map_or(DEFAULT_TIMEOUT, |DurationText(timeout)| *timeout);
     let grouping = grouping(scope, file, spec)?;
     let series_budget = first([spec.series_budget.as_ref()]).map_or(DEFAULT_SERIES_BUDGET, |budget| {
-        usize::try_from(*budget).unwrap_or(usize::MAX)
+        usize::try_from(budget.0).unwrap_or(usize::MAX)
     });
     Some(PushgatewaySink {
         name: name.to_owned(),

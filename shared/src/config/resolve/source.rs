@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Place, Scope, declarations};
+use super::{Scope, declarations};
 use crate::config::document::{PostgresSpec, SourceSettings, SourceSpec};
 use crate::config::folder::File;
 use crate::config::job::{PostgresSource, Source};
@@ -22,17 +22,12 @@ const KINDS: [Kind; 1] = [Kind {
     from_url: |scope, file, url| postgres_source(scope, file, url, None).map(Source::Postgres),
 }];
 
-/// A source under `sources`; `None` where it has a mistake, which has been told.
-pub(super) struct Declared<'a> {
-    place: Place<'a>,
-    source: Option<Source>,
-}
-
 pub(super) fn declare<'a>(scope: &mut Scope<'a>, files: &'a [File]) {
     let mut places = BTreeMap::new();
     for (file, name, spec) in declarations(files, |document| &document.sources) {
         let Some(text) = name.value.as_deref() else { continue };
         scope.declare_once(&mut places, "source", file, name);
+        let before = scope.report.mistakes_told();
         let source = match spec.get() {
             Some(SourceSpec::Text(url)) if is_url(url) => from_url(scope, file, &text_entry(spec, url)),
             Some(SourceSpec::Text(_)) => {
@@ -49,17 +44,9 @@ pub(super) fn declare<'a>(scope: &mut Scope<'a>, files: &'a [File]) {
             Some(SourceSpec::Settings(settings)) => from_settings(scope, file, spec, settings),
             None => None,
         };
-        let source = source.map(|source| named(source, text));
-        scope.sources.insert(
-            text,
-            Declared {
-                place: Place {
-                    file,
-                    span: name.span.clone(),
-                },
-                source,
-            },
-        );
+        let right = spec.problems == 0 && scope.report.mistakes_told() == before;
+        let source = source.filter(|_| right).map(|source| named(source, text));
+        scope.sources.insert(text, source);
     }
 }
 
@@ -69,16 +56,11 @@ pub(super) fn resolve(scope: &mut Scope<'_>, file: &File, spec: &Entry<SourceSpe
         SourceSpec::Text(url) if is_url(url) => from_url(scope, file, &text_entry(spec, url)),
         SourceSpec::Text(name) => {
             if let Some(declared) = scope.sources.get(name.as_str()) {
-                return declared.source.clone();
+                return declared.clone();
             }
-            let names: Vec<_> = scope.sources.keys().copied().collect();
-            let help = match suggest::closest(name, names.iter().copied()) {
-                Some(near) => format!("did you mean `{near}`, at {}?", scope.sources[near].place.position()),
-                None if names.is_empty() => "declare it under `sources`, or write a URL".to_owned(),
-                None => format!("the sources are {}; or write a URL", names.join(", ")),
-            };
-            scope.mistake(file, &spec.span, format!("there is no source `{name}`"), |mistake| {
-                mistake.help(help)
+            let none = "declare it under `sources`, or write a URL";
+            scope.unknown(file, spec.span.clone(), "source", name, |scope| {
+                suggest::remedy(name, scope.sources.keys().copied(), "sources", none)
             });
             None
         }
@@ -92,10 +74,7 @@ fn is_url(text: &str) -> bool {
 }
 
 fn text_entry(spec: &Entry<SourceSpec>, text: &str) -> Entry<String> {
-    Entry {
-        span: spec.span.clone(),
-        value: Some(text.to_owned()),
-    }
+    Entry::new(spec.span.clone(), text.to_owned())
 }
 
 fn named(source: Source, name: &str) -> Source {

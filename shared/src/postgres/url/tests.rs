@@ -1,3 +1,8 @@
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio_postgres::config::ChannelBinding;
+
 use super::*;
 
 const CA: &str = "/etc/ca.pem";
@@ -214,8 +219,8 @@ const WRONG: [(&str, &str, &str); 29] = [
         "not a whole number of seconds",
         "soon",
     ),
-    ("postgres://db/x", "names no user", "postgres://db/x"),
-    ("postgres://u@/x", "names no host", "postgres://u@/x"),
+    ("postgres://db/x", "the URL names no user", "postgres://db/x"),
+    ("postgres://u@/x", "the URL names no host", "postgres://u@/x"),
 ];
 
 #[test]

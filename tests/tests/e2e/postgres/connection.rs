@@ -192,7 +192,7 @@ async fn a_wrong_password_is_not_tried_at_the_other_hosts() -> Result<()> {
     let database = Postgres::shared().await?.database().await?;
     let hosts = format!("{0},{0}", database.host());
     let url = format!("postgres://fanlight:hunter2@{hosts}/{}", database.name());
-    let error = begin(&mut Connections::new(), &url)
+    let error = begin(&Connections::new(), &url)
         .await
         .err()
         .context("it did not fail")?

@@ -21,11 +21,11 @@ async fn many_clients_share_one_server_connection_and_leave_nothing_on_it() -> R
         )
         .await?;
     let pooler = PgBouncer::start(&database).await?;
-    let pooled = pooler.pooled();
-    pooled.execute(FOREIGN).await?;
+    let behind = pooler.pooled();
+    behind.execute(FOREIGN).await?;
 
     let clients = (0..4).map(|_| {
-        let url = pooled.url();
+        let url = behind.url();
         tokio::spawn(async move {
             let connections = Connections::new();
             for round in 0..10 {
@@ -46,9 +46,9 @@ async fn many_clients_share_one_server_connection_and_leave_nothing_on_it() -> R
     for client in clients.collect::<Vec<_>>() {
         client.await??;
     }
-    assert_eq!(pooled.value(LEFT_BEHIND).await?, "4", "the foreign ones and no others");
-    assert_eq!(pooled.value("SHOW transaction_isolation").await?, "read committed");
-    assert_eq!(pooled.value("SHOW statement_timeout").await?, "0");
+    assert_eq!(behind.value(LEFT_BEHIND).await?, "4", "the foreign ones and no others");
+    assert_eq!(behind.value("SHOW transaction_isolation").await?, "read committed");
+    assert_eq!(behind.value("SHOW statement_timeout").await?, "0");
     Ok(())
 }
 

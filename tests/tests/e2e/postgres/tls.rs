@@ -1,8 +1,9 @@
 //! `sslmode` against servers with TLS, without, and with certificates that are not theirs.
 
 use std::path::Path;
+use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use fanlight_tests::Postgres;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
 use secrecy::SecretString;
@@ -127,11 +128,7 @@ async fn allow_and_prefer_take_the_way_that_the_server_leaves_open() -> Result<(
             ],
         ),
     ] {
-        std::fs::write(
-            postgres.folder().join("data/pg_hba.conf"),
-            format!("{access} postgres,test_0 all 127.0.0.1/32 scram-sha-256\nhost template1 all 127.0.0.1/32 trust\n"),
-        )?;
-        reload(&postgres).await?;
+        allow_only(&postgres, access).await?;
         for (mode, expected) in modes {
             let outcome = encrypted(&format!("{}?sslmode={mode}", database.url()), None).await;
             match (&outcome, expected) {
@@ -144,18 +141,24 @@ async fn allow_and_prefer_take_the_way_that_the_server_leaves_open() -> Result<(
     Ok(())
 }
 
-/// Has the cluster read its access file again, and waits until it has.
-async fn reload(postgres: &Postgres) -> Result<()> {
-    let before = postgres.log().matches("received SIGHUP").count();
-    let process = postgres
-        .process()
-        .map(|process| process.to_string())
-        .unwrap_or_default();
+/// Has the cluster let in clients with TLS or without, and waits until it does.
+async fn allow_only(postgres: &Postgres, access: &str) -> Result<()> {
+    let lines =
+        format!("{access} postgres all 127.0.0.1/32 scram-sha-256\nhost only_{access} all 127.0.0.1/32 trust\n");
+    std::fs::write(postgres.folder().join("data/pg_hba.conf"), lines)?;
+    let process = postgres.process().context("it does not run")?.to_string();
     std::process::Command::new("kill").args(["-HUP", &process]).status()?;
-    while postgres.log().matches("received SIGHUP").count() == before {
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    // Once the second line is in force, what is said is that there is no such database.
+    let missing = postgres
+        .maintenance()
+        .url()
+        .replace("/postgres", &format!("/only_{access}"));
+    while !encrypted(&missing, None)
+        .await
+        .is_err_and(|said| said.contains("3D000"))
+    {
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     Ok(())
 }
 

@@ -1,0 +1,152 @@
+//! The parameters after the `?` of a connection URL.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tokio_postgres::config::ChannelBinding;
+
+use super::reader::{Part, Reader, Reading};
+use super::{Roots, SessionAttributes, SslMode, Target};
+
+const PARAMETERS: [&str; 14] = [
+    "application_name",
+    "channel_binding",
+    "connect_timeout",
+    "dbname",
+    "gssencmode",
+    "host",
+    "options",
+    "password",
+    "port",
+    "ssl",
+    "sslmode",
+    "sslrootcert",
+    "target_session_attrs",
+    "user",
+];
+
+const SSL_MODES: [(&str, SslMode); 6] = [
+    ("disable", SslMode::Disable),
+    ("allow", SslMode::Allow),
+    ("prefer", SslMode::Prefer),
+    ("require", SslMode::Require),
+    ("verify-ca", SslMode::VerifyCa),
+    ("verify-full", SslMode::VerifyFull),
+];
+
+const CHANNEL_BINDINGS: [(&str, ChannelBinding); 3] = [
+    ("disable", ChannelBinding::Disable),
+    ("prefer", ChannelBinding::Prefer),
+    ("require", ChannelBinding::Require),
+];
+
+const SESSION_ATTRIBUTES: [(&str, SessionAttributes); 6] = [
+    ("any", SessionAttributes::Any),
+    ("read-write", SessionAttributes::ReadWrite),
+    ("read-only", SessionAttributes::ReadOnly),
+    ("primary", SessionAttributes::Primary),
+    ("standby", SessionAttributes::Standby),
+    ("prefer-standby", SessionAttributes::PreferStandby),
+];
+
+#[derive(Default)]
+pub(super) struct Listed<'a> {
+    pub(super) hosts: Option<(Part<'a>, String)>,
+    pub(super) ports: Option<Part<'a>>,
+    pub(super) ssl_said: bool,
+}
+
+impl Reader {
+    pub(super) fn parameters<'a>(&mut self, parameters: Part<'a>, reading: &mut Reading) -> Listed<'a> {
+        let mut listed = Listed::default();
+        let mut seen: Vec<&str> = Vec::new();
+        for parameter in parameters.split('&').filter(|parameter| !parameter.text.is_empty()) {
+            let Some((name, value)) = parameter.split_once('=') else {
+                self.error(parameter, "a parameter has no value; parameters are written name=value");
+                continue;
+            };
+            if name.masked() {
+                continue;
+            }
+            if seen.contains(&name.text) {
+                self.error(name, format!("the parameter {} is given twice", name.text));
+                continue;
+            }
+            seen.push(name.text);
+            listed.ssl_said |= matches!(name.text, "ssl" | "sslmode");
+            if name.text == "password" {
+                self.password(value, reading);
+                continue;
+            }
+            let Some(decoded) = self.decode(value, name.text) else {
+                continue;
+            };
+            match name.text {
+                "host" => listed.hosts = Some((value, decoded)),
+                "port" => listed.ports = Some(value),
+                _ => self.parameter(name, value, &decoded, &mut reading.target),
+            }
+        }
+        listed
+    }
+
+    pub(super) fn parameter(&mut self, name: Part<'_>, value: Part<'_>, decoded: &str, target: &mut Target) {
+        match name.text {
+            "user" => decoded.clone_into(&mut target.user),
+            "dbname" => target.database = Some(decoded.to_owned()),
+            "application_name" => decoded.clone_into(&mut target.application_name),
+            "options" => target.options = Some(decoded.to_owned()),
+            "sslrootcert" if decoded == "system" => target.roots = Roots::Public,
+            "sslrootcert" => target.roots = Roots::File(PathBuf::from(decoded)),
+            "sslmode" => self.choose(name, value, decoded, &SSL_MODES, &mut target.ssl_mode),
+            // What JDBC's users write; libpq takes it for `require` too.
+            "ssl" => self.choose(
+                name,
+                value,
+                decoded,
+                &[("true", SslMode::Require)],
+                &mut target.ssl_mode,
+            ),
+            "channel_binding" => self.choose(name, value, decoded, &CHANNEL_BINDINGS, &mut target.channel_binding),
+            "target_session_attrs" => {
+                self.choose(name, value, decoded, &SESSION_ATTRIBUTES, &mut target.session);
+            }
+            "connect_timeout" => match decoded.parse::<i32>() {
+                Ok(seconds) => {
+                    let seconds = u64::try_from(seconds).unwrap_or(0);
+                    target.connect_timeout = (seconds > 0).then(|| Duration::from_secs(seconds));
+                }
+                Err(_) if value.masked() => {}
+                Err(_) => self.error(value, "connect_timeout is not a whole number of seconds"),
+            },
+            // There is no GSSAPI here, so not using it is the only choice.
+            "gssencmode" => self.choose(name, value, decoded, &[("disable", ()), ("prefer", ())], &mut ()),
+            unknown => {
+                let known = PARAMETERS.join(", ");
+                self.error(
+                    name,
+                    format!("the parameter {unknown:?} is not supported; known are {known}"),
+                );
+            }
+        }
+    }
+
+    /// Picks one of a parameter's values by its name.
+    pub(super) fn choose<T: Copy>(
+        &mut self,
+        name: Part<'_>,
+        value: Part<'_>,
+        decoded: &str,
+        choices: &[(&str, T)],
+        chosen: &mut T,
+    ) {
+        match choices.iter().find(|(choice, _)| *choice == decoded) {
+            Some((_, choice)) => *chosen = *choice,
+            None if value.masked() => {}
+            None => {
+                let names: Vec<&str> = choices.iter().map(|(choice, _)| *choice).collect();
+                self.error(value, format!("{} must be one of {}", name.text, names.join(", ")));
+            }
+        }
+    }
+}
