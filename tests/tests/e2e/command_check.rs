@@ -96,7 +96,7 @@ async fn every_mistake_is_shown_with_its_line_underlined_and_what_to_do() -> Res
     5 |   source: shpo
       |           ^^^^
       |
-      = help: did you mean `shop`, at config/fanlight.yaml:4:3?
+      = help: did you mean `shop`?
 
     mistake: `ignore` is not one of `keep`, `drop` or `fail`
      --> config/team.yaml:6:13
@@ -436,11 +436,7 @@ async fn hostile_files_end_in_a_clear_error() -> Result<()> {
     let block = (0..10_000).fold(String::new(), |text, n| text + &" ".repeat(n) + "a:\n");
     let dashes = format!("jobs:\n{}x\n", "- ".repeat(10_000));
     for (name, text, words) in [
-        (
-            "laughs.yaml",
-            &laughs,
-            "the file has more than 100000 values once its aliases are followed; split it",
-        ),
+        ("laughs.yaml", &laughs, "values once its aliases are followed; split it"),
         ("flow.yaml", &flow, "nested more than 32 levels deep"),
         ("dashes.yaml", &dashes, "nested more than 32 levels deep"),
         ("nul.yaml", &"jobs: \0\n".to_owned(), "mistake: "),
