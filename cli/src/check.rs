@@ -105,7 +105,7 @@ async fn check_live(loaded: &mut Loaded) {
             Ok(found) => findings.extend(found),
             Err(reason) => {
                 let at = job.queries.first().map(|query| Finding {
-                    help: Some("no other query of this source has been looked at".to_owned()),
+                    help: Some("no further query of this source is checked".to_owned()),
                     ..Finding::new(query, reason)
                 });
                 findings.extend(at);
@@ -225,5 +225,93 @@ fn in_words(metric: &str, problem: &ColumnError) -> (String, String) {
             format!("the column `{column}` is of type {type_name}, and `{metric}` needs a number"),
             format!("cast it, such as `{column}::numeric AS {column}`"),
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use shared::rows::Column;
+
+    const JOB: &str = "
+  schedule: '* * * * *'
+  source: shop
+  metrics:
+  - {name: a, help: h, labels: [photo, os], value: n, query: SELECT}
+  - {name: b, help: h, labels: [nam], value: n, query: SELECT}
+";
+
+    fn loaded(text: &str) -> Loaded {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("a.yaml"), text).unwrap();
+        shared::config::load(folder.path()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_source_that_cannot_be_used_is_told_once_and_each_other_source_too() {
+        let other = JOB.replace("source: shop", "source: 'postgres://{{FANLIGHT_NOBODY_EITHER}}@h/d'");
+        let mut loaded = loaded(&format!(
+            "sources: {{shop: 'postgres://{{{{FANLIGHT_NOBODY}}}}@h/d'}}\njobs:\n- name: one{JOB}- name: two{JOB}- name: \
+             three{other}"
+        ));
+        assert_eq!(loaded.report.summary(), "");
+        check_live(&mut loaded).await;
+        let summary = loaded.report.summary();
+        assert_eq!(summary.lines().count(), 2, "{summary}");
+        assert!(
+            summary.contains("{{FANLIGHT_NOBODY}}") && summary.contains("{{FANLIGHT_NOBODY_EITHER}}"),
+            "{summary}"
+        );
+        assert!(
+            summary
+                .lines()
+                .all(|line| line.ends_with("; no further query of this source is checked")),
+            "{summary}"
+        );
+    }
+
+    #[test]
+    fn columns_are_held_to_the_assemblers_rules_and_each_is_told_once() {
+        let shared_query = "jobs:
+- name: j
+  schedule: '* * * * *'
+  source: postgres://u@h/d
+  queries: {q: {query: SELECT}}
+  metrics:
+  - {name: a, help: h, labels: [photo, os, nam], value: n, from_query: q}
+  - {name: b, help: h, labels: [photo, os, nam], value: name, from_query: q}
+";
+        let loaded = loaded(shared_query);
+        let column = |name: &str, type_name: &str| Column {
+            name: name.to_owned(),
+            type_name: type_name.to_owned(),
+            numeric: type_name == "int8",
+            label: type_name != "bytea",
+        };
+        let description = Description {
+            columns: vec![
+                column("photo", "bytea"),
+                column("os", "text"),
+                column("os", "text"),
+                column("name", "text"),
+                column("n", "int8"),
+            ],
+            parameters: Vec::new(),
+            writes: None,
+        };
+        let findings = check_columns(&loaded.configuration.jobs[0].queries[0], &description);
+        let told: Vec<_> = findings
+            .iter()
+            .map(|finding| format!("{}; {}", finding.message, finding.help.as_deref().unwrap_or_default()))
+            .collect();
+        assert_eq!(
+            told,
+            [
+                "the column `photo` is of type bytea, which cannot be a label of `a`; cast it, such as `photo::text AS photo`",
+                "the query gives 2 columns named `os`, which `a` needs; name the others differently with AS",
+                "the query gives no column `nam`, which `a` needs; did you mean `name`? Or write `AS nam`",
+                "the column `name` is of type text, and `b` needs a number; cast it, such as `name::numeric AS name`",
+            ]
+        );
     }
 }

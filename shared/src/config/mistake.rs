@@ -299,14 +299,11 @@ impl FileReport {
         let line = &self.text[begin..begin + length];
         let boundary = |at: usize| line.floor_char_boundary(at.clamp(begin, begin + length) - begin);
         let mut masked = line.as_bytes().to_vec();
-        let told = self
-            .secrets
-            .iter()
-            .filter(|secret| !secret.is_empty())
-            .flat_map(|secret| {
-                let from = boundary(secret.start);
-                passwords::without_placeholders(line, from..boundary(secret.end).max(from))
-            });
+        let is_here = |secret: &&Range<usize>| secret.start < begin + length && secret.end > begin;
+        let told = self.secrets.iter().filter(is_here).flat_map(|secret| {
+            let from = boundary(secret.start);
+            passwords::without_placeholders(line, from..boundary(secret.end).max(from))
+        });
         for secret in told.chain(passwords::passwords(line)) {
             masked[secret].fill(b'*');
         }

@@ -48,17 +48,18 @@ fn merged(mut ranges: Vec<Range<usize>>) -> Vec<Range<usize>> {
     merged
 }
 
-/// The bytes of a line of a file that could not be read as YAML from the first key on that looks like a secret's.
+/// The bytes of a line of a file that could not be read as YAML behind the first word that looks like a secret's key.
 pub(crate) fn after_secret_key(line: &str, is_secret: impl Fn(&str) -> bool) -> Option<Range<usize>> {
-    let key = |colon: usize| {
-        let before = line[..colon].trim_end_matches(['\'', '"', ' ']);
-        before
-            .rsplit(|c: char| !c.is_alphanumeric() && c != '_' && c != '-')
-            .next()
-            .unwrap_or_default()
-    };
-    let (colon, _) = line.match_indices(':').find(|(colon, _)| is_secret(key(*colon)))?;
-    Some(colon + 1..line.len())
+    let in_word = |c: char| c.is_alphanumeric() || c == '_' || c == '-';
+    let mut begin = 0;
+    for part in line.split_inclusive(|c| !in_word(c)) {
+        let word = part.trim_end_matches(|c| !in_word(c));
+        if is_secret(word) {
+            return Some(begin + word.len()..line.len()).filter(|range| !range.is_empty());
+        }
+        begin += part.len();
+    }
+    None
 }
 
 /// The parts of a range that are no `{{PLACEHOLDER}}`.
@@ -149,8 +150,9 @@ mod tests {
     fn of_a_line_that_cannot_be_read_the_secret_is_known_by_its_key() {
         let is_secret = |key: &str| key == "bearer";
         for (line, expected) in [
-            ("    bearer: a: b", Some(" a: b")),
-            ("  {url: x, 'bearer' : a}", Some(" a}")),
+            ("    bearer: a: b", Some(": a: b")),
+            ("  {url: x, 'bearer' : a}", Some("' : a}")),
+            ("    bearer a", Some(" a")),
             ("  name: bearer", None),
         ] {
             let found = after_secret_key(line, is_secret).map(|range| &line[range]);

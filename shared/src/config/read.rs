@@ -616,7 +616,14 @@ impl Fields<'_> {
                 Some(word) => format!("did you mean `{word}`?"),
                 None => format!("the keys here are {}", known.join(", ")),
             });
-            let message = format!("unknown key `{}`", key.name);
+            let (message, help) = if key.name.contains(|c: char| c.is_whitespace() || "=:".contains(c)) {
+                // `password hunter2`: what stands behind the space may be a secret.
+                self.reader.secrets.borrow_mut().push(key.span.clone());
+                let help = "write `key: value`, with a space behind the colon".to_owned();
+                ("this is no key".to_owned(), Some(help))
+            } else {
+                (format!("unknown key `{}`", key.name), help)
+            };
             self.reader.note(Problem {
                 span: key.span.clone(),
                 message,

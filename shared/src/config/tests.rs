@@ -678,6 +678,21 @@ fn a_secret_is_not_shown_where_it_is_not_understood() {
         ),
         (sink("bearer: [x8520147]"), "expected text, found a list"),
         (sink("bearer: 'x8520147', timeout: soon"), "is not a length of time"),
+        (sink("bearer 8520147"), "this is no key; write `key: value`"),
+        (sink("bearer=8520147"), "this is no key"),
+        (sink("bearer:8520147"), "this is no key"),
+        (
+            section("sinks:\n  s:\n    pushgateway:\n      bearer 8520147\n      url: x"),
+            "mistake",
+        ),
+        (
+            section("sinks:\n  s:\n    pushgateway:\n      url: http://g\n      basic: |\n        8520147"),
+            "expected a mapping",
+        ),
+        (
+            section("sinks:\n  s:\n    pushgateway:\n      url: http://g\n      bearrer:\n        8520147"),
+            "`bearer`",
+        ),
         (sink("basic: 'bob:8520147'"), "expected a mapping, found text"),
         (
             sink("basic: {username: u, pasword: '8520147'}"),
