@@ -160,7 +160,9 @@ fn read_file(path: PathBuf, report: &mut Report) -> File {
 
 /// Hides a secret in the line of a syntax error: there is no tree that would tell where it stands.
 fn hide_in_unread_line(path: &Path, text: &str, at: usize, report: &mut Report) {
-    let begin = text[..at].rfind('\n').map_or(0, |newline| newline + 1);
+    let begin = text[..text.floor_char_boundary(at)]
+        .rfind('\n')
+        .map_or(0, |newline| newline + 1);
     let line = text[begin..].lines().next().unwrap_or_default();
     let is_secret = |key: &str| suggest::closest(key, SECRET_KEYS).is_some();
     if let Some(secret) = passwords::after_secret_key(line, is_secret) {
