@@ -1,18 +1,19 @@
 //! `fanlight check`: every mistake of a configuration at once; with `--live` also what the databases say of the queries.
 
-use std::collections::BTreeMap;
+use std::collections::HashSet;
 use std::io::IsTerminal;
+use std::mem::discriminant;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
-use shared::config::job::{Job, Query, Source, Values};
+use shared::assembly::{ColumnError, column_problems};
+use shared::config::job::{Job, PostgresSource, Query, Source};
 use shared::config::{FolderError, Loaded};
 use shared::placeholders::{Environment, Resolver};
 use shared::postgres::{Connections, Description, QueryError, Transaction};
 use shared::secrets::{Limits, SecretsManager};
-use shared::suggest;
 use tokio::time::Instant;
 
 /// The most that one job's queries may take to be looked at.
@@ -92,8 +93,25 @@ async fn check_live(loaded: &mut Loaded) {
     let resolver = Resolver::new(providers, Environment::Process, secrets);
     let connections = Connections::new();
     let mut findings = Vec::new();
+    let mut unusable = Vec::new();
     for job in loaded.configuration.jobs.iter().filter(|job| job.enabled) {
-        findings.extend(check_job(job, &connections, &resolver).await);
+        let Source::Postgres(source) = &job.source;
+        let same = |other: &&PostgresSource| other.url == source.url && other.ca_file == source.ca_file;
+        // Its jobs have the same trouble, and each would wait for it again.
+        if unusable.iter().any(same) {
+            continue;
+        }
+        match check_job(job, &connections, &resolver).await {
+            Ok(found) => findings.extend(found),
+            Err(reason) => {
+                let at = job.queries.first().map(|query| Finding {
+                    help: Some("no further query of this source is checked".to_owned()),
+                    ..Finding::new(query, reason)
+                });
+                findings.extend(at);
+                unusable.push(source);
+            }
+        }
     }
     for Finding {
         query,
@@ -106,35 +124,24 @@ async fn check_live(loaded: &mut Loaded) {
     }
 }
 
-async fn check_job(job: &Job, connections: &Connections, resolver: &Resolver) -> Vec<Finding> {
+/// What the database says of a job's queries, or why the source cannot be used.
+async fn check_job(job: &Job, connections: &Connections, resolver: &Resolver) -> Result<Vec<Finding>, String> {
     let Source::Postgres(source) = &job.source;
     let deadline = Instant::now() + PATIENCE;
-    let url = match resolver.resolve_url(&source.url).await {
-        Ok(url) => url,
-        Err(error) => {
-            return job
-                .queries
-                .iter()
-                .map(|query| Finding::new(query, error.to_string()))
-                .collect();
-        }
-    };
-    let mut transaction = match connections.begin(&url, source.ca_file.as_deref(), deadline).await {
-        Ok(transaction) => transaction,
-        Err(error) => {
-            return job
-                .queries
-                .iter()
-                .map(|query| Finding::new(query, error.to_string()))
-                .collect();
-        }
-    };
+    let url = resolver
+        .resolve_url(&source.url)
+        .await
+        .map_err(|error| error.to_string())?;
+    let mut transaction = connections
+        .begin(&url, source.ca_file.as_deref(), deadline)
+        .await
+        .map_err(|error| error.to_string())?;
     let mut findings = Vec::new();
     for query in &job.queries {
         findings.extend(check_query(query, &mut transaction).await);
     }
     transaction.finish().await;
-    findings
+    Ok(findings)
 }
 
 async fn check_query(query: &Query, transaction: &mut Transaction<'_>) -> Vec<Finding> {
@@ -170,47 +177,141 @@ async fn check_query(query: &Query, transaction: &mut Transaction<'_>) -> Vec<Fi
     findings
 }
 
-/// The columns that the query's metrics are made from, each told once.
+/// What of the query's columns its metrics cannot be made from; what several metrics need is told with the first.
 fn check_columns(query: &Query, description: &Description) -> Vec<Finding> {
-    let mut wanted: BTreeMap<&str, (&str, bool)> = BTreeMap::new();
-    for metric in &query.metrics {
-        for label in &metric.labels {
-            wanted.entry(&label.column).or_insert((&metric.name, false));
-        }
-        let values = match &metric.values {
-            Values::Column(column) => vec![column],
-            Values::Columns { columns, .. } => columns.iter().map(|(column, _)| column).collect(),
-        };
-        for column in values {
-            wanted.insert(column, (&metric.name, true));
-        }
-    }
+    let mut told = HashSet::new();
     let mut findings = Vec::new();
-    for (name, (metric, is_value)) in wanted {
-        let Some(column) = description.columns.iter().find(|column| column.name == name) else {
-            let names = || description.columns.iter().map(|column| column.name.as_str());
-            let help = match suggest::closest(name, names()) {
-                Some(near) => format!("did you mean `{near}`? Or write `AS {name}`"),
-                None => format!("it gives {}", names().collect::<Vec<_>>().join(", ")),
-            };
-            let message = format!("the query gives no column `{name}`, which `{metric}` needs");
-            findings.push(Finding {
-                help: Some(help),
-                ..Finding::new(query, message)
-            });
-            continue;
-        };
-        if is_value && !column.numeric {
-            let message = format!(
-                "the column `{name}` is of type {}, and `{metric}` needs a number",
-                column.type_name
-            );
-            let help = Some(format!("cast it, such as `{name}::numeric AS {name}`"));
-            findings.push(Finding {
-                help,
-                ..Finding::new(query, message)
-            });
+    for metric in &query.metrics {
+        for problem in column_problems(metric, &description.columns) {
+            let (message, help) = in_words(&metric.name, &problem);
+            if told.insert((discriminant(&problem), problem.column().to_owned())) {
+                findings.push(Finding {
+                    help: Some(help),
+                    ..Finding::new(query, message)
+                });
+            }
         }
     }
     findings
+}
+
+/// What is wrong with a column that a metric needs, and what to do.
+fn in_words(metric: &str, problem: &ColumnError) -> (String, String) {
+    match problem {
+        ColumnError::Missing {
+            column,
+            given,
+            suggestion,
+            ..
+        } => {
+            let help = match suggestion {
+                Some(near) => format!("did you mean `{near}`? Or write `AS {column}`"),
+                None => format!("it gives {}", given.join(", ")),
+            };
+            (
+                format!("the query gives no column `{column}`, which `{metric}` needs"),
+                help,
+            )
+        }
+        ColumnError::Ambiguous { column, count, .. } => (
+            format!("the query gives {count} columns named `{column}`, which `{metric}` needs"),
+            "name the others differently with AS".to_owned(),
+        ),
+        ColumnError::NoLabel { column, type_name, .. } => (
+            format!("the column `{column}` is of type {type_name}, which cannot be a label of `{metric}`"),
+            format!("cast it, such as `{column}::text AS {column}`"),
+        ),
+        ColumnError::NotNumeric { column, type_name, .. } => (
+            format!("the column `{column}` is of type {type_name}, and `{metric}` needs a number"),
+            format!("cast it, such as `{column}::numeric AS {column}`"),
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use shared::rows::Column;
+
+    const JOB: &str = "
+  schedule: '* * * * *'
+  source: shop
+  metrics:
+  - {name: a, help: h, labels: [photo, os], value: n, query: SELECT}
+  - {name: b, help: h, labels: [nam], value: n, query: SELECT}
+";
+
+    fn loaded(text: &str) -> Loaded {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("a.yaml"), text).unwrap();
+        shared::config::load(folder.path()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_source_that_cannot_be_used_is_told_once_and_each_other_source_too() {
+        let other = JOB.replace("source: shop", "source: 'postgres://{{FANLIGHT_NOBODY_EITHER}}@h/d'");
+        let mut loaded = loaded(&format!(
+            "sources: {{shop: 'postgres://{{{{FANLIGHT_NOBODY}}}}@h/d'}}\njobs:\n- name: one{JOB}- name: two{JOB}- name: \
+             three{other}"
+        ));
+        assert_eq!(loaded.report.summary(), "");
+        check_live(&mut loaded).await;
+        let summary = loaded.report.summary();
+        assert_eq!(summary.lines().count(), 2, "{summary}");
+        assert!(
+            summary.contains("{{FANLIGHT_NOBODY}}") && summary.contains("{{FANLIGHT_NOBODY_EITHER}}"),
+            "{summary}"
+        );
+        assert!(
+            summary
+                .lines()
+                .all(|line| line.ends_with("; no further query of this source is checked")),
+            "{summary}"
+        );
+    }
+
+    #[test]
+    fn columns_are_held_to_the_assemblers_rules_and_each_is_told_once() {
+        let shared_query = "jobs:
+- name: j
+  schedule: '* * * * *'
+  source: postgres://u@h/d
+  queries: {q: {query: SELECT}}
+  metrics:
+  - {name: a, help: h, labels: [photo, os, nam], value: n, from_query: q}
+  - {name: b, help: h, labels: [photo, os, nam], value: name, from_query: q}
+";
+        let loaded = loaded(shared_query);
+        let column = |name: &str, type_name: &str| Column {
+            name: name.to_owned(),
+            type_name: type_name.to_owned(),
+            numeric: type_name == "int8",
+            label: type_name != "bytea",
+        };
+        let description = Description {
+            columns: vec![
+                column("photo", "bytea"),
+                column("os", "text"),
+                column("os", "text"),
+                column("name", "text"),
+                column("n", "int8"),
+            ],
+            parameters: Vec::new(),
+            writes: None,
+        };
+        let findings = check_columns(&loaded.configuration.jobs[0].queries[0], &description);
+        let told: Vec<_> = findings
+            .iter()
+            .map(|finding| format!("{}; {}", finding.message, finding.help.as_deref().unwrap_or_default()))
+            .collect();
+        assert_eq!(
+            told,
+            [
+                "the column `photo` is of type bytea, which cannot be a label of `a`; cast it, such as `photo::text AS photo`",
+                "the query gives 2 columns named `os`, which `a` needs; name the others differently with AS",
+                "the query gives no column `nam`, which `a` needs; did you mean `name`? Or write `AS nam`",
+                "the column `name` is of type text, and `b` needs a number; cast it, such as `name::numeric AS name`",
+            ]
+        );
+    }
 }

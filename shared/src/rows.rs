@@ -11,6 +11,8 @@ pub struct Column {
     pub type_name: String,
     /// Whether cells of this type can be read as a sample value by [`Row::number`].
     pub numeric: bool,
+    /// Whether cells of this type can be read as a label by [`Row::text`].
+    pub label: bool,
 }
 
 /// One row of a result, borrowed from the source while it streams.

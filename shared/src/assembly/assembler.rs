@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
-use super::columns::{find, find_numeric};
-use super::error::{ExternalError, MetricError};
+use super::columns::{label_position, value_position};
+use super::error::{ExternalError, MAX_LABEL_BYTES, MetricError};
 use super::grid::Grid;
 use super::index::{SeriesHash, SeriesHasher, SeriesIndex};
 use super::text::{EncodedText, Form, TextWriter};
@@ -67,6 +67,7 @@ pub struct Assembler<'a> {
 struct LabelColumn<'a> {
     name: &'a str,
     column: usize,
+    column_name: &'a str,
     allowed: Option<Allowed<'a>>,
     /// Whether a row without a value here is nobody's.
     organisation: bool,
@@ -168,6 +169,13 @@ impl<'a> Assembler<'a> {
                 (Some(value), _) => value,
                 (None, _) => &self.metric.null_label,
             };
+            if value.len() > MAX_LABEL_BYTES {
+                return Err(MetricError::LabelTooLong {
+                    row: number,
+                    column: label.column_name.to_owned(),
+                    bytes: value.len(),
+                });
+            }
             in_bucket |= label.allowed.as_ref().is_some_and(|allowed| value == allowed.other);
             self.text.push(label.name, value);
         }
@@ -346,7 +354,8 @@ fn label_columns<'a>(metric: &'a Metric, columns: &[Column]) -> Result<Vec<Label
         });
         Ok(LabelColumn {
             name: &label.name,
-            column: find(columns, &label.column, &format!("label `{}`", label.name))?,
+            column: label_position(columns, label)?,
+            column_name: &label.column,
             allowed,
             organisation: metric.external && label.name == ORGANISATION_LABEL,
         })
@@ -357,13 +366,13 @@ fn label_columns<'a>(metric: &'a Metric, columns: &[Column]) -> Result<Vec<Label
 fn value_columns<'a>(metric: &'a Metric, columns: &[Column]) -> Result<Vec<ValueColumn<'a>>, MetricError> {
     match &metric.values {
         Values::Column(name) => Ok(vec![ValueColumn {
-            column: find_numeric(columns, name, "the value")?,
+            column: value_position(columns, name, None)?,
             name,
             label: None,
         }]),
         Values::Columns { label, columns: wanted } => {
             let value_column = |(name, value): &'a (String, String)| {
-                let column = find_numeric(columns, name, &format!("the value where `{label}` is {value:?}"))?;
+                let column = value_position(columns, name, Some((label, value)))?;
                 Ok(ValueColumn {
                     column,
                     name,

@@ -5,6 +5,9 @@ use std::io;
 use crate::config::job::ORGANISATION_LABEL;
 use crate::rows::UnreadableCell;
 
+/// The most that a label's value may take. With `max_series` it bounds a family's size.
+pub(super) const MAX_LABEL_BYTES: usize = 4 * 1024;
+
 /// Why a metric has no family this time.
 #[derive(Debug, thiserror::Error)]
 pub enum MetricError {
@@ -21,6 +24,19 @@ pub enum MetricError {
         row: u64,
         /// What is wrong with the cell.
         cell: UnreadableCell,
+    },
+    /// A label's value is no label but a document.
+    #[error(
+        "row {row}: column {column:?} holds a label value of {bytes} bytes, and {MAX_LABEL_BYTES} are the most: shorten \
+         it in the query, or fold rare values with `allowed_values`"
+    )]
+    LabelTooLong {
+        /// The row's number, from 1.
+        row: u64,
+        /// The label's column.
+        column: String,
+        /// How long the value is.
+        bytes: usize,
     },
     /// A NULL where the metric wants none.
     #[error(
@@ -95,6 +111,18 @@ pub enum ColumnError {
         /// How many columns have the name.
         count: usize,
     },
+    /// A label column's type has no text that could be a label.
+    #[error(
+        "column {column:?} is of type {type_name}, which cannot be a label, but {purpose} needs one: cast it to text in the query"
+    )]
+    NoLabel {
+        /// The column.
+        column: String,
+        /// What of the metric needs it.
+        purpose: String,
+        /// The source's own name of its type.
+        type_name: String,
+    },
     /// A value column's type is no number.
     #[error(
         "column {column:?} is of type {type_name}, which is no number, but {purpose} needs one: cast it in the query"
@@ -107,6 +135,19 @@ pub enum ColumnError {
         /// The source's own name of its type.
         type_name: String,
     },
+}
+
+impl ColumnError {
+    /// The column that the metric needs.
+    #[must_use]
+    pub fn column(&self) -> &str {
+        match self {
+            Self::Missing { column, .. }
+            | Self::Ambiguous { column, .. }
+            | Self::NoLabel { column, .. }
+            | Self::NotNumeric { column, .. } => column,
+        }
+    }
 }
 
 /// An external metric does not say for certain whose series it has.

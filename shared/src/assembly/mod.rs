@@ -21,6 +21,7 @@ mod text;
 mod tests;
 
 pub use assembler::{Assembler, Family, Outcome};
+pub use columns::column_problems;
 pub use error::{ColumnError, ExternalError, MetricError};
 pub use text::{EncodedText, Form};
 

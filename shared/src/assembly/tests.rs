@@ -37,7 +37,8 @@ fn column(name: &str, type_name: &str) -> Column {
     Column {
         name: name.to_owned(),
         type_name: type_name.to_owned(),
-        numeric: type_name != "text",
+        numeric: !matches!(type_name, "text" | "bytea"),
+        label: type_name != "bytea",
     }
 }
 
@@ -255,10 +256,63 @@ fn duplicates_follow_the_policy() {
 
 #[test]
 fn a_duplicate_with_long_labels_is_named_in_short() {
-    let row = format!("{} - - 1 -", "é".repeat(5000));
+    let row = format!("{} - - 1 -", "é".repeat(2000));
     let error = error(&metric(), &[&row, &row]);
     assert!(error.contains("éé…}: group"), "{error}");
     assert!(error.len() < 1000, "{error}");
+}
+
+#[test]
+fn a_label_value_has_a_limit_and_is_never_named() {
+    let row = |bytes: usize| format!("{} - - 1 -", "x".repeat(bytes));
+    assert_eq!(family(&metric(), &[&row(4096)]).series, 1);
+    let said = error(&metric(), &["a - - 1 -", &row(4097)]);
+    assert_eq!(
+        said,
+        "row 2: column \"step\" holds a label value of 4097 bytes, and 4096 are the most: shorten it in the query, or \
+         fold rare values with `allowed_values`"
+    );
+    assert_eq!(samples(&with_bucket(metric()), &[&row(4097)]), "{step=other} 1");
+}
+
+#[test]
+fn all_problems_of_columns_are_told_at_once_and_the_assembler_fails_for_the_first() {
+    let metric = Metric {
+        labels: vec![label("stepp"), label("photo"), label("os"), label("count")],
+        values: Values::Columns {
+            label: "of".to_owned(),
+            columns: ["os", "count", "step"]
+                .map(|name| (name.to_owned(), name.to_owned()))
+                .to_vec(),
+        },
+        ..metric()
+    };
+    let given = [
+        column("step", "text"),
+        column("photo", "bytea"),
+        column("os", "text"),
+        column("os", "text"),
+        column("count", "int8"),
+    ];
+    let problems = column_problems(&metric, &given);
+    let told: Vec<_> = problems.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        told,
+        [
+            "the query gives no column \"stepp\", which label `stepp` needs (did you mean \"step\"?); it gives \"step\", \
+             \"photo\", \"os\", \"os\", \"count\"",
+            "column \"photo\" is of type bytea, which cannot be a label, but label `photo` needs one: cast it to text in \
+             the query",
+            "the query gives 2 columns named \"os\", which label `os` needs: name the others differently with AS",
+            "the query gives 2 columns named \"os\", which the value where `of` is \"os\" needs: name the others \
+             differently with AS",
+            "column \"step\" is of type text, which is no number, but the value where `of` is \"step\" needs one: cast it \
+             in the query",
+        ]
+    );
+    let error = Assembler::new(&metric, &given, Form::Plain).unwrap_err();
+    assert_eq!(error.to_string(), told[0]);
+    assert_eq!(column_problems(&super::tests::metric(), &columns()), []);
 }
 
 fn with_bucket(metric: Metric) -> Metric {

@@ -395,7 +395,7 @@ impl<'de> Deserialize<'de> for DurationText {
         match Duration::try_from(signed) {
             Ok(duration) if !duration.is_zero() => Ok(Self(duration)),
             _ => Err(de::Error::custom(format!(
-                "a length of time must be more than nothing, not {signed:#}"
+                "a length of time must be more than nothing, not {signed:#}: write one such as `30s`"
             ))),
         }
     }

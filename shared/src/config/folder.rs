@@ -6,11 +6,15 @@ use std::path::{Path, PathBuf};
 
 use super::document::Document;
 use super::mistake::{Mistake, Report};
-use super::read::{self, Entry};
+use super::passwords;
+use super::read::{self, Entry, ReadTree, SECRET_KEYS};
 use super::yaml::{self, MAX_FILE_BYTES, Value};
+use crate::suggest;
 
 /// The file with what all teams share.
 pub(crate) const SHARED_FILE: &str = "fanlight.yaml";
+/// What is meant as that file, and would be one team's.
+const MISNAMED_SHARED_FILE: &str = "fanlight.yml";
 /// More files than this are not a configuration.
 const MAX_FILES: usize = 1_000;
 
@@ -36,7 +40,7 @@ impl File {
     }
 
     pub(crate) fn is_shared(&self) -> bool {
-        self.path.file_name().is_some_and(|name| name == SHARED_FILE)
+        self.path.file_name().is_some_and(|name| name == SHARED_FILE) || is_misnamed(&self.path)
     }
 
     /// The bytes of a value's part, where the value stands in the file as it was read; else the whole value.
@@ -47,6 +51,10 @@ impl File {
             None => entry.span.clone(),
         }
     }
+}
+
+fn is_misnamed(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name == MISNAMED_SHARED_FILE)
 }
 
 /// Why a folder cannot be read at all.
@@ -106,20 +114,34 @@ fn read_file(path: PathBuf, report: &mut Report) -> File {
         }
     };
     report.add_text(&path, &text);
+    let misnamed = is_misnamed(&path);
+    if misnamed {
+        let message =
+            format!("what all teams share is read from `{SHARED_FILE}`, and this is `{MISNAMED_SHARED_FILE}`");
+        report.add(Mistake::new(&path, 0..0, message).help(format!("rename it to {SHARED_FILE}")));
+    }
     let node = match yaml::parse(&text) {
         Ok(node) => node,
         Err(error) => {
+            hide_in_unread_line(&path, &text, error.span.start, report);
             report.add(Mistake::new(&path, error.span, error.message));
             return File::unreadable(path, text);
         }
     };
     if matches!(node.value, Value::Null) {
         return File {
-            flawed: false,
+            flawed: misnamed,
             ..File::unreadable(path, text)
         };
     }
-    let (document, problems) = read::read::<Document>(&node);
+    let ReadTree {
+        entry: document,
+        problems,
+        secrets,
+    } = read::read::<Document>(&node);
+    for secret in secrets {
+        report.hide(&path, secret);
+    }
     for problem in problems {
         let mistake = Mistake::new(&path, problem.span, problem.message);
         report.add(Mistake {
@@ -131,8 +153,20 @@ fn read_file(path: PathBuf, report: &mut Report) -> File {
     File {
         path,
         text,
-        flawed: document.problems > in_jobs,
+        flawed: misnamed || document.problems > in_jobs,
         document: document.value.unwrap_or_default(),
+    }
+}
+
+/// Hides a secret in the line of a syntax error: there is no tree that would tell where it stands.
+fn hide_in_unread_line(path: &Path, text: &str, at: usize, report: &mut Report) {
+    let begin = text[..text.floor_char_boundary(at)]
+        .rfind('\n')
+        .map_or(0, |newline| newline + 1);
+    let line = text[begin..].lines().next().unwrap_or_default();
+    let is_secret = |key: &str| suggest::closest(key, SECRET_KEYS).is_some();
+    if let Some(secret) = passwords::after_secret_key(line, is_secret) {
+        report.hide(path, begin + secret.start..begin + secret.end);
     }
 }
 

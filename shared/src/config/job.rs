@@ -170,8 +170,6 @@ pub struct Metric {
 
 /// The name of the label that says whose series it is.
 pub const ORGANISATION_LABEL: &str = "organisation_id";
-/// The name of the label that says of which product an external series is.
-pub const ORIGIN_LABEL: &str = "origin";
 /// The label and value that make a series visible to customers.
 pub const EXTERNAL_PURPOSE: (&str, &str) = ("metric_purpose", "external");
 

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
 use super::job::Origin;
+use super::passwords::{self, mask};
 
 /// Whether a finding stops a deployment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -57,7 +58,8 @@ impl Mistake {
     }
 }
 
-/// Findings of one file that are kept; of more, only the number is told, so that a hostile file cannot make many long.
+/// Findings of one file and severity that are kept; of more, only the number is told, so that a hostile file cannot make
+/// many long, nor warnings hide mistakes.
 const MAX_FINDINGS: usize = 100;
 /// A line longer than this is not shown with the finding.
 const MAX_SHOWN_LINE: usize = 1_000;
@@ -73,17 +75,41 @@ pub struct Report {
 #[derive(Default)]
 struct FileReport {
     text: String,
-    findings: Vec<Mistake>,
-    /// Mistakes beyond the first [`MAX_FINDINGS`] findings.
-    uncounted: usize,
+    mistakes: Kept,
+    warnings: Kept,
     /// Bytes of the text that may hold a secret and are never shown.
     secrets: Vec<Range<usize>>,
+}
+
+/// Findings of one severity.
+#[derive(Default)]
+struct Kept {
+    first: Vec<Mistake>,
+    /// Findings beyond the first [`MAX_FINDINGS`].
+    more: usize,
+}
+
+impl Kept {
+    fn add(&mut self, mistake: Mistake) {
+        if self.first.contains(&mistake) {
+            return;
+        }
+        if self.first.len() < MAX_FINDINGS {
+            self.first.push(mistake);
+        } else {
+            self.more += 1;
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.first.len() + self.more
+    }
 }
 
 impl std::fmt::Debug for FileReport {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // Never the text.
-        f.debug_list().entries(&self.findings).finish()
+        f.debug_list().entries(self.findings()).finish()
     }
 }
 
@@ -91,29 +117,31 @@ impl Report {
     /// Adds a finding, once: what several jobs share is found again with each of them.
     pub(crate) fn add(&mut self, mistake: Mistake) {
         self.told += usize::from(mistake.severity == Severity::Mistake);
+        let mistake = Mistake {
+            message: mask(&mistake.message),
+            help: mistake.help.as_deref().map(mask),
+            ..mistake
+        };
         let file = self.files.entry(mistake.file.clone()).or_default();
-        if file.findings.contains(&mistake) {
-            return;
-        }
-        if file.findings.len() < MAX_FINDINGS {
-            file.findings.push(mistake);
-        } else {
-            file.uncounted += usize::from(mistake.severity == Severity::Mistake);
+        match mistake.severity {
+            Severity::Mistake => file.mistakes.add(mistake),
+            Severity::Warning => file.warnings.add(mistake),
         }
     }
 
-    /// Whether a file has so many findings that more are only counted: then there is no use in thinking of a remedy.
+    /// Whether a file has so many mistakes that more are only counted: then there is no use in thinking of a remedy.
     pub(crate) fn is_full(&self, file: &Path) -> bool {
         self.files
             .get(file)
-            .is_some_and(|file| file.findings.len() >= MAX_FINDINGS)
+            .is_some_and(|file| file.mistakes.first.len() >= MAX_FINDINGS)
     }
 
     pub(crate) fn add_text(&mut self, file: &Path, text: &str) {
         self.files.entry(file.to_owned()).or_default().text = text.to_owned();
     }
 
-    /// Keeps bytes of a file out of everything that is shown: someone wrote a password where a placeholder belongs.
+    /// Keeps bytes of a file, save placeholders, out of everything that is shown: someone wrote a secret where a
+    /// placeholder belongs. What [`passwords::passwords`] finds need not be named.
     pub(crate) fn hide(&mut self, file: &Path, span: Range<usize>) {
         self.files.entry(file.to_owned()).or_default().secrets.push(span);
     }
@@ -161,31 +189,29 @@ impl Report {
 
     /// Everything found, in the order of files and lines; of a file with very much wrong in it, the first findings.
     pub fn findings(&self) -> impl Iterator<Item = &Mistake> {
-        let mut sorted: Vec<_> = self.files.values().flat_map(|file| &file.findings).collect();
+        let mut sorted: Vec<_> = self.files.values().flat_map(FileReport::findings).collect();
         sorted.sort_by(|a, b| (&a.file, a.span.start, b.severity).cmp(&(&b.file, b.span.start, a.severity)));
         sorted.into_iter()
     }
 
     /// How many findings stop a deployment.
     pub fn mistakes(&self) -> usize {
-        let found = self
-            .findings()
-            .filter(|mistake| mistake.severity == Severity::Mistake)
-            .count();
-        found + self.files.values().map(|file| file.uncounted).sum::<usize>()
+        self.files.values().map(|file| file.mistakes.len()).sum()
     }
 
     /// How many findings do not.
     pub fn warnings(&self) -> usize {
-        self.findings()
-            .filter(|mistake| mistake.severity == Severity::Warning)
-            .count()
+        self.files.values().map(|file| file.warnings.len()).sum()
     }
 
-    /// The files with more wrong in them than is shown, and how many mistakes more.
+    /// The files with more wrong in them than is shown, and how much more.
     fn uncounted(&self) -> impl Iterator<Item = String> {
-        let files = self.files.iter().filter(|(_, file)| file.uncounted > 0);
-        files.map(|(path, file)| format!("{}: and {} more mistakes", path.display(), file.uncounted))
+        self.files.iter().flat_map(|(path, file)| {
+            [(&file.mistakes, "mistakes"), (&file.warnings, "warnings")]
+                .into_iter()
+                .filter(|(kept, _)| kept.more > 0)
+                .map(move |(kept, what)| format!("{}: and {} more {what}", path.display(), kept.more))
+        })
     }
 
     /// The line and column, from 1 and in characters, where a finding begins.
@@ -250,6 +276,10 @@ impl Report {
 }
 
 impl FileReport {
+    fn findings(&self) -> impl Iterator<Item = &Mistake> {
+        self.mistakes.first.iter().chain(&self.warnings.first)
+    }
+
     /// The line where a span begins, and the part of it that is worth underlining: of a block of many lines the first.
     /// Bytes of a secret are asterisks, so that all positions stay true.
     fn line(&self, span: &Range<usize>) -> Option<(String, Range<usize>)> {
@@ -266,14 +296,19 @@ impl FileReport {
         if text.is_empty() || length > MAX_SHOWN_LINE {
             return None;
         }
-        let mut line = text[begin..begin + length].to_vec();
-        for secret in &self.secrets {
-            let from = secret.start.clamp(begin, begin + length) - begin;
-            let to = secret.end.clamp(begin, begin + length) - begin;
-            line[from..to.max(from)].fill(b'*');
+        let line = &self.text[begin..begin + length];
+        let boundary = |at: usize| line.floor_char_boundary(at.clamp(begin, begin + length) - begin);
+        let mut masked = line.as_bytes().to_vec();
+        let is_here = |secret: &&Range<usize>| secret.start < begin + length && secret.end > begin;
+        let told = self.secrets.iter().filter(is_here).flat_map(|secret| {
+            let from = boundary(secret.start);
+            passwords::without_placeholders(line, from..boundary(secret.end).max(from))
+        });
+        for secret in told.chain(passwords::passwords(line)) {
+            masked[secret].fill(b'*');
         }
         // Only whole characters are hidden, so this replaces nothing.
-        let line = String::from_utf8_lossy(&line).into_owned();
+        let line = String::from_utf8_lossy(&masked).into_owned();
         let boundary = |at: usize| line.floor_char_boundary(at.clamp(begin, begin + length) - begin);
         let shown = boundary(start)..boundary(span.end).max(boundary(start));
         Some((line, shown))

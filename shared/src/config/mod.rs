@@ -9,6 +9,7 @@ mod folder;
 pub mod job;
 mod mistake;
 mod names;
+mod passwords;
 mod read;
 mod resolve;
 mod schema;

@@ -31,12 +31,29 @@ pub(crate) struct Problem {
 /// So many problems have remedies; more are only told.
 const MANY: usize = 100;
 
+/// Keys whose values are secrets, unless they are placeholders.
+pub(crate) const SECRET_KEYS: [&str; 2] = ["bearer", "password"];
+/// Keys under which people put secrets where they do not belong: `basic: user:password`, `placeholders: {P: password}`.
+const NEAR_SECRETS: [&str; 2] = ["basic", "placeholders"];
+
+/// What was read of a tree.
+pub(crate) struct ReadTree<T> {
+    pub(crate) entry: Entry<T>,
+    pub(crate) problems: Vec<Problem>,
+    /// The bytes of values that nobody may be shown: those that are secrets, and those under a key that is not known,
+    /// which may be the misspelt key of a secret.
+    pub(crate) secrets: Vec<Range<usize>>,
+}
+
 /// Reads a tree; what could not be read is left empty and told.
-pub(crate) fn read<T: DeserializeOwned>(node: &Node) -> (Entry<T>, Vec<Problem>) {
+pub(crate) fn read<T: DeserializeOwned>(node: &Node) -> ReadTree<T> {
     let problems = RefCell::new(Vec::new());
+    let secrets = RefCell::new(Vec::new());
     let entry = Entry::deserialize(Reader {
         node,
         problems: &problems,
+        secrets: &secrets,
+        near_secret: false,
     })
     .unwrap_or_else(|error| {
         problems.borrow_mut().extend(error.into_problem(node));
@@ -46,7 +63,20 @@ pub(crate) fn read<T: DeserializeOwned>(node: &Node) -> (Entry<T>, Vec<Problem>)
             problems: 1,
         }
     });
-    (entry, problems.into_inner())
+    ReadTree {
+        entry,
+        problems: problems.into_inner(),
+        secrets: secrets.into_inner(),
+    }
+}
+
+/// Notes where the plain values in a tree stand.
+fn hide(node: &Node, secrets: &mut Vec<Range<usize>>) {
+    match &node.value {
+        Value::Sequence(nodes) => nodes.iter().for_each(|node| hide(node, secrets)),
+        Value::Mapping(entries) => entries.iter().for_each(|(_, node)| hide(node, secrets)),
+        _ => secrets.push(node.span.clone()),
+    }
 }
 
 /// A value and where it stands; empty when it could not be read, which has then been told.
@@ -196,8 +226,15 @@ impl ReadError {
         }
     }
 
-    fn expected(node: &Node, what: &str) -> Self {
-        let error = Self::at(node, format!("expected {what}, found {}", node.value.description()));
+    fn expected(reader: Reader<'_>, what: &str) -> Self {
+        let node = reader.node;
+        let found = match &node.value {
+            Value::Boolean(_) | Value::Integer(_) | Value::Float(_) if reader.near_secret => {
+                shape(&node.value).to_owned()
+            }
+            value => value.description(),
+        };
+        let error = Self::at(node, format!("expected {what}, found {found}"));
         let help = match (&node.value, what) {
             (Value::Null, _) => "give a value, or remove the key",
             (Value::Integer(_) | Value::Float(_) | Value::Boolean(_), "text") => "put it in quotes",
@@ -277,11 +314,19 @@ fn alternatives(words: &[impl AsRef<str>]) -> String {
 struct Reader<'a> {
     node: &'a Node,
     problems: &'a RefCell<Vec<Problem>>,
+    secrets: &'a RefCell<Vec<Range<usize>>>,
+    /// Whether the node may hold a secret when it is not what it should be.
+    near_secret: bool,
 }
 
 impl<'a> Reader<'a> {
     fn with(self, node: &'a Node) -> Self {
         Self { node, ..self }
+    }
+
+    /// Keeps the node's values from being shown.
+    fn hide(self) {
+        hide(self.node, &mut self.secrets.borrow_mut());
     }
 
     fn note(self, problem: Problem) {
@@ -291,7 +336,7 @@ impl<'a> Reader<'a> {
     fn text(self) -> Result<&'a str, ReadError> {
         match &self.node.value {
             Value::Text(text) => Ok(text),
-            _ => Err(ReadError::expected(self.node, "text")),
+            _ => Err(ReadError::expected(self, "text")),
         }
     }
 
@@ -305,7 +350,7 @@ impl<'a> Reader<'a> {
                     format!("expected a number of 0 or more, found {number}"),
                 )),
             },
-            _ => Err(ReadError::expected(self.node, "a whole number")),
+            _ => Err(ReadError::expected(self, "a whole number")),
         }
         .map_err(|error: ReadError| error.or_at(self.node))
     }
@@ -316,7 +361,7 @@ impl<'a> Reader<'a> {
                 reader: self,
                 nodes: nodes.iter(),
             }),
-            _ => Err(ReadError::expected(self.node, "a list")),
+            _ => Err(ReadError::expected(self, "a list")),
         }
         .map_err(|error| error.or_at(self.node))
     }
@@ -331,9 +376,9 @@ impl<'a> Reader<'a> {
                 reader: self,
                 known,
                 entries: entries.iter(),
-                value: None,
+                reads: None,
             }),
-            _ => Err(ReadError::expected(self.node, "a mapping")),
+            _ => Err(ReadError::expected(self, "a mapping")),
         }
         .map_err(|error| error.or_at(self.node))
     }
@@ -358,7 +403,7 @@ impl<'de> Deserializer<'de> for Reader<'_> {
     fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
         match self.node.value {
             Value::Boolean(value) => visitor.visit_bool(value),
-            _ => Err(ReadError::expected(self.node, "`true` or `false`")),
+            _ => Err(ReadError::expected(self, "`true` or `false`")),
         }
     }
 
@@ -423,7 +468,7 @@ impl<'de> Deserializer<'de> for Reader<'_> {
     ) -> Result<V::Value, ReadError> {
         if name == SHAPE {
             if !variants.contains(&shape(&self.node.value)) {
-                return Err(ReadError::expected(self.node, &alternatives(variants)));
+                return Err(ReadError::expected(self, &alternatives(variants)));
             }
             return visitor
                 .visit_enum(ShapeAccess { reader: self })
@@ -431,7 +476,7 @@ impl<'de> Deserializer<'de> for Reader<'_> {
         }
         let text = self
             .text()
-            .map_err(|_| ReadError::expected(self.node, &format!("one of {}", list(variants))))?;
+            .map_err(|_| ReadError::expected(self, &format!("one of {}", list(variants))))?;
         let word: StrDeserializer<'_, ReadError> = text.into_deserializer();
         visitor.visit_enum(word).map_err(|error| error.or_at(self.node))
     }
@@ -475,6 +520,9 @@ impl ReadError {
     /// Notes the error once, however many entries it passes through.
     fn note(mut self, reader: Reader<'_>) -> Self {
         if !self.noted {
+            if reader.near_secret {
+                reader.hide();
+            }
             reader.note(Problem {
                 span: self.span.clone().unwrap_or_else(|| reader.node.span.clone()),
                 message: self.message.clone(),
@@ -546,7 +594,13 @@ struct Fields<'a> {
     reader: Reader<'a>,
     known: Option<&'static [&'static str]>,
     entries: std::slice::Iter<'a, (Key, Node)>,
-    value: Option<&'a Node>,
+    /// The value of the key that was read last.
+    reads: Option<Reader<'a>>,
+}
+
+/// `x-..` is where people keep what their YAML anchors refer to.
+fn is_home_of_anchors(key: &Key) -> bool {
+    key.name.starts_with("x-")
 }
 
 impl Fields<'_> {
@@ -555,15 +609,21 @@ impl Fields<'_> {
         if known.contains(&key.name.as_str()) {
             return true;
         }
-        // `x-..` is where people keep what their YAML anchors refer to.
-        if !key.name.starts_with("x-") {
+        if !is_home_of_anchors(key) {
             // Some thousand unknown keys are no slip of the pen, and nobody reads on to the last.
             let many = self.reader.problems.borrow().len() > MANY;
             let help = (!many).then(|| match suggest::closest(&key.name, known.iter().copied()) {
                 Some(word) => format!("did you mean `{word}`?"),
                 None => format!("the keys here are {}", known.join(", ")),
             });
-            let message = format!("unknown key `{}`", key.name);
+            let (message, help) = if key.name.contains(|c: char| c.is_whitespace() || "=:".contains(c)) {
+                // `password hunter2`: what stands behind the space may be a secret.
+                self.reader.secrets.borrow_mut().push(key.span.clone());
+                let help = "write `key: value`, with a space behind the colon".to_owned();
+                ("this is no key".to_owned(), Some(help))
+            } else {
+                (format!("unknown key `{}`", key.name), help)
+            };
             self.reader.note(Problem {
                 span: key.span.clone(),
                 message,
@@ -579,9 +639,21 @@ impl<'de> MapAccess<'de> for Fields<'_> {
 
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, ReadError> {
         while let Some((key, node)) = self.entries.next() {
+            let reader = self.reader.with(node);
             if self.accepts(key) {
-                self.value = Some(node);
+                let is_one_of = |keys: &[&str]| self.known.is_some() && keys.contains(&key.name.as_str());
+                if is_one_of(&SECRET_KEYS) {
+                    reader.hide();
+                }
+                self.reads = Some(Reader {
+                    near_secret: reader.near_secret || is_one_of(&SECRET_KEYS) || is_one_of(&NEAR_SECRETS),
+                    ..reader
+                });
                 return seed.deserialize(KeyReader { key }).map(Some);
+            }
+            // An anchor's home (`x-..`) is told nothing of, but an unknown key's line is shown.
+            if !is_home_of_anchors(key) {
+                reader.hide();
             }
         }
         Ok(None)
@@ -589,8 +661,7 @@ impl<'de> MapAccess<'de> for Fields<'_> {
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, ReadError> {
         // Serde asks for a value only after a key.
-        let node = self.value.take().unwrap_or(self.reader.node);
-        seed.deserialize(self.reader.with(node))
+        seed.deserialize(self.reads.take().unwrap_or(self.reader))
     }
 }
 
@@ -643,94 +714,4 @@ impl<'de> SeqAccess<'de> for KeyAccess<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::job::NullValue;
-    use crate::config::yaml;
-
-    #[derive(Debug, serde::Deserialize)]
-    #[expect(dead_code, reason = "read for the mistakes it gives")]
-    struct Team {
-        name: Option<Entry<String>>,
-        null_value: Option<Entry<NullValue>>,
-        limit: Option<Entry<u64>>,
-        members: Option<Entry<Vec<Entry<Member>>>>,
-        labels: Option<Entry<Mapping<String>>>,
-    }
-
-    #[derive(Debug, serde::Deserialize)]
-    #[expect(dead_code, reason = "read for the mistakes it gives")]
-    struct Member {
-        enabled: Option<Entry<bool>>,
-    }
-
-    fn told(text: &str) -> Vec<String> {
-        let (_, problems) = read::<Team>(&yaml::parse(text).unwrap());
-        problems
-            .into_iter()
-            .map(|p| {
-                format!(
-                    "<{}> {}{}",
-                    &text[p.span],
-                    p.message,
-                    p.help.map(|h| format!("; {h}")).unwrap_or_default()
-                )
-            })
-            .collect()
-    }
-
-    #[test]
-    fn every_mistake_is_told_at_once_with_its_place() {
-        let text = "nmae: x\nnull_value: skipp\nlimit: -1\nmembers:\n- enabled: yes\n- 7\n- enabledd: true\nlabels: {a: 1, b: c}\n";
-        assert_eq!(
-            told(text),
-            [
-                "<nmae> unknown key `nmae`; did you mean `name`?",
-                "<skipp> `skipp` is not one of `skip`, `zero`, `nan` or `error`; did you mean `skip`?",
-                "<-1> expected a number of 0 or more, found -1",
-                "<yes> expected `true` or `false`, found text",
-                "<7> expected a mapping, found the number 7",
-                "<enabledd> unknown key `enabledd`; did you mean `enabled`?",
-                "<1> expected text, found the number 1; put it in quotes",
-            ]
-        );
-    }
-
-    #[test]
-    fn each_wrong_shape_has_its_words() {
-        for (text, expected) in [
-            (
-                "name:",
-                "<> expected text, found nothing; give a value, or remove the key",
-            ),
-            ("name: [a]", "expected text, found a list"),
-            ("limit: many", "<many> expected a whole number, found text"),
-            ("limit: 1.5", "<1.5> expected a whole number, found the number 1.5"),
-            (
-                "null_value: 0",
-                "<0> expected one of `skip`, `zero`, `nan` or `error`, found the number 0",
-            ),
-            ("members: {}", "expected a list, found a mapping"),
-            ("labels: []", "expected a mapping, found a list"),
-            ("- a", "expected a mapping, found a list"),
-            (
-                "zzzzzz: 1",
-                "<zzzzzz> unknown key `zzzzzz`; the keys here are name, null_value, limit, members, labels",
-            ),
-        ] {
-            let told = told(text);
-            assert_eq!(told.len(), 1, "{text}: {told:?}");
-            assert!(told[0].ends_with(expected), "{text}: {}", told[0]);
-        }
-    }
-
-    #[test]
-    fn what_is_right_is_read_although_its_neighbour_is_wrong() {
-        let node = yaml::parse("name: 3\nlimit: 4\nx-shared: {anything: 1}\n").unwrap();
-        let (team, problems) = read::<Team>(&node);
-        let team = team.value.unwrap();
-        assert_eq!(problems.len(), 1);
-        assert_eq!(team.limit.unwrap().value, Some(4));
-        assert_eq!(team.name.unwrap().value, None);
-    }
-}
+mod tests;

@@ -283,7 +283,10 @@ fn each_mistake_in_a_job_has_its_place_and_its_remedy() {
             "<nowhere> there is no sink `nowhere`; declare it under `sinks`",
         ),
         ("timeout: 16m", "<16m> a run cannot take more than 15 minutes"),
-        ("timeout: 0s", "<0s> a length of time must be more than nothing"),
+        (
+            "timeout: 0s",
+            "<0s> a length of time must be more than nothing, not 0s: write one such as `30s`",
+        ),
         ("timeout: 5", "<5> 5 of which unit? Write `5s` for seconds"),
         ("timeout: [5s]", "expected a length of time such as `30s`"),
         ("timeout: soon", "<soon> `soon` is not a length of time such as `30s`"),
@@ -346,6 +349,11 @@ fn each_mistake_in_a_metric_has_its_place_and_its_remedy() {
             "<true> `m` is external but has no label `organisation_id`",
         ),
         ("labels: [metric_purpose]", "`external: true` sets it"),
+        (
+            "external: true\nlabels: [organisation_id]\nallowed_values: {organisation_id: [a]}",
+            "<organisation_id> `organisation_id` of an external metric cannot have `allowed_values`: a bucket would mix \
+             customers; remove it",
+        ),
         ("labels: [a, b]\nfill: {a: [x]}", "`fill` lacks the values of b"),
         (
             "labels: [a]\nfill: {aa: [x]}",
@@ -399,12 +407,12 @@ fn what_is_missing_is_told_at_the_job_or_metric_that_lacks_it() {
         "jobs:\n- schedule: '* * * * *'\n- name: a\n- name: b\n  metrics: []\n- name: c\n  metrics:\n  - help: x\n";
     let findings = findings(&[("a.yaml", text)]);
     for expected in [
-        "2:3 <> the job has no `name`",
+        "2:3 <> the job has no `name`; add `name",
         "3:9 <a> the job has no `schedule`",
         "3:9 <a> the job has no `source`",
-        "3:9 <a> the job has no `metrics`",
-        "5:12 <[> the list of metrics is empty",
-        "8:5 <> the metric has no `name`",
+        "3:9 <a> the job has no `metrics`; list at least one",
+        "5:12 <[> the list of metrics is empty; list at least one",
+        "8:5 <> the metric has no `name`; add `name",
     ] {
         assert!(
             findings.iter().any(|finding| finding.starts_with(expected)),
@@ -455,17 +463,17 @@ fn each_mistake_in_a_source_or_sink_has_its_place_and_its_remedy() {
         ("sources: {s: shop}", "<shop> the source `s` is not a URL"),
         ("sources: {s: '{{URL}}'}", "of which kind is this source?"),
         ("sources: {s: {}}", "<{> the source does not say of which kind it is"),
-        ("sources: {s: {postgres: {}}}", "a PostgreSQL source needs a `url`"),
+        ("sources: {s: {postgres: {}}}", "a PostgreSQL source needs a `url`; add"),
         (
             "sources: {s: {postgres: {url: 'postgres://u@h/d', ca_file: ../x.pem}}}",
             "<../x.pem> `../x.pem` lies outside",
         ),
         (
             "sources: {s: {postgres: {url: 'postgres://u@h/d', ca_file: x.pem}}}",
-            "<x.pem> there is no file",
+            "<x.pem> there is no file x.pem; a file is named relative",
         ),
         ("sinks: {s: {}}", "the sink `s` does not say of which kind it is"),
-        ("sinks: {s: {pushgateway: {}}}", "the sink `s` needs a `url`"),
+        ("sinks: {s: {pushgateway: {}}}", "the sink `s` needs a `url`; add"),
         (
             "sinks: {s: {pushgateway: {url: 'gateway:9091'}}}",
             "begins with `http://` or `https://`",
@@ -507,6 +515,28 @@ fn each_mistake_in_a_source_or_sink_has_its_place_and_its_remedy() {
             "{section}: {findings:#?}"
         );
     }
+}
+
+#[test]
+fn the_label_of_several_values_is_not_part_of_the_grouping_key() {
+    let text = minimal("", "").replace("value: v", "values: {label: cluster, columns: [v]}")
+        + "sinks: {default: {pushgateway: {url: 'http://g', grouping: {cluster: blue}}}}\n";
+    let findings = findings(&[("a.yaml", &text)]);
+    assert_eq!(findings.len(), 1, "{findings:#?}");
+    assert!(
+        findings[0].contains("<cluster> `cluster` cannot be a label here: it is part of the sink's grouping key"),
+        "{findings:#?}"
+    );
+}
+
+#[test]
+fn an_empty_query_is_told_with_its_remedy() {
+    let text = minimal("", "").replace("SELECT 1 AS v", "' '");
+    let findings = findings(&[("a.yaml", &text)]);
+    assert!(
+        findings[0].contains("the query is empty; write one SQL statement"),
+        "{findings:#?}"
+    );
 }
 
 #[test]
@@ -590,6 +620,164 @@ fn a_password_in_clear_text_is_told_and_never_shown() {
     assert!(!everything.contains("hunter2"), "{everything}");
 }
 
+/// Slips by which a secret gets where nobody looks for one; each is told without it.
+#[test]
+#[expect(clippy::too_many_lines, reason = "a table of slips")]
+fn a_secret_is_not_shown_where_it_is_not_understood() {
+    let secret = "8520147";
+    let source = |line: &str| minimal("", "").replace("source: postgres://u@h/d", line);
+    let section = |line: &str| minimal("", "") + line + "\n";
+    let sink = |auth: &str| {
+        section(&format!(
+            "sinks: {{default: {{pushgateway: {{url: 'http://g', {auth}}}}}}}"
+        ))
+    };
+    for (text, told) in [
+        (source("sorce: 'postgres://bob:8520147@h/d'"), "did you mean `source`?"),
+        (
+            source("source: 'postgress://bob:8520147@h/d'"),
+            "`postgress` is not a kind",
+        ),
+        (source("source: mysql://bob:8520147@h/d"), "`mysql` is not a kind"),
+        (source("source: 'bob:8520147@h/d'"), "the name of a source is expected"),
+        (source("source: 'bob@8520147'"), "the name of a source is expected"),
+        (
+            source("source: {postgres: 'postgres://bob:8520147@h/d'}"),
+            "expected a mapping",
+        ),
+        (source("source: 'postgres://bob:8520147#@h/d'"), "mistake"),
+        (source("source: 'postgres://bob:85/8520147?@h/d'"), "mistake"),
+        (
+            source("source: postgres://u@h/d\n  sink: 'http://x:8520147@g'"),
+            "the name of a sink",
+        ),
+        (
+            source("source: postgres://u@h/d\n  timeout: 'http://x:8520147@g'"),
+            "is not a length of time",
+        ),
+        (
+            source("source: postgres://u@h/d\n  on_error: 'http://x:8520147@g'"),
+            "is not one of",
+        ),
+        (
+            section("sources: {s: {postgres: {url: 'postgres://u@h/d', pasword: 8520147}}}"),
+            "`pasword`",
+        ),
+        (section("sources: {s: 'bob:8520147@h/d'}"), "is not a URL"),
+        (
+            section("sources: {'postgres://bob:8520147@h/d': 7}"),
+            "expected text or a mapping",
+        ),
+        (section("placeholders: {DB_PASSWORD: 8520147}"), "expected a mapping"),
+        (section("placeholders: {DB_PASSWORD: 'x8520147'}"), "expected a mapping"),
+        (section("placeholders: {DB_PASSWORD: {value: 8520147}}"), "`value`"),
+        (sink("bearrer: '8520147'"), "did you mean `bearer`?"),
+        (sink("bearrer: [{x: '8520147'}]"), "did you mean `bearer`?"),
+        (
+            sink("bearer: 8520147"),
+            "expected text, found a whole number; put it in quotes",
+        ),
+        (sink("bearer: [x8520147]"), "expected text, found a list"),
+        (sink("bearer: 'x8520147', timeout: soon"), "is not a length of time"),
+        (sink("bearer 8520147"), "this is no key; write `key: value`"),
+        (sink("bearer=8520147"), "this is no key"),
+        (sink("bearer:8520147"), "this is no key"),
+        (
+            section("sinks:\n  s:\n    pushgateway:\n      bearer 8520147\n      url: x"),
+            "mistake",
+        ),
+        (
+            section("sinks:\n  s:\n    pushgateway:\n      url: http://g\n      basic: |\n        8520147"),
+            "expected a mapping",
+        ),
+        (
+            section("sinks:\n  s:\n    pushgateway:\n      url: http://g\n      bearrer:\n        8520147"),
+            "`bearer`",
+        ),
+        (sink("basic: 'bob:8520147'"), "expected a mapping, found text"),
+        (
+            sink("basic: {username: u, pasword: '8520147'}"),
+            "did you mean `password`?",
+        ),
+        (sink("basic: {password: '8520147'}"), "needs `username`"),
+        (
+            section("sinks: {s: {pushgateway: {bearer: '8520147'}}}"),
+            "needs a `url`",
+        ),
+        (
+            section("sinks: {s: {pushgateway: {url: 'ftp://x:8520147@g'}}}"),
+            "begins with `http://`",
+        ),
+        (section("sinks:\n  s:\n    bearer: 8520147: x"), "mistake"),
+        (
+            section("x:\n  password: a\n  password: 8520147"),
+            "duplicate mapping key",
+        ),
+        (section("x:\n  passwort: a: 8520147"), "mistake"),
+        (
+            section("sinks: {s: {pushgateway: {url: 'http://g', bearer: 'x8520147"),
+            "mistake",
+        ),
+    ] {
+        let loaded = load_text(&text);
+        let shown = loaded.report.render(false);
+        let summary = loaded.report.summary();
+        assert!(loaded.report.findings().count() > 0, "{text}");
+        assert!(told == "mistake" || summary.contains(told), "{told}: {shown}{summary}");
+        let everything = shown + &summary + &format!("{loaded:?}");
+        assert!(!everything.contains(secret), "{text}\n{everything}");
+    }
+}
+
+#[test]
+fn placeholders_stay_visible_in_what_is_hidden() {
+    let text = minimal("", "").replace("source: postgres://u@h/d", "sorce: 'postgres://{{U}}:{{P}}@h/d'");
+    let shown = load_text(&text).report.render(false);
+    assert!(shown.contains("{{U}}*{{P}}"), "{shown}");
+}
+
+#[test]
+fn warnings_do_not_hide_mistakes() {
+    let lint = "  - {name: a_gauge, value: v, query: SELECT 1}\n";
+    let mut text = minimal("", "");
+    text.extend((0..150).flat_map(|job| {
+        let begin = format!("- name: w{job}\n  schedule: '* * * * *'\n  source: postgres://u@h/d\n  metrics:\n");
+        [begin, lint.to_owned()]
+    }));
+    text += "- {name: last, schedule: never, source: postgres://u@h/d}\n";
+    let report = load_text(&text).report;
+    assert!(
+        report.summary().contains("the job has no `metrics`"),
+        "{}",
+        report.summary()
+    );
+    // Without `help`, and told by its type: two a metric.
+    assert_eq!(report.warnings(), 300);
+    assert!(
+        report.summary().contains("and 200 more warnings"),
+        "{}",
+        report.summary()
+    );
+    assert_eq!(
+        report.findings().filter(|f| f.severity == Severity::Warning).count(),
+        100
+    );
+}
+
+#[test]
+fn a_shared_file_by_the_wrong_name_is_a_mistake_and_nothing_runs_without_it() {
+    let folder = Folder::new(&[("fanlight.yml", "defaults: {timeout: 1s}\n"), ("a.yaml", ARTICLE)]);
+    let loaded = folder.load();
+    let summary = loaded.report.summary();
+    assert!(
+        summary.contains("fanlight.yml:1:1: what all teams share is read from `fanlight.yaml`")
+            && summary.contains("rename it to fanlight.yaml"),
+        "{summary}"
+    );
+    assert_eq!(loaded.report.mistakes(), 1, "{summary}");
+    assert!(loaded.configuration.jobs.is_empty());
+}
+
 #[test]
 fn a_finding_is_shown_with_its_line_underlined() {
     let folder = Folder::new(&[("a.yaml", &minimal("owner: 7", ""))]);
@@ -633,7 +821,16 @@ fn hostile_files_end_in_an_error_within_a_second() {
         "jobs:\n{}",
         "- {name: j, source: s, nope: 1, metrics: [{}]}\n".repeat(4_500)
     );
+    // As many as the limit of 50,000 values lets through.
+    let misspelt = format!("jobs:\n{}", "- {nam: y}\n".repeat(16_000));
+    let values = (0..45_000).map(|n| format!("v{n}")).collect::<Vec<_>>().join(", ");
+    let allowed = minimal(
+        "",
+        &format!("labels: [a]\nallowed_values: {{a: [{values}]}}\nlables: [b]"),
+    );
     let folder = Folder::new(&[
+        ("misspelt.yaml", &misspelt),
+        ("allowed.yaml", &allowed),
         ("laughs.yaml", &laughs),
         ("deep.yaml", &deep),
         ("wrong.yaml", &wrong),
@@ -658,6 +855,8 @@ fn hostile_files_end_in_an_error_within_a_second() {
         "not UTF-8",
         "102400 KiB large",
         "wrong.yaml: and ",
+        "misspelt.yaml: and ",
+        "did you mean `labels`?",
     ] {
         assert!(summary.contains(expected), "{expected}: {summary}");
     }

@@ -247,7 +247,7 @@ pub enum QueryError<E> {
     #[error("the statement gives no rows; a query must be a SELECT or another statement that does")]
     NoRows,
     /// It has more or fewer `$n` than there are parameters.
-    #[error("the query has {expected} parameters ($1 ..) and is given {given}")]
+    #[error("the query has {expected} parameter{} ($1 ..) and is given {given}", if *expected == 1 { "" } else { "s" })]
     Parameters {
         /// How many it has.
         expected: usize,

@@ -23,6 +23,7 @@ impl Columns {
                         name,
                         type_name,
                         numeric: kind.is_numeric(),
+                        label: kind.is_label(),
                     },
                     kind,
                 )
@@ -75,7 +76,7 @@ impl Row for TextRow<'_> {
             return Ok(None);
         };
         match kind {
-            Kind::Unsupported => Err(self
+            kind if !kind.is_label() => Err(self
                 .columns
                 .unreadable(column, "this type cannot be a label; cast it to text in the query")),
             Kind::Boolean => Ok(Some(Cow::Borrowed(if number::boolean(text) == Some(true) {

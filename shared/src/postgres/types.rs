@@ -30,6 +30,11 @@ impl Kind {
     pub(super) fn is_numeric(self) -> bool {
         !matches!(self, Self::Text | Self::Padded | Self::Unsupported)
     }
+
+    /// Whether cells of this kind are labels.
+    pub(super) fn is_label(self) -> bool {
+        self != Self::Unsupported
+    }
 }
 
 /// A type by its name and how its text is read.

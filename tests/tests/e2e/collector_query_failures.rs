@@ -229,7 +229,7 @@ async fn each_mistake_of_a_query_is_told_at_its_place() -> Result<()> {
         (
             "SELECT $1::int AS v",
             "query",
-            "the query has 1 parameters ($1 ..) and is given 0",
+            "the query has 1 parameter ($1 ..) and is given 0",
         ),
         ("SELECT point(1, 2) AS v", "column", "column \"v\" is of type point"),
     ];

@@ -69,7 +69,7 @@ async fn every_mistake_is_shown_with_its_line_underlined_and_what_to_do() -> Res
     mistake: unknown key `feild`
      --> config/fanlight.yaml:2:34
       |
-    2 |   DB_PASSWORD: {secret: shop/db, feild: password}
+    2 |   DB_PASSWORD: {secret: shop/db, feild: ********}
       |                                  ^^^^^
       |
       = help: did you mean `field`?
@@ -129,7 +129,7 @@ async fn every_mistake_is_shown_with_its_line_underlined_and_what_to_do() -> Res
     mistake: unknown key `valeu`
       --> config/team.yaml:11:5
        |
-    11 |     valeu: count
+    11 |     valeu: *****
        |     ^^^^^
        |
        = help: did you mean `value`?

@@ -282,6 +282,7 @@ fn assembled(name: &str, form: Form) -> Result<Vec<u8>> {
         name: name.to_owned(),
         type_name: "any".to_owned(),
         numeric: true,
+        label: true,
     };
     let mut assembler = Assembler::new(&metric, &[column("l"), column("value")], form)?;
     for row in &HOSTILE {

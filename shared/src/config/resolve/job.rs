@@ -21,6 +21,7 @@ const DEFAULT_TIME_ZONE: &str = "UTC";
 /// The group that holds what Fanlight tells of itself.
 pub(crate) const SELF_GROUP: &str = "fanlight";
 const MAX_NAME_LENGTH: usize = 128;
+const METRICS_HELP: &str = "list at least one metric under `metrics`, with `name`, `value` and `query`";
 
 type DefaultLayers<'c, 'a> = &'c [(&'a File, &'a Defaults)];
 
@@ -135,7 +136,7 @@ fn nearest<'a, T>(
 fn name(scope: &mut Scope<'_>, file: &File, spec: &JobSpec, place: &Range<usize>) -> Option<String> {
     let Some(entry) = &spec.name else {
         scope.mistake(file, &(place.start..place.start), "the job has no `name`", |mistake| {
-            mistake
+            mistake.help("add `name: ..`, unique among all jobs")
         });
         return None;
     };
@@ -272,13 +273,17 @@ fn metrics<'a>(
         .as_ref()
         .map_or(place.start..place.start, |name| name.span.clone());
     match &spec.metrics {
-        None => scope.mistake(file, &span, "the job has no `metrics`", |mistake| mistake),
+        None => scope.mistake(file, &span, "the job has no `metrics`", |mistake| {
+            mistake.help(METRICS_HELP)
+        }),
         Some(Entry {
             value: Some(metrics),
             span,
             ..
         }) if metrics.is_empty() => {
-            scope.mistake(file, span, "the list of metrics is empty", |mistake| mistake);
+            scope.mistake(file, span, "the list of metrics is empty", |mistake| {
+                mistake.help(METRICS_HELP)
+            });
         }
         Some(entry) => return entry.get().map_or(&[], Vec::as_slice),
     }

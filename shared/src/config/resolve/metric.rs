@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use super::{Place, Scope, first};
+use crate::assembly::ExternalError;
 use crate::config::document::{Defaults, JobSpec, LabelsSpec, MetricSpec, ValuesSpec};
 use crate::config::folder::File;
 use crate::config::job::{
@@ -77,7 +78,7 @@ pub(super) fn resolve<'a>(
     });
     let own_name = || first([spec.name.as_ref()]).cloned().unwrap_or_default();
     let called = name.clone().unwrap_or_else(own_name);
-    let values = values(scope, file, spec, &entry.span, &called);
+    let values = values(scope, context, spec, &entry.span, &called);
     let fill = labels.as_ref().and_then(|labels| fill(scope, file, spec, labels));
     let (name, labels, values) = (name?, labels?, values?);
     let static_labels = static_labels(scope, context, spec, &labels, &values)?;
@@ -142,7 +143,7 @@ fn full_name(
             file,
             &(place.start..place.start),
             "the metric has no `name`",
-            |mistake| mistake,
+            |mistake| mistake.help("add `name: ..`, the last part of `namespace_subsystem_name`"),
         );
         return None;
     };
@@ -285,7 +286,14 @@ fn texts(scope: &mut Scope<'_>, file: &File, entry: &Entry<Vec<Entry<String>>>) 
     Some(texts)
 }
 
-fn values(scope: &mut Scope<'_>, file: &File, spec: &MetricSpec, place: &Range<usize>, name: &str) -> Option<Values> {
+fn values(
+    scope: &mut Scope<'_>,
+    context: &Context<'_, '_>,
+    spec: &MetricSpec,
+    place: &Range<usize>,
+    name: &str,
+) -> Option<Values> {
+    let file = context.file;
     match (&spec.value, &spec.values) {
         (Some(value), None) => value.get().cloned().map(Values::Column),
         (None, Some(entry)) => {
@@ -310,8 +318,10 @@ fn values(scope: &mut Scope<'_>, file: &File, spec: &MetricSpec, place: &Range<u
                 return None;
             }
             let text = label.get()?.clone();
-            if let Some(problem) = names::label_name_problem(&text, &[]) {
-                scope.mistake(file, &label.span, problem, |mistake| mistake);
+            if let Some(problem) = names::label_name_problem(&text, context.grouping) {
+                scope.mistake(file, &label.span, problem, |mistake| {
+                    mistake.help("give the label another name")
+                });
             }
             Some(Values::Columns { label: text, columns })
         }
@@ -444,7 +454,20 @@ fn check_external(scope: &mut Scope<'_>, file: &File, spec: &MetricSpec, metric:
         metric.labels.iter().any(|label| label.name == name)
             || metric.static_labels.iter().any(|(label, _)| label == name)
     };
-    if !metric.external || has(ORGANISATION_LABEL) {
+    if !metric.external {
+        return;
+    }
+    if let Some(entry) = &spec.allowed_values
+        && let Some((name, _)) = mapping(Some(entry))
+            .iter()
+            .find(|(name, _)| name.get().is_some_and(|name| name == ORGANISATION_LABEL))
+    {
+        let message = ExternalError::OrganisationBucket.to_string();
+        scope.mistake(file, &name.span, message, |mistake| {
+            mistake.help("remove it: `max_series` limits how many organisations there may be")
+        });
+    }
+    if has(ORGANISATION_LABEL) {
         return;
     }
     let span = spec.external.as_ref().map_or(0..0, |entry| entry.span.clone());

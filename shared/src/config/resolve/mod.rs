@@ -183,7 +183,7 @@ impl<'a> Scope<'a> {
         self.report.add(mistake);
     }
 
-    /// Tells a name that is not declared.
+    /// Tells a name that is not declared; never one that is a URL or the like, which may hold a password.
     fn unknown(
         &mut self,
         file: &File,
@@ -192,7 +192,13 @@ impl<'a> Scope<'a> {
         name: &str,
         remedy: impl FnOnce(&Self) -> String,
     ) {
-        let mistake = Mistake::new(&file.path, span, format!("there is no {what} `{name}`"));
+        let message = if name.contains("://") || name.contains('@') {
+            self.report.hide(&file.path, span.clone());
+            format!("the name of a {what} is expected here, and this is none")
+        } else {
+            format!("there is no {what} `{name}`")
+        };
+        let mistake = Mistake::new(&file.path, span, message);
         let mistake = if self.report.is_full(&file.path) {
             mistake
         } else {
@@ -343,7 +349,7 @@ impl<'a> Scope<'a> {
                 file,
                 &entry.span,
                 format!("there is no file {}", path.display()),
-                |mistake| mistake,
+                |mistake| mistake.help("a file is named relative to the one that names it"),
             );
             return None;
         }

@@ -172,7 +172,9 @@ fn resolve(
         }
     };
     if sql.trim().is_empty() {
-        scope.mistake(file, &span, "the query is empty", |mistake| mistake);
+        scope.mistake(file, &span, "the query is empty", |mistake| {
+            mistake.help("write one SQL statement that reads, such as `SELECT count(*) AS count FROM ..`")
+        });
         return None;
     }
     // Text in braces that is no name, such as PostgreSQL's '{{1,2},{3,4}}', is left alone.

@@ -109,7 +109,7 @@ fn resolve_pushgateway(
             file,
             &entry.span,
             format!("the sink `{name}` needs a `url`"),
-            |mistake| mistake,
+            |mistake| mistake.help("add `url: 'https://pushgateway.example.com'`, or one with placeholders"),
         );
         return None;
     };

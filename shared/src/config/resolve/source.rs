@@ -30,7 +30,11 @@ pub(super) fn declare<'a>(scope: &mut Scope<'a>, files: &'a [File]) {
         let before = scope.report.mistakes_told();
         let source = match spec.get() {
             Some(SourceSpec::Text(url)) if is_url(url) => from_url(scope, file, &text_entry(spec, url)),
-            Some(SourceSpec::Text(_)) => {
+            Some(SourceSpec::Text(other)) => {
+                if other.contains('@') {
+                    // A URL without its scheme, password and all.
+                    scope.report.hide(&file.path, spec.span.clone());
+                }
                 scope.mistake(
                     file,
                     &spec.span,
@@ -127,7 +131,7 @@ fn from_settings(
     let PostgresSpec { url, ca_file } = entry.get()?;
     let Some(url) = url else {
         scope.mistake(file, &entry.span, "a PostgreSQL source needs a `url`", |mistake| {
-            mistake
+            mistake.help("add `url: 'postgres://{{DB_USERNAME}}:{{DB_PASSWORD}}@{{DB_HOST}}/{{DB_NAME}}'`")
         });
         return None;
     };
@@ -148,9 +152,6 @@ fn postgres_source(
             UrlSeverity::Error => Mistake::new(&file.path, span, finding.message),
         });
     }
-    if let Some(password) = literal_password(text) {
-        scope.report.hide(&file.path, file.part(url, &password));
-    }
     let ca_file = match ca_file {
         Some(entry) => Some(scope.path(file, entry)?),
         None => None,
@@ -160,36 +161,4 @@ fn postgres_source(
         url: scope.template(file, url)?,
         ca_file,
     })
-}
-
-/// Where a password without a placeholder stands in a URL. A raw `@` belongs to the password: what was meant as one must
-/// not be shown as a host.
-fn literal_password(url: &str) -> Option<std::ops::Range<usize>> {
-    let begin = url.find("://")? + 3;
-    let end = url[begin..].find(['?', '#']).map_or(url.len(), |at| begin + at);
-    let at = begin + url[begin..end].rfind('@')?;
-    let colon = begin + url[begin..at].find(':')? + 1;
-    let password = &url[colon..at];
-    (!password.is_empty() && !password.contains("{{")).then_some(colon..at)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::literal_password;
-
-    #[test]
-    fn a_password_in_clear_text_is_found() {
-        for (url, expected) in [
-            ("postgres://u:secret@h/d", Some("secret")),
-            ("postgres://u:p@ss@h/d", Some("p@ss")),
-            ("postgres://u:a/b@h/d", Some("a/b")),
-            ("postgres://u:{{P}}@h/d", None),
-            ("postgres://u@h:5432/d", None),
-            ("postgres://h:5432/d?x=a:b@c", None),
-            ("postgres://u:@h/d", None),
-            ("{{DATABASE_URL}}", None),
-        ] {
-            assert_eq!(literal_password(url).map(|range| &url[range]), expected, "{url}");
-        }
-    }
 }

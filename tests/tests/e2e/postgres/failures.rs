@@ -228,7 +228,7 @@ async fn a_failing_query_says_where_and_does_not_touch_the_others() -> Result<()
             "SELECT set_config('transaction_read_only', 'off', true)",
             "cannot set transaction read-write mode inside",
         ),
-        ("SELECT $1::int", "the query has 1 parameters ($1 ..) and is given 0"),
+        ("SELECT $1::int", "the query has 1 parameter ($1 ..) and is given 0"),
         ("SELECT 'a\0b'", "the SQL holds a NUL character"),
     ] {
         let said = failure(&database, sql).await?;
