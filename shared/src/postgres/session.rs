@@ -63,7 +63,7 @@ impl Limits {
 fn whole_milliseconds(limit: Duration) -> Duration {
     let most = Duration::from_millis(i32::MAX.unsigned_abs().into());
     let limit = limit.clamp(Duration::from_millis(1), most);
-    limit - Duration::from_nanos((limit.subsec_nanos() % 1_000_000).into())
+    limit.saturating_sub(Duration::from_nanos((limit.subsec_nanos() % 1_000_000).into()))
 }
 
 /// Why a query gave nothing.
