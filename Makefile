@@ -28,6 +28,7 @@ deny: ## licences, banned crates and sources of all dependencies
 bench: ## speed and memory against psql and Debian's SQL exporter, as ratios
 	@scripts/install bench
 	@cargo run --quiet --locked --bin bench
+	cargo bench --quiet --locked -p fanlight-benches --bench promql
 
 schema: ## the JSON Schema of configuration files, into config/
 	cargo run --quiet --locked --bin fanlight -- schema > config/fanlight.schema.json.new

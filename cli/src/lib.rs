@@ -5,5 +5,6 @@
 
 pub mod check;
 pub mod dev;
+pub mod enforce;
 pub mod run;
 pub mod runner;

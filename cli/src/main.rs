@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use fanlight_cli::{check, dev, run};
+use fanlight_cli::{check, dev, enforce, run};
 
 /// Business queries into Prometheus, and each customer his own metrics out of it.
 #[derive(Debug, Parser)]
@@ -30,6 +30,7 @@ enum Command {
     Check(check::CheckArgs),
     Run(run::RunArgs),
     Dev(dev::DevArgs),
+    Enforce(enforce::EnforceArgs),
     /// Prints the JSON Schema of a configuration file
     Schema,
 }
@@ -52,6 +53,7 @@ async fn execute(Arguments { config, command }: Arguments) -> Result<ExitCode, B
         Command::Check(args) => Ok(check::run(args, &config).await?),
         Command::Run(args) => run::run(args, &config).await,
         Command::Dev(args) => Ok(dev::run(args, &config).await?),
+        Command::Enforce(args) => Ok(enforce::run(&args)),
         Command::Schema => {
             print!("{}", shared::config::schema());
             Ok(ExitCode::SUCCESS)

@@ -11,6 +11,7 @@ pub mod exposition;
 pub mod logging;
 pub mod placeholders;
 pub mod postgres;
+pub mod promql;
 pub mod pushgateway;
 pub mod rows;
 pub mod schedule;

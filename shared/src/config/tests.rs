@@ -740,3 +740,45 @@ fn a_job_does_not_run_otherwise_than_it_is_written() {
         assert_eq!(loaded.report.mistakes() == 0, text == sink("timeout: 1s"), "{text}");
     }
 }
+
+#[test]
+fn a_metric_that_keeps_its_series_stands_alone_or_among_its_like() {
+    let second = "- name: n\n  help: h\n  value: v\n  query: SELECT 1 AS v\n";
+    let two = |first: &str, more: &str, job: &str| {
+        let text = minimal(job, first);
+        let indented = |by, lines: &str| lines.lines().flat_map(|line| [by, line, "\n"]).collect::<String>();
+        text + &indented("  ", second) + &indented("    ", more)
+    };
+    for (first, more, job, expected) in [
+        (
+            "on_empty: keep",
+            "",
+            "",
+            "`m` keeps its series when there are no rows, and `n` does not",
+        ),
+        (
+            "on_empty: keep",
+            "on_empty: zero",
+            "on_error: drop",
+            "the job's `on_error` drops those that fail",
+        ),
+        ("on_empty: keep", "on_empty: keep", "", ""),
+        ("on_empty: keep", "on_empty: zero", "", ""),
+        ("", "", "on_error: drop", ""),
+    ] {
+        let findings = findings(&[("a.yaml", &two(first, more, job))]);
+        assert_eq!(
+            findings.len(),
+            usize::from(!expected.is_empty()),
+            "{first} {more} {job}: {findings:#?}"
+        );
+        assert!(
+            findings.iter().all(|finding| finding.contains(expected)),
+            "{findings:#?}"
+        );
+    }
+    assert_eq!(
+        findings(&[("a.yaml", &minimal("on_error: drop", "on_empty: keep"))]),
+        [""; 0]
+    );
+}

@@ -9,7 +9,7 @@ use super::query::Queries;
 use super::{Scope, first, sink, source};
 use crate::config::document::{Defaults, DurationText, JobSpec};
 use crate::config::folder::File;
-use crate::config::job::{Job, Sink, Source};
+use crate::config::job::{Job, OnEmpty, OnError, Query, Sink, Source};
 use crate::config::names;
 use crate::config::read::Entry;
 use crate::schedule::{Schedule, ScheduleError};
@@ -71,6 +71,13 @@ pub(super) fn resolve<'a>(
         }
     }
     let queries = queries.finish(scope, file);
+    let on_error: OnError = first([
+        spec.on_error.as_ref(),
+        nearest(defaults, |d| &d.on_error).map(|(_, entry)| entry),
+    ])
+    .copied()
+    .unwrap_or_default();
+    check_keep(scope, file, spec, &queries, on_error);
     Some(Job {
         name: name?,
         schedule: schedule?,
@@ -83,14 +90,36 @@ pub(super) fn resolve<'a>(
         source: source?,
         sink: sink?,
         timeout,
-        on_error: first([
-            spec.on_error.as_ref(),
-            nearest(defaults, |d| &d.on_error).map(|(_, entry)| entry),
-        ])
-        .copied()
-        .unwrap_or_default(),
+        on_error,
         queries,
     })
+}
+
+/// A metric that keeps its series makes every push of the job one that can remove no others: a POST, not a PUT. So all
+/// metrics of a job keep theirs, or none may vanish.
+fn check_keep(scope: &mut Scope<'_>, file: &File, spec: &JobSpec, queries: &[Query], on_error: OnError) {
+    let metrics = || queries.iter().flat_map(|query| &query.metrics);
+    let Some(keeps) = metrics().find(|metric| metric.on_empty == OnEmpty::Keep) else {
+        return;
+    };
+    let vanishes = metrics().find(|metric| metric.on_empty == OnEmpty::Clear);
+    let problem = match vanishes {
+        Some(vanishes) => format!(
+            "`{}` keeps its series when there are no rows, and `{}` does not",
+            keeps.name, vanishes.name
+        ),
+        None if on_error == OnError::Drop && metrics().nth(1).is_some() => {
+            format!(
+                "`{}` keeps its series when there are no rows, and the job's `on_error` drops those that fail",
+                keeps.name
+            )
+        }
+        None => return,
+    };
+    let span = spec.name.as_ref().map_or(0..0, |name| name.span.clone());
+    scope.mistake(file, &span, problem, |mistake| {
+        mistake.help("the gateway cannot keep one family and remove another: put the one with `on_empty: keep` into a job of its own")
+    });
 }
 
 /// The nearest default that says something, with the file that says it.
