@@ -3,7 +3,7 @@
 use std::iter;
 
 use anyhow::Result;
-use fanlight_tests::{ConfigFolder, Ended, Postgres, fanlight, job};
+use fanlight_tests::{ConfigFolder, Ended, Postgres, binaries, fanlight, job};
 use insta::assert_snapshot;
 
 const NOTHING: iter::Empty<(&str, String)> = iter::empty();
@@ -425,6 +425,8 @@ async fn live_says_of_a_database_that_is_down_where_it_is_needed() -> Result<()>
 /// Each ends with status 1 and says what is wrong, in little time, which is printed and not judged here.
 #[tokio::test]
 async fn hostile_files_end_in_a_clear_error() -> Result<()> {
+    // Not part of the time.
+    binaries::fanlight()?;
     let laughs = (1..=9).fold(
         "x-a0: &a0 [lol, lol, lol, lol, lol, lol, lol, lol, lol]\n".to_owned(),
         |text, n| {
