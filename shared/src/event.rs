@@ -78,6 +78,16 @@ mod tests {
     }
 
     #[test]
+    fn the_example_is_an_event_for_a_job_of_the_example_configuration() {
+        let example = include_str!("../../events/collector-schedule.json");
+        let event = Event::parse(&serde_json::from_str(example).unwrap()).unwrap();
+        assert!(event.scheduled_time.is_some());
+        let loaded = crate::config::load(std::path::Path::new("../config")).unwrap();
+        assert_eq!(loaded.report.summary(), "");
+        assert!(loaded.configuration.job(&event.job).is_ok());
+    }
+
+    #[test]
     fn what_is_not_an_event_says_what_is_wrong() {
         for (event, expected) in [
             (json!({}), "missing field `job`"),
