@@ -59,21 +59,27 @@ pub fn run(args: &EnforceArgs) -> ExitCode {
     };
     if args.query == "-" {
         let input = BufReader::with_capacity(BUFFER, io::stdin().lock());
-        return match batch(&policy, input, io::stdout().lock()) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => {
-                eprintln!("fanlight: {error}");
-                ExitCode::FAILURE
-            }
-        };
+        return written(batch(&policy, input, io::stdout().lock()));
     }
     match policy.enforce(&args.query) {
         Ok(query) => {
-            println!("{query}");
-            ExitCode::SUCCESS
+            let mut output = io::stdout().lock();
+            written(writeln!(output, "{query}").and_then(|()| output.flush()))
         }
         Err(error) => {
             eprintln!("{}", error.render(&args.query));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The exit status after writing. Whoever closes the pipe has read enough, which is no failure.
+fn written(result: io::Result<()>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("fanlight: {error}");
             ExitCode::FAILURE
         }
     }
@@ -290,6 +296,13 @@ mod tests {
         let policy = policy(&parsed(&["--allow", "o=", "up"])).unwrap();
         let message = "nothing may be read: no value is allowed for label \"o\"";
         assert_eq!(policy.enforce("up").unwrap_err().to_string(), message);
+    }
+
+    #[test]
+    fn a_closed_pipe_is_no_failure() {
+        assert_eq!(written(Err(io::ErrorKind::BrokenPipe.into())), ExitCode::SUCCESS);
+        assert_eq!(written(Err(io::ErrorKind::StorageFull.into())), ExitCode::FAILURE);
+        assert_eq!(written(Ok(())), ExitCode::SUCCESS);
     }
 
     #[test]

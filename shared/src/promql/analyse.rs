@@ -82,19 +82,25 @@ pub struct DurationError {
 /// When a duration expression has no usable value there, such as `[step()]` in an instant query.
 pub fn analyse(tree: &Tree<'_>, window: &Window) -> Result<Analysis, DurationError> {
     let durations = Durations::new(tree, window)?;
+    if let Some(span) = tree.doubtful_time() {
+        return Err(durations.error(span, "time is no number or too large"));
+    }
     let mut levels = vec![Level::of(window)];
     let mut places = vec![
         Place {
-            level: 0,
-            of_info: false
+            level: Some(0),
+            info: None
         };
         tree.nodes.len()
     ];
     let mut reach: Option<(i128, i128)> = None;
+    let mut infos: Vec<InfoReach> = Vec::new();
 
     // Backwards, so that each node finds what its parents say of it.
     for (index, node) in tree.nodes.iter().enumerate().rev() {
         let place = places[index];
+        // The selector of a range has been visited with its range.
+        let Some(at) = place.level else { continue };
         match node.kind {
             NodeKind::Number(_) | NodeKind::String(_) => {}
             NodeKind::Paren(operand) | NodeKind::Sign { operand, .. } => places[operand.at()] = place,
@@ -109,35 +115,55 @@ pub fn analyse(tree: &Tree<'_>, window: &Window) -> Result<Analysis, DurationErr
                 }
             }
             NodeKind::Call { function, arguments } => {
+                let mut inside = place;
+                if function.reads_unwritten {
+                    inside.info = Some(infos.len());
+                    infos.push(InfoReach::of(&levels[at], place.info));
+                }
                 for argument in &tree.arguments[arguments.range()] {
-                    let of_info = place.of_info || function.name == "info";
-                    places[argument.at()] = Place { of_info, ..place };
+                    places[argument.at()] = inside;
                 }
             }
             NodeKind::Subquery { operand, subquery } => {
-                let level = levels[place.level].subquery(&tree.subqueries[subquery.at()], &durations)?;
+                let subquery = &tree.subqueries[subquery.at()];
+                let level = levels[at].subquery(subquery, &durations)?;
+                if let Some(info) = place.info {
+                    infos[info].widen(levels[at].pinned(subquery.modifiers.at), (0, 0));
+                    infos[info].widen((level.start, level.end), (0, 0));
+                }
                 places[operand.at()] = Place {
-                    level: levels.len(),
+                    level: Some(levels.len()),
                     ..place
                 };
                 levels.push(level);
             }
-            // The selector of a range is visited with its range, and not again as a node of its own.
             NodeKind::Range { selector, range } => {
-                places[selector.at()].level = usize::MAX;
+                places[selector.at()].level = None;
                 if let NodeKind::Selector(id) = tree.node(selector).kind {
                     let range = Some(durations.positive(range)?);
-                    let read = levels[place.level].read(&tree.selectors[id.at()], range, place.of_info, &durations)?;
-                    widen(&mut reach, read);
-                    levels[place.level].selectors += 1;
+                    let selector = &tree.selectors[id.at()];
+                    widen(&mut reach, levels[at].read(selector, range, &durations)?);
+                    levels[at].selectors += 1;
+                    if let Some(info) = place.info {
+                        infos[info].select(&levels[at], selector, &durations)?;
+                    }
                 }
             }
-            NodeKind::Selector(_) if place.level == usize::MAX => {}
             NodeKind::Selector(id) => {
-                let read = levels[place.level].read(&tree.selectors[id.at()], None, place.of_info, &durations)?;
-                widen(&mut reach, read);
-                levels[place.level].selectors += 1;
+                let selector = &tree.selectors[id.at()];
+                widen(&mut reach, levels[at].read(selector, None, &durations)?);
+                levels[at].selectors += 1;
+                if let Some(info) = place.info {
+                    infos[info].select(&levels[at], selector, &durations)?;
+                }
             }
+        }
+    }
+    // The inner ones stand after those they are in.
+    while let Some(info) = infos.pop() {
+        widen(&mut reach, info.reach());
+        if let Some(outer) = info.outer {
+            infos[outer].widen((info.start, info.end), (info.least_offset, info.most_offset));
         }
     }
     Ok(Analysis {
@@ -162,10 +188,58 @@ fn clamp(millis: i128) -> i64 {
 /// Where a node is evaluated.
 #[derive(Clone, Copy)]
 struct Place {
-    /// An index of the levels, or `usize::MAX` for a selector that its range has accounted for.
-    level: usize,
-    /// Whether `info()` reads further series at the same times, and always looks back for them.
-    of_info: bool,
+    /// An index of the levels; `None` for a selector that its range has accounted for.
+    level: Option<usize>,
+    /// The innermost `info()` it is in, as an index of theirs.
+    info: Option<usize>,
+}
+
+/// What a call of `info()` may read on its own account. Prometheus applies the offset and the pin of one of the selectors
+/// in its arguments at the level at which it is evaluated, whatever subqueries are between them. Here every offset and
+/// every pin in it counts at every level in it, which is more and never less.
+struct InfoReach {
+    outer: Option<usize>,
+    start: i128,
+    end: i128,
+    least_offset: i128,
+    most_offset: i128,
+}
+
+impl InfoReach {
+    fn of(level: &Level, outer: Option<usize>) -> Self {
+        Self {
+            outer,
+            start: level.start,
+            end: level.end,
+            least_offset: 0,
+            most_offset: 0,
+        }
+    }
+
+    fn widen(&mut self, (start, end): (i128, i128), (least_offset, most_offset): (i128, i128)) {
+        self.start = self.start.min(start);
+        self.end = self.end.max(end);
+        self.least_offset = self.least_offset.min(least_offset);
+        self.most_offset = self.most_offset.max(most_offset);
+    }
+
+    fn select(
+        &mut self,
+        level: &Level,
+        selector: &Selector,
+        durations: &Durations<'_, '_>,
+    ) -> Result<(), DurationError> {
+        let offset = durations.offset(selector.modifiers.offset)?;
+        self.widen(level.pinned(selector.modifiers.at), offset);
+        Ok(())
+    }
+
+    fn reach(&self) -> (i128, i128) {
+        (
+            self.start - LOOKBACK_MS + 1 - self.most_offset,
+            self.end - self.least_offset,
+        )
+    }
 }
 
 /// The instants at which the query, or the inside of a subquery, is evaluated.
@@ -205,13 +279,13 @@ impl Level {
     /// The inside of a subquery at this level.
     fn subquery(&self, subquery: &Subquery, durations: &Durations<'_, '_>) -> Result<Self, DurationError> {
         let range = durations.positive(subquery.range)?;
-        let step = subquery.step.map(|step| durations.positive(step)).transpose()?;
+        let step = subquery.step.map(|step| durations.step(step)).transpose()?;
         let offset = durations.offset(subquery.modifiers.offset)?;
         let (start, end) = self.pinned(subquery.modifiers.at);
         Ok(Self {
             window: self.window,
-            start: start - offset - range,
-            end: end - offset,
+            start: start - offset.1 - range,
+            end: end - offset.0,
             step: step.unwrap_or(SUBQUERY_STEP_MS).max(1),
             selectors: 0,
         })
@@ -222,7 +296,6 @@ impl Level {
         &self,
         selector: &Selector,
         range: Option<i128>,
-        of_info: bool,
         durations: &Durations<'_, '_>,
     ) -> Result<(i128, i128), DurationError> {
         let offset = durations.offset(selector.modifiers.offset)?;
@@ -231,12 +304,9 @@ impl Level {
         if range.is_some() && (selector.anchored || selector.smoothed) {
             back += LOOKBACK_MS;
         }
-        if of_info {
-            back = back.max(LOOKBACK_MS);
-        }
         let ahead = if selector.smoothed { LOOKBACK_MS } else { 0 };
         // A sample exactly as old as the range or the lookback does not count.
-        Ok((start - back + 1 - offset, end + ahead - offset))
+        Ok((start - back + 1 - offset.1, end + ahead - offset.0))
     }
 
     fn points(&self) -> u64 {
@@ -310,10 +380,15 @@ impl<'t, 'q> Durations<'t, 'q> {
         }
     }
 
-    /// Milliseconds of an offset, which may be negative.
-    fn offset(&self, duration: Duration) -> Result<i128, DurationError> {
+    /// An offset, which may be negative, in milliseconds rounded down and up. Prometheus drops what is less than a
+    /// millisecond, but of the sum of those that are nested.
+    fn offset(&self, duration: Duration) -> Result<(i128, i128), DurationError> {
+        const NANOS: i128 = 1_000_000;
         let id = match duration {
-            Duration::Nanos(nanos) => return Ok(i128::from(nanos) / 1_000_000),
+            Duration::Nanos(nanos) => {
+                let nanos = i128::from(nanos);
+                return Ok((nanos.div_euclid(NANOS), -(-nanos).div_euclid(NANOS)));
+            }
             Duration::Expression(id) => id,
         };
         let (seconds, span) = (self.seconds[id.at()], self.tree.duration(id).span);
@@ -323,25 +398,27 @@ impl<'t, 'q> Durations<'t, 'q> {
         if super::number::out_of_range(seconds) {
             return Err(self.error(span, "duration is out of range"));
         }
-        #[expect(
-            clippy::cast_possible_truncation,
-            reason = "in range, and fractions of a millisecond do not count"
-        )]
-        let millis = (seconds * 1000.0) as i128;
+        #[expect(clippy::cast_possible_truncation, reason = "in range and whole")]
+        let millis = ((seconds * 1000.0).floor() as i128, (seconds * 1000.0).ceil() as i128);
         Ok(millis)
     }
 
-    /// Milliseconds of a range or a step.
+    /// Milliseconds of a step, rounded down, since more steps yield more points.
+    fn step(&self, duration: Duration) -> Result<i128, DurationError> {
+        self.positive(duration)?;
+        Ok(self.offset(duration)?.0)
+    }
+
+    /// Milliseconds of a range, rounded up.
     fn positive(&self, duration: Duration) -> Result<i128, DurationError> {
-        let millis = self.offset(duration)?;
+        let (_, millis) = self.offset(duration)?;
         if let Duration::Expression(id) = duration
             && self.seconds[id.at()] <= 0.0
         {
             return Err(self.error(self.tree.duration(id).span, "duration must be greater than 0"));
         }
-        // Literals were checked when they were parsed. The largest of them wraps round in Go, but here it must not count
-        // for less than nothing.
-        Ok(millis.abs())
+        // Literals were checked when they were parsed.
+        Ok(millis)
     }
 }
 
@@ -416,6 +493,30 @@ mod tests {
     }
 
     #[test]
+    fn info_reads_with_the_offsets_and_pins_of_its_selectors_at_its_own_level() {
+        // What Prometheus' engine asked its storage for.
+        let start = 10_000_000_000;
+        let window = Window::range(start, start + HOUR, MINUTE).unwrap();
+        let pinned = r#"info(max_over_time((x @ start())[20m:1m] @ 100), {a=~".+"})"#;
+        assert!(analysis(pinned, &window).unwrap().reach.unwrap().earliest_ms <= -199_999);
+        let offset = r#"info(max_over_time((x offset 1h)[1h:1m] offset -2h), {a=~".+"})"#;
+        assert!(instant(offset).0 >= HOUR + 5 * MINUTE - 1);
+        let nested = r#"sum(info(info(x offset 3h, {a=~".+"}), {a=~".+"}))"#;
+        assert_eq!(instant(nested).0, 3 * HOUR + 5 * MINUTE - 1);
+        let future = r#"info(max_over_time((x offset -1h)[1h:1m] offset 2h), {a=~".+"})"#;
+        assert!(instant(future).1 >= HOUR);
+    }
+
+    #[test]
+    fn fractions_of_a_millisecond_add_up() {
+        let lookback = 5 * MINUTE - 1;
+        let (back, ahead, _) = instant("max_over_time((up offset 0.0006)[1m:1m] offset 0.0006)");
+        assert!(back > MINUTE + lookback && ahead >= 0, "{back} {ahead}");
+        let (back, ahead, _) = instant("max_over_time((up offset -0.0006)[1m:1m] offset -0.0006)");
+        assert!(back >= MINUTE + lookback && ahead >= 1, "{back} {ahead}");
+    }
+
+    #[test]
     fn a_range_query_counts_its_steps() {
         let window = Window::range(NOW - HOUR, NOW, MINUTE).unwrap();
         let of = |query: &str| {
@@ -445,6 +546,9 @@ mod tests {
     fn what_prometheus_could_not_compute_is_an_error() {
         let cases = [
             ("rate(up[step()])", "1:9: duration must be greater than 0"),
+            ("up offset NaN", "1:11: time is no number or too large"),
+            ("up[9223372036.854775807]", "1:4: time is no number or too large"),
+            ("up @ -9e17", "1:1: time is no number or too large"),
             ("rate(up[5m - 10m])", "1:9: duration must be greater than 0"),
             ("rate(up[5m / step()])", "1:9: division by zero"),
             ("rate(up[5m % step()])", "1:9: modulo by zero"),
@@ -466,8 +570,7 @@ mod tests {
             "up offset -292y",
             "max_over_time(up[292y:1ms] offset 292y)",
             "up @ -9e15",
-            "up[9223372036.854775807]",
-            "up offset NaN",
+            "info(max_over_time(up[292y:1ms] offset -292y), {a=\"b\"} @ 9e15)",
         ] {
             let analysis = analysis(query, &window).unwrap();
             assert!(analysis.points > 1 << 62, "{query}");

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use super::error::Span;
 use super::functions::Function;
 use super::operators::{Aggregator, BinaryOperator, DurationOperator, MatchOperator};
-use super::string;
+use super::{number, string};
 
 /// The type of an expression's value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -331,6 +331,39 @@ impl<'q> Tree<'q> {
             durations: Vec::new(),
             decoded: Vec::new(),
         }
+    }
+
+    /// Where a literal duration or timestamp stands that is NaN or passes what an integer holds. Go converts these as the
+    /// processor does, so they are worth something else on amd64 than on arm64.
+    pub(super) fn doubtful_time(&self) -> Option<Span> {
+        let literals = self.durations.iter().find_map(|node| match node.kind {
+            DurationKind::Seconds(seconds) if number::nanos(seconds) == i64::MIN => Some(node.span),
+            _ => None,
+        });
+        let pinned = |node: &Node| match node.kind {
+            NodeKind::Selector(id) => self.selectors[id.at()].modifiers.at,
+            NodeKind::Subquery { subquery, .. } => self.subqueries[subquery.at()].modifiers.at,
+            _ => None,
+        };
+        let mut nodes = self.nodes.iter();
+        literals.or_else(|| {
+            let node = nodes.find(|node| pinned(node) == Some(At::Millis(i64::MIN)));
+            node.map(|node| node.span)
+        })
+    }
+
+    /// The bytes of a label's or metric's name that is empty or has control characters, and the matcher it is in. No
+    /// upstream needs to be asked what it makes of these: VictoriaMetrics fails on an empty label name, and reads
+    /// `"\n"` as the name `n`. The value of a lone string in braces is a metric's name.
+    pub(super) fn doubtful_name(&self) -> Option<(&[u8], Option<&Matcher>)> {
+        let doubtful = |name: &[u8]| name.is_empty() || name.iter().any(u8::is_ascii_control);
+        let matchers = self.matchers.iter().find_map(|matcher| {
+            let lone = matcher.start + 1 == matcher.end;
+            let name = self.bytes(if lone { matcher.value } else { matcher.name });
+            doubtful(name).then_some((name, Some(matcher)))
+        });
+        let grouping = || self.labels.iter().map(|label| (self.bytes(*label), None));
+        matchers.or_else(|| grouping().find(|(name, _)| doubtful(name)))
     }
 
     /// How many selectors the query has.

@@ -38,7 +38,7 @@ fn mark_info_selectors(tree: &mut Tree<'_>) {
             function,
             arguments: list,
         } = node.kind
-            && function.name == "info"
+            && function.reads_unwritten
             && let Some(argument) = arguments[list.range()].get(1)
             && let NodeKind::Selector(id) = nodes[argument.at()].kind
         {
@@ -212,7 +212,7 @@ impl Checker<'_, '_> {
                 self.expect(*argument, *wanted, || format!("call to function {name:?}"))?;
             }
         }
-        if name == "info"
+        if function.reads_unwritten
             && let Some(labels) = arguments.get(1)
         {
             let node = self.tree.node(*labels);

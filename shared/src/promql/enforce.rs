@@ -7,7 +7,9 @@
 
 use super::ast::{Matcher, NodeKind, Selector};
 use super::check::{self, EmptySelectors};
-use super::lexer::canonical;
+use super::error::{NO_EXPRESSION, ParseError, Span, SyntaxError};
+use super::lexer::{self, canonical};
+use super::number;
 use super::parser::{self, Syntax};
 use super::policy::{Policy, Verdict};
 use super::proof::{self, Form};
@@ -19,7 +21,8 @@ use super::token::{Token, TokenKind};
 const EVERYTHING: &str = "{}";
 
 impl Policy {
-    /// The query with the policy's matchers in each of its selectors. An empty query asks for all that may be read.
+    /// The query with the policy's matchers in each of its selectors. An empty query asks for all that may be read, and
+    /// one of comments alone is refused.
     ///
     /// # Errors
     /// When the query is no PromQL, passes a limit, or asks for what the policy does not allow. Nothing of it may then
@@ -54,10 +57,16 @@ impl Policy {
         }
         let mut syntax = parser::parse(query, form, self.limits())?;
         if syntax.tree.nodes.is_empty() {
+            if !query.bytes().all(lexer::is_space) {
+                // Whoever has turned a query into a comment did not mean to ask for everything.
+                return Err(ParseError::from(SyntaxError::new(query, Span::default(), NO_EXPRESSION)).into());
+            }
             syntax = parser::parse(EVERYTHING, form, self.limits())?;
         }
         // The matchers that are to be added match no series without their labels, so no selector stays empty.
         check::check(&mut syntax.tree, EmptySelectors::Allowed)?;
+        check_names(&syntax)?;
+        check_numbers(&syntax)?;
         check_info(&syntax)?;
         let (text, replaced) = self.write(&syntax)?;
         proof::prove(&text, form, self, &syntax, &replaced)?;
@@ -157,6 +166,43 @@ pub(super) fn after_comma(tokens: &[Token], matcher: &Matcher) -> usize {
     end + usize::from(tokens[end].kind == TokenKind::Comma)
 }
 
+/// Names on which upstreams disagree are refused wherever they stand, in selectors and in groupings.
+fn check_names(syntax: &Syntax<'_>) -> Result<(), Refusal> {
+    let Syntax { tokens, tree } = syntax;
+    let Some((name, matcher)) = tree.doubtful_name() else {
+        return Ok(());
+    };
+    // The labels of groupings do not keep where they stand; the first string of these bytes is near enough.
+    let of_string = || {
+        let same = |token: &&Token| token.kind == TokenKind::String && *canonical(tree.query, **token) == *name;
+        tokens.iter().find(same).map_or(Span::default(), |token| token.span)
+    };
+    let span = matcher.map_or_else(of_string, |matcher| matcher.span);
+    let name = Reason::shown(name);
+    Err(Refusal::new(tree.query, span, Reason::Name { name }))
+}
+
+/// Numbers that do not say the same wherever they stand are refused.
+fn check_numbers(syntax: &Syntax<'_>) -> Result<(), Refusal> {
+    let Syntax { tokens, tree } = syntax;
+    if let Some(span) = tree.doubtful_time() {
+        return Err(Refusal::new(tree.query, span, Reason::Time));
+    }
+    // `0x1e` is no number at the very end, and blanks or comments that followed it there are not written again.
+    if let [.., last, _] = tokens.as_slice()
+        && last.kind == TokenKind::Number
+    {
+        let text = last.span.text(tree.query);
+        if text.starts_with(|c: char| c.is_ascii_digit() || c == '.')
+            && number::number_length(text.as_bytes()).is_none()
+        {
+            let number = Reason::shown(text.as_bytes());
+            return Err(Refusal::new(tree.query, last.span, Reason::Number { number }));
+        }
+    }
+    Ok(())
+}
+
 /// `info()` reads a second set of series: `target_info`, or what its second argument names. That argument's matchers go
 /// into the reading, but they also choose the labels that are added to the answer, so the enforced ones may join them
 /// without changing the answer only where there is another such choice already.
@@ -166,7 +212,7 @@ fn check_info(syntax: &Syntax<'_>) -> Result<(), Refusal> {
         let NodeKind::Call { function, arguments } = node.kind else {
             continue;
         };
-        if function.name != "info" {
+        if !function.reads_unwritten {
             continue;
         }
         let chooses_labels =

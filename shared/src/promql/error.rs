@@ -62,6 +62,9 @@ impl fmt::Display for Position {
     }
 }
 
+/// What is wrong with a query that is empty or has nothing but comments.
+pub(super) const NO_EXPRESSION: &str = "no expression found in input";
+
 /// A query that is no PromQL, or more of it than is allowed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ParseError {
@@ -140,12 +143,37 @@ pub enum Excess {
         /// How many there may be.
         limit: u32,
     },
+    /// Too many selectors.
+    #[error("the query has more than the {limit} selectors allowed; split it")]
+    Selectors {
+        /// How many there may be.
+        limit: u32,
+    },
     /// Nested too deeply.
     #[error("the query is nested deeper than the {limit} levels allowed; simplify it")]
     Depth {
         /// How deep it may be.
         limit: u32,
     },
+}
+
+/// Whether a character would be invisible or rearrange those around it, as those for the direction of text do.
+fn is_unprintable(c: char) -> bool {
+    // A backslash and quotes become two characters, anything that is not shown becomes `\u{..}`.
+    c.escape_debug().len() > 2
+}
+
+/// `text` with everything escaped that would not be shown as it is.
+pub(super) fn printable(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() || is_unprintable(c) {
+            shown.extend(c.escape_debug());
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
 }
 
 /// How much of a line is shown on either side of what is underlined, in characters.
@@ -160,7 +188,11 @@ pub(super) fn render(message: &dyn fmt::Display, span: Span, query: &str) -> Str
 
     let printable = |text: &str| {
         text.chars()
-            .map(|c| if c.is_control() { ' ' } else { c })
+            .map(|c| match c {
+                _ if c.is_control() => ' ',
+                _ if is_unprintable(c) => '\u{FFFD}',
+                _ => c,
+            })
             .collect::<String>()
     };
     let before: String = query[line_start..start].chars().rev().take(SHOWN).collect();

@@ -20,6 +20,8 @@ pub(super) struct Function {
     pub most: Option<usize>,
     /// The type of its value.
     pub returns: ValueType,
+    /// Whether it reads series of its own, which its second argument chooses: a list of matchers in place of a selector.
+    pub reads_unwritten: bool,
 }
 
 const fn exactly(name: &'static str, arguments: &'static [ValueType], returns: ValueType) -> Function {
@@ -29,6 +31,7 @@ const fn exactly(name: &'static str, arguments: &'static [ValueType], returns: V
         least: arguments.len(),
         most: Some(arguments.len()),
         returns,
+        reads_unwritten: false,
     }
 }
 
@@ -41,6 +44,7 @@ const fn optional(name: &'static str, arguments: &'static [ValueType], times: us
         least,
         most: Some(least + times),
         returns,
+        reads_unwritten: false,
     }
 }
 
@@ -52,6 +56,7 @@ const fn unbounded(name: &'static str, arguments: &'static [ValueType], returns:
         least: arguments.len() - 1,
         most: None,
         returns,
+        reads_unwritten: false,
     }
 }
 
@@ -99,7 +104,10 @@ static FUNCTIONS: [Function; 90] = [
     optional("hour", &[V], 1, V),
     exactly("idelta", &[M], V),
     exactly("increase", &[M], V),
-    optional("info", &[V, V], 1, V),
+    Function {
+        reads_unwritten: true,
+        ..optional("info", &[V, V], 1, V)
+    },
     exactly("irate", &[M], V),
     unbounded("label_join", &[V, T, T, T], V),
     exactly("label_replace", &[V, T, T, T, T], V),

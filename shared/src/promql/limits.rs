@@ -10,6 +10,8 @@ pub struct Limits {
     pub tokens: u32,
     /// Open parentheses, calls, aggregations, signs and operators that await their right side; 256 by default.
     pub depth: u32,
+    /// Selectors of the query; 1,000 by default.
+    pub selectors: u32,
     /// Bytes of the query after enforcement, which repeats the policy in every selector; 4 MiB by default.
     pub enforced_bytes: u32,
 }
@@ -20,6 +22,7 @@ impl Default for Limits {
             bytes: 64 << 10,
             tokens: 50_000,
             depth: 256,
+            selectors: 1_000,
             enforced_bytes: 4 << 20,
         }
     }

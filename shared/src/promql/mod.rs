@@ -42,7 +42,7 @@ use proof::Form;
 pub fn parse<'q>(query: &'q str, limits: &Limits) -> Result<Tree<'q>, ParseError> {
     let mut tree = parser::parse(query, Form::Expression, limits)?.tree;
     if tree.nodes.is_empty() {
-        return Err(SyntaxError::new(query, Span::default(), "no expression found in input").into());
+        return Err(SyntaxError::new(query, Span::default(), error::NO_EXPRESSION).into());
     }
     check::check(&mut tree, EmptySelectors::Refused)?;
     Ok(tree)

@@ -163,7 +163,7 @@ impl EnforcedLabel {
     }
 
     fn new(name: String, rule: Rule, operator: MatchOperator, value: String) -> Result<Self, PolicyError> {
-        if name.is_empty() || name == "__name__" {
+        if name.is_empty() || name == "__name__" || name.contains(|c: char| c.is_ascii_control()) {
             return Err(PolicyError::Name { label: name });
         }
         let mut matcher = String::new();

@@ -103,6 +103,20 @@ pub enum Reason {
     /// The empty string, which matches series without the label.
     #[error("label {label:?} may not be compared with the empty string, which matches series without it")]
     Empty { label: String },
+    /// A name that dialects read differently, or not at all.
+    #[error(
+        "the name {name} may not be used: it is empty or has a control character, of which some upstreams make another \
+         name and on which others fail"
+    )]
+    Name { name: String },
+    /// A number that is none at the end of a query, where the rewriting would put it.
+    #[error(
+        "the number {number} may not end a query: Prometheus reads it only where more follows; write it in decimal"
+    )]
+    Number { number: String },
+    /// A time that no two upstreams need compute alike.
+    #[error("the time is no number or too large, and upstreams differ in what they make of it; write one that is less")]
+    Time,
     /// A selector that is nowhere written cannot be enforced.
     #[error(
         "info() must have a second argument with a matcher on a label other than __name__ that does not match the empty \

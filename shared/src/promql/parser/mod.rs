@@ -10,7 +10,7 @@ mod modifiers;
 mod selector;
 
 use super::ast::{List, MatchingId, NodeId, NodeKind, Tree};
-use super::error::{Excess, ParseError, Span, SyntaxError};
+use super::error::{Excess, ParseError, Span, SyntaxError, printable};
 use super::functions::Function;
 use super::lexer::{self, limit_error};
 use super::limits::Limits;
@@ -98,6 +98,8 @@ struct Parser<'q> {
     pending: Vec<NodeId>,
     duration_frames: Vec<DurationFrame>,
     depth: u32,
+    /// How many selectors there may be.
+    selectors: u32,
 }
 
 impl<'q> Parser<'q> {
@@ -113,6 +115,7 @@ impl<'q> Parser<'q> {
             pending: Vec::new(),
             duration_frames: Vec::new(),
             depth: limits.depth,
+            selectors: limits.selectors,
         })
     }
 
@@ -159,6 +162,7 @@ impl<'q> Parser<'q> {
         let text = span.text(self.query);
         let shown: String = text.chars().take(SHOWN).collect();
         let dots = if shown.len() < text.len() { ".." } else { "" };
+        let shown = printable(&shown);
         let word = match kind {
             TokenKind::EndOfInput => "end of input".to_owned(),
             TokenKind::Identifier => format!("identifier \"{shown}{dots}\""),

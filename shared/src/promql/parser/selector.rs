@@ -1,7 +1,8 @@
 //! Vector selectors and the matchers in their braces.
 
 use super::super::ast::{List, Matcher, Modifiers, NodeId, NodeKind, Selector, SelectorId, Text};
-use super::super::error::ParseError;
+use super::super::error::{Excess, ParseError};
+use super::super::lexer::limit_error;
 use super::super::operators::MatchOperator;
 use super::super::token::TokenKind;
 use super::Parser;
@@ -10,6 +11,10 @@ impl Parser<'_> {
     /// A metric's name, matchers in braces, or both.
     pub(super) fn selector(&mut self) -> Result<NodeId, ParseError> {
         let first = self.token().span;
+        if self.tree.selectors.len() >= self.selectors as usize {
+            let limit = self.selectors;
+            return Err(limit_error(self.query, first.start, Excess::Selectors { limit }).into());
+        }
         let name = (self.kind() != TokenKind::LeftBrace).then(|| self.advance().span);
         let start = self.tree.matchers.len();
         let left_brace = self.token_index();

@@ -75,7 +75,7 @@ fn every_selector_gets_every_matcher_wherever_it_stands() {
 fn an_empty_query_asks_for_all_that_may_be_read() {
     assert_enforced(&[
         ("", "{ BOTH }"),
-        (" \n# all\n", "{ BOTH }"),
+        (" \n\t\r", "{ BOTH }"),
         ("{}", "{ BOTH }"),
         ("sum({})", "sum ( { BOTH } )"),
     ]);
@@ -88,7 +88,7 @@ fn a_series_selector_is_enforced_as_one_and_nothing_else_is_taken_for_one() {
     let policy = policy(OnConflict::Refuse);
     let everything = format!("{{ {BOTH} }}");
     assert_eq!(policy.selector().as_ref(), Ok(&everything));
-    for empty in ["", "{}", " # nothing"] {
+    for empty in ["", "{}", " "] {
         assert_eq!(policy.enforce_selector(empty).as_ref(), Ok(&everything), "{empty}");
     }
     assert_eq!(
@@ -298,7 +298,7 @@ fn a_policy_that_would_not_hold_cannot_be_made() {
         Policy::new(twice).unwrap_err(),
         PolicyError::Twice { label: "l".to_owned() }
     );
-    for name in ["", "__name__"] {
+    for name in ["", "__name__", "a\nb"] {
         assert_eq!(
             fixed(name, "x").unwrap_err(),
             PolicyError::Name { label: name.to_owned() }
@@ -451,12 +451,78 @@ fn escape_name_of_the_label_quoted_escaped_or_repeated() {
         "Organisation_id",
         "organisation_ıd",
         "organisation_id ",
-        r"organisation_id\x00",
         r"\xfforganisation_id",
     ] {
         let written = policy.enforce(&format!("up{{\"{name}\"!=\"x\"}}")).unwrap();
         assert!(written.starts_with(&format!("up {{ {BOTH} , \"")), "{written}");
     }
+}
+
+#[test]
+fn a_query_of_comments_alone_is_refused() {
+    let policy = policy(OnConflict::Refuse);
+    for query in ["# foo", " \n# all\n", "#"] {
+        for error in [policy.enforce(query), policy.enforce_selector(query)] {
+            assert_eq!(
+                error.unwrap_err().to_string(),
+                "1:1: no expression found in input",
+                "{query}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_number_that_only_stands_before_something_is_refused_at_the_end() {
+    let policy = policy(OnConflict::Refuse);
+    for query in ["0x1e ", "up @ 0x1e # more\n", "up + 0x1E\n"] {
+        assert!(matches!(refused(&policy, query), Reason::Number { .. }), "{query}");
+    }
+    assert_enforced(&[
+        ("0x1e + up", "0x1e + up { BOTH }"),
+        ("(0x1e)", "( 0x1e )"),
+        ("0x1f ", "0x1f"),
+        ("1 + Inf", "1 + Inf"),
+    ]);
+}
+
+#[test]
+fn times_that_processors_convert_differently_are_refused() {
+    let policy = policy(OnConflict::Refuse);
+    for query in [
+        "up offset NaN",
+        "up offset -NaN",
+        "up offset 9223372036.854775807",
+        "up[9223372036.854775807]",
+        "up offset (NaN + 1)",
+        "up @ 9223372036854775.9",
+        "max_over_time(up[5m:1m] @ 9e17)",
+    ] {
+        assert_eq!(refused(&policy, query), Reason::Time, "{query}");
+    }
+    assert_enforced(&[("up offset 292y", "up { BOTH } offset 292y")]);
+}
+
+#[test]
+fn names_that_upstreams_read_differently_are_refused() {
+    let policy = policy(OnConflict::Refuse);
+    for (query, name) in [
+        (r#"up{""="x"} * 2"#, ""),
+        (r#"up{a="b", ''!~"x"}"#, ""),
+        (r#"{job="x", ""}"#, ""),
+        (r#"{"up\n"}"#, "up\n"),
+        (r#"up{"organisation_id\x00"="x"}"#, "organisation_id\0"),
+        ("up{`a\rb`=\"x\"}", "a\rb"),
+        (r#"up{"\u007f"="x"}"#, "\u{7f}"),
+        (r#"sum by ("a\tb") (up)"#, "a\tb"),
+        (r#"up * on ("\x1f") up"#, "\u{1f}"),
+    ] {
+        let name = format!("{name:?}");
+        assert_eq!(refused(&policy, query), Reason::Name { name }, "{query}");
+    }
+    let error = policy.enforce(r#"sum by (a, "\n") (up)"#).unwrap_err();
+    assert_eq!(error.span(), Span { start: 11, end: 15 });
+    assert_eq!(enforced(r#"up{a="\n"}"#), format!(r#"up {{ {BOTH} , a = "\n" }}"#));
 }
 
 #[test]

@@ -148,7 +148,13 @@ fn modifiers() -> BoxedStrategy<Tokens> {
 }
 
 fn matcher() -> BoxedStrategy<Tokens> {
-    let name = prop_oneof![one_of(&["job", "le", "sum", "offset", "on", "organisation"]), string()].boxed();
+    let name = prop_oneof![
+        one_of(&["job", "le", "sum", "offset", "on", "organisation"]),
+        // Without control characters, which are refused.
+        one_of(&["\"a b\"", "'http.\\x73tatus'", "`a\\b`", "\"\\xffé\"", "\"}\""]),
+        plain_string(),
+    ]
+    .boxed();
     let value = prop_oneof![string(), one_of(&["\".*\"", "\".+\"", "\"a|b\"", "\"\""])].boxed();
     prop_oneof![
         8 => concat(vec![name, one_of(&["=", "!=", "=~", "!~"]), value]),

@@ -9,6 +9,7 @@ const DEFAULT: Limits = Limits {
     bytes: 64 << 10,
     tokens: 50_000,
     depth: 256,
+    selectors: 1_000,
     enforced_bytes: 4 << 20,
 };
 
@@ -41,6 +42,22 @@ fn each_limit_holds_to_the_last_byte_token_and_level() {
     let parens = |count: usize| format!("{}1{}", "(".repeat(count), ")".repeat(count));
     assert_eq!(excess(&parens(256), &DEFAULT), None);
     assert_eq!(excess(&parens(257), &DEFAULT), Some(Excess::Depth { limit: 256 }));
+}
+
+#[test]
+fn a_chain_of_more_selectors_than_allowed_is_refused() {
+    let chain = |count: usize| vec!["a"; count].join("+");
+    assert_eq!(excess(&chain(1_000), &DEFAULT), None);
+    assert_eq!(
+        excess(&chain(1_001), &DEFAULT),
+        Some(Excess::Selectors { limit: 1_000 })
+    );
+    let error = policy(OnConflict::Refuse).enforce(&chain(1_001)).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "1:2001: the query has more than the 1000 selectors allowed; split it"
+    );
+    assert!(policy(OnConflict::Refuse).enforce(&chain(1_000)).is_ok());
 }
 
 /// Queries of which every character nests one level deeper, in every way that PromQL can.
@@ -80,6 +97,7 @@ fn even_without_limits_nothing_reaches_the_stack() {
         bytes: u32::MAX,
         tokens: u32::MAX,
         depth: u32::MAX,
+        selectors: u32::MAX,
         enforced_bytes: u32::MAX,
     };
     let run = move || {
@@ -122,11 +140,15 @@ fn even_without_limits_nothing_reaches_the_stack() {
 #[test]
 fn a_query_that_would_grow_too_long_is_refused_before_it_does() {
     let query = "a+".repeat(20_000) + "a";
-    let policy = policy(OnConflict::Refuse);
+    let limits = Limits {
+        selectors: 30_000,
+        ..DEFAULT
+    };
+    let policy = policy(OnConflict::Refuse).with_limits(limits);
     assert!(policy.enforce(&query).is_ok());
     let limits = Limits {
         enforced_bytes: 1 << 20,
-        ..DEFAULT
+        ..limits
     };
     let error = policy.with_limits(limits).enforce(&query).unwrap_err();
     assert!(matches!(error, EnforceError::TooLong(_)), "{error}");

@@ -94,6 +94,9 @@ fn what_is_not_enforced_is_not_proved() {
             "sum BY (a) (x{BOTH})",
             ProofError::Tokens { token: 2 },
         ),
+        // A name that an upstream fails on.
+        ("x{\"\"=\"b\"}", "x{BOTH,\"\"=\"b\"}", ProofError::Name),
+        ("x{\"a\\n\"=\"b\"}", "x{BOTH,\"a\\n\"=\"b\"}", ProofError::Name),
         // Reads what is not written.
         ("x", "info(x{BOTH})", ProofError::Unwritten),
     ];

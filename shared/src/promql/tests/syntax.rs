@@ -163,6 +163,19 @@ fn errors_say_what_was_expected_and_where() {
 }
 
 #[test]
+fn what_is_shown_of_a_query_has_neither_control_nor_bidi_characters() {
+    for query in [
+        "up{a=\"b\" '\u{202e}\u{1b}[2J'}",
+        "up \"\u{2066}x\u{2069}\"",
+        "a \"\u{200f}\" # \u{202e}",
+    ] {
+        let shown = parse(query, &Limits::default()).unwrap_err().render(query);
+        let harmless = |c: char| c == '\n' || c.escape_debug().count() <= 2;
+        assert!(shown.chars().all(harmless), "{shown:?}");
+    }
+}
+
+#[test]
 fn errors_underline_what_they_are_about() {
     let query = "sum(\n  rate(http_requests_total{job=api}[5m])\n)";
     let error = parse(query, &Limits::default()).unwrap_err();
