@@ -166,7 +166,7 @@ async fn rows(
 /// The function's start and first invocation, each time in a fresh process.
 async fn starts(table: &mut Table, binaries: &Path, folder: &ConfigFolder) -> Result<()> {
     // Each start has a scheduled time of its own: a second run for the same time would change nothing, and be quick.
-    let began = Timestamp::now() - Duration::from_mins(60);
+    let began = Timestamp::now() - Duration::from_hours(1);
     let minute = |start: usize| began + Duration::from_mins(start as u64);
     let mut inits = Vec::new();
     let mut empty_inits = Vec::new();
