@@ -11,9 +11,8 @@ use clap::Args;
 use shared::assembly::{ColumnError, column_problems};
 use shared::config::job::{Job, PostgresSource, Query, Source};
 use shared::config::{FolderError, Loaded};
-use shared::placeholders::{Environment, Resolver};
+use shared::placeholders::Resolver;
 use shared::postgres::{Connections, Description, QueryError, Transaction};
-use shared::secrets::{Limits, SecretsManager};
 use tokio::time::Instant;
 
 /// The most that one job's queries may take to be looked at.
@@ -89,8 +88,7 @@ impl Finding {
 
 async fn check_live(loaded: &mut Loaded) {
     let providers = loaded.configuration.providers.clone();
-    let secrets = SecretsManager::from_environment(Limits::default());
-    let resolver = Resolver::new(providers, Environment::Process, secrets);
+    let resolver = Resolver::of_process(providers);
     let connections = Connections::new();
     let mut findings = Vec::new();
     let mut unusable = Vec::new();

@@ -8,8 +8,7 @@ use std::time::Duration;
 use clap::Args;
 use shared::collect::{Collector, MetricResult, Run, RunReport};
 use shared::event::Event;
-use shared::placeholders::{Environment, Resolver};
-use shared::secrets::{Limits, SecretsManager};
+use shared::placeholders::Resolver;
 use tokio::time::Instant;
 
 /// No function ends this run; the job's own timeout does.
@@ -38,11 +37,7 @@ pub async fn run(args: RunArgs, config: &Path) -> Result<ExitCode, Box<dyn std::
         return Err(format!("{unknown}; the configuration has mistakes:\n{report}").into());
     }
     let providers = loaded.configuration.providers.clone();
-    let secrets = SecretsManager::from_environment(Limits::default());
-    let collector = Collector::new(
-        loaded.configuration,
-        Resolver::new(providers, Environment::Process, secrets),
-    );
+    let collector = Collector::new(loaded.configuration, Resolver::of_process(providers));
     if args.dry_run {
         let mut output = BufWriter::new(io::stdout().lock());
         collector.dry_run(&args.job, &mut output).await?;

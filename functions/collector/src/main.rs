@@ -7,8 +7,7 @@ use lambda_runtime::{Diagnostic, Error, LambdaEvent, service_fn};
 use serde_json::{Value, json};
 use shared::collect::{Collector, Run, RunError};
 use shared::event::{Event, MalformedEvent};
-use shared::placeholders::{Environment, Resolver};
-use shared::secrets::{Limits, SecretsManager};
+use shared::placeholders::Resolver;
 use tokio::time::Instant;
 
 /// What is left of the function's time for its own answer.
@@ -30,11 +29,7 @@ async fn start() -> Result<(), Error> {
         tracing::warn!(mistakes = loaded.report.summary(), "the configuration has mistakes");
     }
     let providers = loaded.configuration.providers.clone();
-    let secrets = SecretsManager::from_environment(Limits::default());
-    let collector = Collector::new(
-        loaded.configuration,
-        Resolver::new(providers, Environment::Process, secrets),
-    );
+    let collector = Collector::new(loaded.configuration, Resolver::of_process(providers));
     lambda_runtime::run(service_fn(async |event| handle(&collector, event).await)).await
 }
 

@@ -5,8 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-use super::push::{self, Came, ClientError, Plan};
-use super::queries::Made;
+use super::push::{self, ClientError, Plan};
 use super::report::{Push, RunReport};
 use super::{RunError, self_metrics};
 use crate::config::job::{Job, PushgatewaySink, Sink, SinkAuth};
@@ -92,12 +91,9 @@ impl<'a> JobGateway<'a> {
         self.client.stored_gauge(gauge, &group, &[], patience).await
     }
 
-    /// Pushes what was made, as the job's policy has it; when the credentials are refused, once more with secrets
+    /// Pushes what was made, as it was decided; when the credentials are refused, once more with secrets
     /// fetched anew, for they may have been rotated.
-    pub(super) async fn push(&mut self, made: Vec<Made<'_>>, deadline: Instant) -> Push {
-        let came: Vec<_> = made.iter().map(|(_, outcome)| Came::of(outcome)).collect();
-        let plan = push::plan(self.job.on_error, &came);
-        let body = push::body(made);
+    pub(super) async fn push(&mut self, plan: Plan, body: Body, deadline: Instant) -> Push {
         let mut outcome = self.send(plan, body.clone(), deadline).await;
         if outcome.as_ref().is_err_and(GatewayError::is_login_failure) && self.log_in_anew(deadline).await {
             outcome = self.send(plan, body, deadline).await;

@@ -179,7 +179,7 @@ impl Collector {
             form: Form::Gzip,
         };
         let mut made = queries::run(job, &self.connections, &context).await;
-        push::fail_what_cannot_vanish(job.on_error, &mut made);
+        let plan = push::settle(job.on_error, &mut made);
         // A newer run may have overtaken this one. The gateway knows no compare-and-set, so milliseconds remain.
         if queries_began.elapsed() > OVERTAKING
             && let Some(reason) = gateway.overtaken(scheduled_time, deadline).await
@@ -188,7 +188,7 @@ impl Collector {
         }
         let metrics = made.iter().map(report_metric).collect();
         // A push that hangs must leave time to tell of it.
-        let push = gateway.push(made, deadline - reserve / 4).await;
+        let push = gateway.push(plan, push::body(made), deadline - reserve / 4).await;
         let report = RunReport {
             job: job.name.clone(),
             scheduled_time,

@@ -23,7 +23,7 @@ pub(super) enum Plan {
 
 /// What came of a metric, as far as the push goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Came {
+enum Came {
     /// A family with series.
     Series,
     /// A family without any.
@@ -35,7 +35,7 @@ pub(super) enum Came {
 }
 
 impl Came {
-    pub(super) fn of(outcome: &Result<Outcome, MetricFailure>) -> Self {
+    fn of(outcome: &Result<Outcome, MetricFailure>) -> Self {
         match outcome {
             Ok(Outcome::Family(family)) if family.series > 0 => Self::Series,
             Ok(Outcome::Family(_)) => Self::Empty,
@@ -46,7 +46,7 @@ impl Came {
 }
 
 /// Decides by what came of the job's metrics.
-pub(super) fn plan(on_error: OnError, metrics: &[Came]) -> Plan {
+fn plan(on_error: OnError, metrics: &[Came]) -> Plan {
     let failed = metrics.contains(&Came::Failed);
     let kept = metrics.contains(&Came::Kept);
     match (failed, on_error) {
@@ -62,23 +62,28 @@ pub(super) fn plan(on_error: OnError, metrics: &[Came]) -> Plan {
 /// The kind of failure of a family whose old series cannot be removed.
 pub(super) const CANNOT_VANISH: &str = "kept";
 
-/// Fails the families without series that a POST cannot hold: their old series would stand, and nothing would tell.
-pub(super) fn fail_what_cannot_vanish(on_error: OnError, made: &mut [Made<'_>]) {
-    let came: Vec<_> = made.iter().map(|(_, outcome)| Came::of(outcome)).collect();
-    let put = plan(on_error, &came) == Plan::Put;
+/// Decides what is pushed of what was made. Families without series that a POST cannot hold are failed on the way:
+/// their old series would stand, and nothing would tell.
+pub(super) fn settle(on_error: OnError, made: &mut [Made<'_>]) -> Plan {
+    let mut came: Vec<_> = made.iter().map(|(_, outcome)| Came::of(outcome)).collect();
     let untouched = on_error == OnError::Fail && came.contains(&Came::Failed);
-    if put || untouched {
-        return;
-    }
-    for ((_, outcome), came) in made.iter_mut().zip(came) {
-        if came == Came::Empty {
-            let message = "it has no series any more, but the old ones stand until no other metric of the job keeps its \
-                           own: the gateway can remove series only with the whole group";
-            *outcome = Err(MetricFailure {
-                kind: CANNOT_VANISH,
-                message: message.to_owned(),
-            });
+    if !untouched && plan(on_error, &came) != Plan::Put {
+        for ((_, outcome), came) in made.iter_mut().zip(&mut came) {
+            if *came == Came::Empty {
+                *came = Came::Failed;
+                *outcome = Err(cannot_vanish());
+            }
         }
+    }
+    plan(on_error, &came)
+}
+
+fn cannot_vanish() -> MetricFailure {
+    let message = "it has no series any more, but the old ones stand until no other metric of the job keeps its own: \
+                   the gateway can remove series only with the whole group";
+    MetricFailure {
+        kind: CANNOT_VANISH,
+        message: message.to_owned(),
     }
 }
 

@@ -1,12 +1,10 @@
 //! The queries of a job, one after the other in one transaction, and the families made from their rows.
 
-use std::time::Duration;
-
 use jiff::Timestamp;
 use secrecy::ExposeSecret;
 use tokio::time::Instant;
 
-use super::report::MetricFailure;
+use super::report::{MetricFailure, milliseconds};
 use crate::assembly::{Form, MetricError, Outcome, QueryAssembler};
 use crate::config::job::{Job, Metric, Parameter, PostgresSource, Query, Source};
 use crate::placeholders::{ResolveError, Resolver};
@@ -230,8 +228,4 @@ fn place(query: &Query, at: Option<(usize, usize)>) -> String {
         origin.line + line - 1,
         origin.indent + column
     )
-}
-
-fn milliseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -144,7 +144,7 @@ impl RunReport {
                 }
             }
         }
-        let duration_ms = u64::try_from(self.duration.as_millis()).unwrap_or(u64::MAX);
+        let duration_ms = milliseconds(self.duration);
         if let Push::Failed(failure) = &self.push {
             error!(error_type = "push", error = %failure, duration_ms, "push failed");
         } else {
@@ -156,6 +156,11 @@ impl RunReport {
             );
         }
     }
+}
+
+/// For logs, which know no 128 bits.
+pub(super) fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// A run that failed in part or altogether.

@@ -5,10 +5,9 @@
 use prometheus::{Encoder, Gauge, GaugeVec, Opts, Registry, TextEncoder};
 
 use super::report::{MetricReport, RunReport};
+use crate::config::job::SELF_GROUP;
 use crate::pushgateway::GroupingKey;
 
-/// The `job` label of the group.
-pub(super) const GROUP: &str = "fanlight";
 /// The label of the grouping key that names the job which a group of self-metrics is about.
 const JOB_LABEL: &str = "fanlight_job";
 /// The scheduled time of the newest run whose series stand in the gateway.
@@ -20,7 +19,7 @@ pub(super) const UP: &str = "fanlight_job_up";
 pub(super) fn group(job: &str, grouping: &[(String, String)]) -> GroupingKey {
     let mut labels = vec![(JOB_LABEL.to_owned(), job.to_owned())];
     labels.extend_from_slice(grouping);
-    GroupingKey::new(GROUP, &labels)
+    GroupingKey::new(SELF_GROUP, &labels)
 }
 
 /// The self-metrics of a run in the text format. Families that the run has nothing to say about are left out, so that a

@@ -168,6 +168,8 @@ pub struct Metric {
     pub external: bool,
 }
 
+/// The `job` label of the groups that hold what Fanlight tells of itself; no job has this name.
+pub(crate) const SELF_GROUP: &str = "fanlight";
 /// The name of the label that says whose series it is.
 pub const ORGANISATION_LABEL: &str = "organisation_id";
 /// The label and value that make a series visible to customers.

@@ -8,7 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::template::Template;
 use super::url::UrlTemplateError;
-use crate::secrets::{SecretError, SecretsManager};
+use crate::secrets::{Limits, SecretError, SecretsManager};
 
 /// Where the value of a name comes from.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -98,6 +98,13 @@ impl Resolver {
             environment,
             secrets,
         }
+    }
+
+    /// The resolver of this process: its environment, and AWS as the environment describes it.
+    #[must_use]
+    pub fn of_process(providers: BTreeMap<String, Provider>) -> Self {
+        let secrets = SecretsManager::from_environment(Limits::default());
+        Self::new(providers, Environment::Process, secrets)
     }
 
     /// The text with its placeholders' values as they are.
@@ -201,7 +208,6 @@ fn exposed(values: &[SecretString]) -> Vec<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::secrets::Limits;
 
     fn resolver(variables: &[(&str, &str)], providers: &[(&str, Provider)]) -> Resolver {
         let variables = variables

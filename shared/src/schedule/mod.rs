@@ -147,6 +147,11 @@ impl fmt::Debug for Schedule {
     }
 }
 
+/// Whether there is a time zone of that name, whatever the schedule that is read in it.
+pub(crate) fn check_time_zone(name: &str) -> Result<(), UnknownTimeZone> {
+    find_time_zone(name).map(drop)
+}
+
 fn find_time_zone(name: &str) -> Result<(TimeZone, Arc<str>), UnknownTimeZone> {
     let database = jiff::tz::db();
     let found = database.get(name).ok().filter(|zone| !zone.is_unknown());

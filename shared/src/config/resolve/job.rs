@@ -6,20 +6,18 @@ use std::time::Duration;
 
 use super::metric::{self, Context, Families};
 use super::query::Queries;
-use super::{Scope, first, sink, source};
+use super::{Scope, first, sink, source, span_or_start};
 use crate::config::document::{Defaults, DurationText, JobSpec};
 use crate::config::folder::File;
-use crate::config::job::{Job, OnEmpty, OnError, Query, Sink, Source};
+use crate::config::job::{Job, OnEmpty, OnError, Query, SELF_GROUP, Sink, Source};
 use crate::config::names;
 use crate::config::read::Entry;
-use crate::schedule::{Schedule, ScheduleError};
+use crate::schedule::{self, Schedule, ScheduleError};
 
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 /// A Lambda function runs 15 minutes at most.
 const MAX_TIMEOUT: Duration = Duration::from_mins(15);
 const DEFAULT_TIME_ZONE: &str = "UTC";
-/// The group that holds what Fanlight tells of itself.
-pub(crate) const SELF_GROUP: &str = "fanlight";
 const MAX_NAME_LENGTH: usize = 128;
 const METRICS_HELP: &str = "list at least one metric under `metrics`, with `name`, `value` and `query`";
 
@@ -164,10 +162,7 @@ fn schedule(
     place: &Range<usize>,
 ) -> Option<Schedule> {
     let Some(entry) = &spec.schedule else {
-        let span = spec
-            .name
-            .as_ref()
-            .map_or(place.start..place.start, |name| name.span.clone());
+        let span = span_or_start(spec.name.as_ref(), place);
         scope.mistake(file, &span, "the job has no `schedule`", |mistake| {
             mistake.help("give it one in cron's five fields, such as '*/10 * * * *'")
         });
@@ -186,7 +181,7 @@ fn schedule(
         scope.mistake(file, &span, &error.problem, |mistake| mistake.help(&error.help));
     }
     // Of two mistakes, the expression's is the one that parsing told; the zone is looked at on its own.
-    if let Err(ScheduleError::TimeZone(error)) = Schedule::parse("* * * * *", zone_name) {
+    if let Err(error) = schedule::check_time_zone(zone_name) {
         let (zone_file, span) = zone.map_or((file, 0..0), |(file, entry)| (file, entry.span.clone()));
         let message = format!("there is no time zone `{}`", error.name);
         scope.mistake(zone_file, &span, message, |mistake| mistake.help(error.help));
@@ -203,10 +198,7 @@ fn job_source(
 ) -> Option<Source> {
     let own = spec.source.as_ref().map(|entry| (file, entry));
     let Some((file, entry)) = own.or_else(|| nearest(defaults, |defaults| &defaults.source)) else {
-        let span = spec
-            .name
-            .as_ref()
-            .map_or(place.start..place.start, |name| name.span.clone());
+        let span = span_or_start(spec.name.as_ref(), place);
         scope.mistake(file, &span, "the job has no `source`", |mistake| {
             mistake.help("name one under `sources`, or write `postgres://{{DB_USERNAME}}:{{DB_PASSWORD}}@{{DB_HOST}}/{{DB_NAME}}`")
         });
@@ -268,10 +260,7 @@ fn metrics<'a>(
     spec: &'a JobSpec,
     place: &Range<usize>,
 ) -> &'a [Entry<crate::config::document::MetricSpec>] {
-    let span = spec
-        .name
-        .as_ref()
-        .map_or(place.start..place.start, |name| name.span.clone());
+    let span = span_or_start(spec.name.as_ref(), place);
     match &spec.metrics {
         None => scope.mistake(file, &span, "the job has no `metrics`", |mistake| {
             mistake.help(METRICS_HELP)

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use super::{Place, Scope, first};
+use super::{Place, Scope, first, span_or_start};
 use crate::assembly::ExternalError;
 use crate::config::document::{Defaults, JobSpec, LabelsSpec, MetricSpec, ValuesSpec};
 use crate::config::folder::File;
@@ -326,10 +326,7 @@ fn values(
             Some(Values::Columns { label: text, columns })
         }
         (None, None) => {
-            let span = spec
-                .name
-                .as_ref()
-                .map_or(place.start..place.start, |name| name.span.clone());
+            let span = span_or_start(spec.name.as_ref(), place);
             scope.mistake(
                 file,
                 &span,
@@ -435,10 +432,7 @@ fn fill(scope: &mut Scope<'_>, file: &File, spec: &MetricSpec, labels: &[Label])
 
 fn check_empty(scope: &mut Scope<'_>, file: &File, spec: &MetricSpec, metric: &Metric, place: &Range<usize>) {
     if metric.on_empty == OnEmpty::Zero && metric.fill.is_empty() && !metric.labels.is_empty() {
-        let span = spec
-            .on_empty
-            .as_ref()
-            .map_or(place.start..place.start, |entry| entry.span.clone());
+        let span = span_or_start(spec.on_empty.as_ref(), place);
         let message = format!(
             "`{}` has labels: which of its series are 0 when there are no rows?",
             metric.name

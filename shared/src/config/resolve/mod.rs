@@ -370,6 +370,11 @@ fn declarations<'a, T: 'a>(
     })
 }
 
+/// Where to tell of something missing: at the value that names its owner, or where the owner begins.
+fn span_or_start<T>(entry: Option<&Entry<T>>, owner: &Range<usize>) -> Range<usize> {
+    entry.map_or(owner.start..owner.start, |entry| entry.span.clone())
+}
+
 /// The first of several layers that says something.
 fn first<'a, T>(layers: impl IntoIterator<Item = Option<&'a Entry<T>>>) -> Option<&'a T> {
     layers.into_iter().flatten().find_map(Entry::get)
