@@ -169,6 +169,22 @@ impl Stage {
         }
     }
 
+    /// Waits until a query on the stage's database is in `pg_sleep`.
+    ///
+    /// # Errors
+    /// When none gets there, or the database does not answer.
+    pub async fn until_a_query_sleeps(&self) -> Result<()> {
+        let sleeping =
+            "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database()";
+        for _ in 0..2_000 {
+            if self.database.value(sleeping).await? == "1" {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        bail!("no query sleeps")
+    }
+
     /// What stands in the gateway about the runs of a job.
     ///
     /// # Errors

@@ -161,18 +161,6 @@ async fn run_that_waits() -> Result<(Postgres, Stage)> {
     Ok((postgres, stage))
 }
 
-/// Waits until the second query has begun.
-async fn until_it_sleeps(stage: &Stage) -> Result<()> {
-    let sleeping = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'";
-    for _ in 0..500 {
-        if stage.database.value(sleeping).await? == "1" {
-            return Ok(());
-        }
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    anyhow::bail!("the query did not begin")
-}
-
 /// What is left when the second query fails: its series stay, the first one's are replaced.
 async fn only_the_second_failed(stage: &Stage, kind: &str, message: &str, words: &str) -> Result<()> {
     ensure!(message.starts_with("job j: things failed: query things ("), "{message}");
@@ -192,7 +180,7 @@ async fn only_the_second_failed(stage: &Stage, kind: &str, message: &str, words:
 async fn a_database_that_dies_in_the_middle_of_a_query() -> Result<()> {
     let (mut postgres, stage) = run_that_waits().await?;
     let die = async {
-        until_it_sleeps(&stage).await?;
+        stage.until_a_query_sleeps().await?;
         postgres.stop()
     };
     let (failed, died) = tokio::join!(stage.fail("j"), die);
@@ -212,7 +200,7 @@ async fn a_database_that_dies_in_the_middle_of_a_query() -> Result<()> {
 async fn a_backend_that_is_terminated_in_the_middle_of_a_query() -> Result<()> {
     let (_postgres, stage) = run_that_waits().await?;
     let terminate = async {
-        until_it_sleeps(&stage).await?;
+        stage.until_a_query_sleeps().await?;
         let sql = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'PgSleep'";
         stage.database.value(sql).await
     };
@@ -228,7 +216,7 @@ async fn a_backend_that_is_terminated_in_the_middle_of_a_query() -> Result<()> {
 async fn a_database_that_freezes_in_the_middle_of_a_query() -> Result<()> {
     let (mut postgres, stage) = run_that_waits().await?;
     let freeze = async {
-        until_it_sleeps(&stage).await?;
+        stage.until_a_query_sleeps().await?;
         postgres.freeze()
     };
     let (failed, frozen) = tokio::join!(stage.fail("j"), freeze);

@@ -1,7 +1,5 @@
 //! Events that are late, doubled, malformed, or for jobs that do not run.
 
-use std::time::Duration;
-
 use anyhow::Result;
 use fanlight_tests::{Stage, job};
 use serde_json::json;
@@ -195,7 +193,7 @@ const SLOW_FOR_TEN_PAST: &str = "
 async fn a_run_that_a_newer_one_has_overtaken_changes_nothing_and_says_so() -> Result<()> {
     let stage = Stage::new(&job(SLOW_FOR_TEN_PAST), "SELECT 1").await?;
     let newer = async {
-        tokio::time::sleep(Duration::from_secs(1)).await;
+        stage.until_a_query_sleeps().await?;
         stage.deliver("j", "2026-01-31T10:20:00Z").await
     };
     let (older, newer) = tokio::join!(stage.deliver("j", "2026-01-31T10:10:00Z"), newer);
