@@ -10,6 +10,7 @@ pub mod config;
 pub mod event;
 pub mod exposition;
 pub mod logging;
+mod moment;
 pub mod placeholders;
 pub mod postgres;
 pub mod promql;
