@@ -4,12 +4,14 @@
 //! talk to PostgreSQL, AWS and the Pushgateway know nothing of one another; [`collect`] is where they meet.
 
 pub mod assembly;
+pub mod authorization;
 pub mod collect;
 pub mod config;
 pub mod event;
 pub mod exposition;
 pub mod federation;
 pub mod logging;
+mod moment;
 pub mod placeholders;
 pub mod postgres;
 pub mod promql;
