@@ -5,10 +5,14 @@
 
 pub mod assembly;
 pub mod collect;
+pub mod compression;
 pub mod config;
+mod endpoint;
+pub mod envelope;
 pub mod event;
 pub mod exposition;
 pub mod logging;
+mod moment;
 pub mod placeholders;
 pub mod postgres;
 pub mod promql;
@@ -18,3 +22,4 @@ pub mod schedule;
 pub mod secrets;
 pub mod suggest;
 pub mod tls;
+pub mod upstream;
