@@ -6,7 +6,10 @@
 pub mod assembly;
 pub mod authorization;
 pub mod collect;
+pub mod compression;
 pub mod config;
+mod endpoint;
+pub mod envelope;
 pub mod event;
 pub mod exposition;
 pub mod federation;
@@ -21,3 +24,4 @@ pub mod schedule;
 pub mod secrets;
 pub mod suggest;
 pub mod tls;
+pub mod upstream;
