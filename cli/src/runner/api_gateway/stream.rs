@@ -6,6 +6,7 @@ use axum::body::Body;
 use axum::http::Response;
 use bytes::{Bytes, BytesMut};
 use futures_util::stream;
+use tokio::task::yield_now;
 use tokio::time::{Instant, timeout_at};
 use tracing::warn;
 
@@ -123,6 +124,8 @@ fn body(rest: Bytes, invocation: StreamedInvocation, deadline: Instant) -> Body 
             Err(_) => Cut::Idle,
         };
         warn!(request = invocation.request_id, "the answer is cut off: {cut}");
+        // The server writes out what it has whenever it has to wait, and throws it away at an error.
+        yield_now().await;
         Err(cut)
     }))
 }
