@@ -9,6 +9,7 @@ pub mod config;
 pub mod event;
 pub mod exposition;
 pub mod logging;
+pub mod metrics_api;
 pub mod placeholders;
 pub mod postgres;
 pub mod promql;
