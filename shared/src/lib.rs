@@ -8,6 +8,7 @@ pub mod collect;
 pub mod config;
 pub mod event;
 pub mod exposition;
+pub mod federation;
 pub mod logging;
 pub mod metrics_api;
 pub mod placeholders;
