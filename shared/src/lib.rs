@@ -4,6 +4,7 @@
 //! talk to PostgreSQL, AWS and the Pushgateway know nothing of one another; [`collect`] is where they meet.
 
 pub mod assembly;
+pub mod authorization;
 pub mod collect;
 pub mod config;
 pub mod event;
