@@ -6,10 +6,11 @@ use futures_util::stream::{self, BoxStream};
 
 use crate::compression::{Gunzip, GunzipError, Gzip};
 use crate::federation::{Broken, Converter, Format};
+use crate::upstream::{Answer, Body, UpstreamError};
 
 use super::problem::{Kind, Problem};
 use super::record::BrokenOff;
-use super::upstream_answer::{BodyError, BodyStream};
+use super::upstream_answer;
 
 /// How much JSON is converted at a time, in bytes.
 const STEP: usize = 16 << 10;
@@ -20,7 +21,7 @@ const BATCH: usize = 64 << 10;
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Fault {
     #[error(transparent)]
-    Body(#[from] BodyError),
+    Upstream(#[from] UpstreamError),
     #[error("the upstream's answer cannot be decompressed: {0}")]
     Gunzip(#[from] GunzipError),
     #[error(transparent)]
@@ -32,7 +33,7 @@ pub(super) enum Fault {
 impl Fault {
     pub(super) fn kind(&self) -> Kind {
         match self {
-            Self::Body(error) => error.kind(),
+            Self::Upstream(error) => upstream_answer::kind(error),
             Self::Gunzip(_) | Self::Broken(_) => Kind::Upstream,
             Self::TooLarge { .. } => Kind::CostLimit,
         }
@@ -41,7 +42,7 @@ impl Fault {
 
 /// A conversion under way.
 pub(super) struct Conversion {
-    body: BodyStream,
+    body: Body,
     gunzip: Option<Gunzip>,
     converter: Converter,
     gzip: Option<Gzip>,
@@ -57,10 +58,11 @@ pub(super) struct Conversion {
 }
 
 impl Conversion {
-    /// Converts `body` to at most `limit` bytes of text.
-    pub(super) fn new(body: BodyStream, gunzip: bool, format: Format, gzip: bool, limit: u64) -> Self {
+    /// Converts an answer to at most `limit` bytes of text.
+    pub(super) fn new(answer: Answer, format: Format, gzip: bool, limit: u64) -> Self {
+        let gunzip = answer.gzip;
         Self {
-            body,
+            body: answer.body,
             gunzip: gunzip.then(Gunzip::default),
             converter: Converter::new(format),
             gzip: gzip.then(Gzip::default),
@@ -169,7 +171,7 @@ impl Conversion {
 pub(super) fn problem(fault: &Fault, plan: &str) -> Problem {
     match fault {
         Fault::TooLarge { limit } => too_large(*limit, plan),
-        Fault::Body(error) => error.problem(),
+        Fault::Upstream(error) => upstream_answer::unanswered(error),
         Fault::Gunzip(_) | Fault::Broken(_) => {
             Problem::new(Kind::Upstream, "the upstream's answer cannot be understood")
         }

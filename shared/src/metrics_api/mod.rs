@@ -24,7 +24,7 @@ mod upstream_answer;
 use futures_util::StreamExt as _;
 use http::HeaderValue;
 use jiff::Timestamp;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 use tracing::debug;
 
 use crate::authorization::{Caller, NoCaller};
@@ -32,7 +32,7 @@ use crate::config::metrics_api::MetricsApi as Settings;
 use crate::envelope::{self, RelayError, Relayed};
 use crate::federation::negotiate;
 use crate::promql::PolicyError;
-use crate::upstream::{Answer, Question, Upstream};
+use crate::upstream::{Answer, Question, Upstream, UpstreamError};
 
 use endpoint::Endpoint;
 use federate::Conversion;
@@ -42,7 +42,6 @@ use problem::Problem;
 use rebuild::{Asker, Rebuilt};
 use record::Record;
 use response::{Content, Reply};
-use upstream_answer::{BodyError, until};
 
 pub use event::Event;
 pub use problem::Kind;
@@ -143,12 +142,12 @@ impl MetricsApi {
         deadline: Instant,
     ) -> Result<Reply, Failure> {
         let answer = self.ask(event, rebuilt, deadline).await?;
-        let (gzip, limit, plan) = (answer.gzip, held.plan.response_bytes, held.name.to_owned());
-        let failure = |error: &RelayError<BodyError>| Failure {
+        let (gzip, plan) = (answer.gzip, held.name.to_owned());
+        let failure = |error: &RelayError<UpstreamError>| Failure {
             problem: upstream_answer::unrelayed(error, held.name),
             reason: error.to_string(),
         };
-        let relayed = envelope::relay(until(answer.body, deadline), gzip, limit).await;
+        let relayed = envelope::relay(answer.body, gzip, held.plan.response_bytes).await;
         match relayed.map_err(|error| failure(&error))? {
             Relayed::Success(body) => {
                 let body = body.map(move |item| item.map_err(|error| upstream_answer::broken_off(&error, &plan)));
@@ -179,8 +178,7 @@ impl MetricsApi {
             vary: "Accept, Accept-Encoding",
         };
         let answer = self.ask(event, rebuilt, deadline).await?;
-        let (gunzip, limit) = (answer.gzip, held.plan.response_bytes);
-        let mut conversion = Conversion::new(until(answer.body, deadline), gunzip, format, content.gzip, limit);
+        let mut conversion = Conversion::new(answer, format, content.gzip, held.plan.response_bytes);
         conversion.fill().await.map_err(|fault| Failure {
             problem: federate::problem(&fault, held.name),
             reason: fault.to_string(),
@@ -193,30 +191,16 @@ impl MetricsApi {
         let question = Question {
             method: rebuilt.method,
             path: rebuilt.path,
-            form: rebuilt.form,
+            form: rebuilt.form.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
             gzip: event.accepts_gzip(),
         };
-        let gzip = question.gzip;
-        let asked = timeout_at(deadline, self.upstream.ask(&question, deadline)).await;
-        let answer = match asked {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(error)) => {
-                return Err(Failure {
-                    problem: upstream_answer::unanswered(&error),
-                    reason: error.to_string(),
-                });
-            }
-            Err(_) => return Err(BodyError::Time.problem().into()),
-        };
+        let answer = self.upstream.ask(&question, deadline).await.map_err(|error| Failure {
+            problem: upstream_answer::unanswered(&error),
+            reason: error.to_string(),
+        })?;
         if !answer.status.is_success() {
-            let (problem, reason) = upstream_answer::failed(answer, deadline).await;
+            let (problem, reason) = upstream_answer::failed(answer).await;
             return Err(Failure { problem, reason });
-        }
-        if answer.gzip && !gzip {
-            return Err(Failure {
-                problem: Problem::new(Kind::Upstream, "the upstream's answer cannot be understood"),
-                reason: "the upstream compressed its answer, though it was not asked to".to_owned(),
-            });
         }
         Ok(answer)
     }

@@ -98,7 +98,7 @@ pub(super) struct Problem {
     /// The value of `Allow`.
     pub(super) allow: Option<&'static str>,
     /// Seconds for `Retry-After`.
-    pub(super) retry_after: Option<u64>,
+    pub(super) retry_after: Option<u32>,
     /// The status and the type of the upstream's own error, where they may be passed on.
     pub(super) own: Option<(u16, &'static str)>,
 }

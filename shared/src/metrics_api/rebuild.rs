@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::promql::{self, Limits, Policy, Tree, Window};
+use crate::upstream::Method;
 
 use super::endpoint::Endpoint;
 use super::limits::{Found, Held, between};
@@ -22,13 +23,6 @@ pub(super) struct Rebuilt {
     pub(super) form: Vec<(&'static str, String)>,
     /// What it came to.
     pub(super) found: Found,
-}
-
-/// How the upstream is asked. Queries are long, and no proxy's logs should have them: a form wherever there is one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Method {
-    Get,
-    Post,
 }
 
 /// In whose name, when, and by when.
@@ -51,6 +45,7 @@ impl Asker<'_> {
         };
         let method = match endpoint {
             Endpoint::LabelValues(_) => Method::Get,
+            // Queries are long, and logs of what is in between should not have them.
             _ => Method::Post,
         };
         let (form, found) = match endpoint {
