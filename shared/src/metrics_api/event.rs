@@ -101,8 +101,8 @@ impl From<Wire> for Event {
 
 impl Event {
     /// The value of `Accept`; several lines of it are one list (RFC 9110, 5.3).
-    pub(super) fn accept(&self) -> String {
-        self.headers.accept.join(",")
+    pub(super) fn accept(&self) -> Option<String> {
+        (!self.headers.accept.is_empty()).then(|| self.headers.accept.join(","))
     }
 
     /// Whether the client takes gzip, and does not refuse it by `q=0` (RFC 9110, 12.5.3).

@@ -21,7 +21,7 @@ mod tests;
 mod time;
 mod upstream_answer;
 
-use futures_util::StreamExt as _;
+use futures_util::{FutureExt as _, StreamExt as _};
 use http::HeaderValue;
 use jiff::Timestamp;
 use tokio::time::Instant;
@@ -167,7 +167,7 @@ impl MetricsApi {
         held: Held<'_>,
         deadline: Instant,
     ) -> Result<Reply, Failure> {
-        let format = negotiate(&event.accept());
+        let format = negotiate(event.accept().as_deref());
         let kind = HeaderValue::try_from(format.content_type()).map_err(|error| Failure {
             problem: Problem::new(Kind::Internal, "the answer's format cannot be named"),
             reason: error.to_string(),
@@ -194,7 +194,9 @@ impl MetricsApi {
             form: rebuilt.form.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
             gzip: event.accepts_gzip(),
         };
-        let answer = self.upstream.ask(&question, deadline).await.map_err(|error| Failure {
+        // Without the box the compiler finds the futures of a function's `main` nested too deep.
+        let asked = self.upstream.ask(&question, deadline).boxed().await;
+        let answer = asked.map_err(|error| Failure {
             problem: upstream_answer::unanswered(&error),
             reason: error.to_string(),
         })?;
