@@ -14,6 +14,7 @@ pub mod event;
 pub mod exposition;
 pub mod federation;
 pub mod logging;
+pub mod metrics_api;
 mod moment;
 pub mod placeholders;
 pub mod postgres;
