@@ -21,6 +21,8 @@ pub(super) enum Verdict {
     BothRefuse,
     /// Fanlight refuses what it should, or may.
     Refused,
+    /// The answers differ, and so do Prometheus' own to the same request, which has no one answer.
+    Undetermined,
     /// Something of others was found, or the answers differ: what, for people.
     Different(String),
 }
@@ -50,6 +52,35 @@ pub(super) fn compare(request: &Request, raw: &Answer, enforced: &Answer) -> Ver
             Err(what) => different(&what),
         },
     }
+}
+
+/// Functions whose value depends on the order in which they come to the series, which is that of a Go map where those are
+/// results of something: of equals they take the first, or they take the first whatever they are, or they round
+/// differently. A query with one of them may be answered differently, but only if Prometheus itself answers it in more
+/// than one way, and never with anything of others.
+const ORDERLY: [&str; 10] = [
+    "topk",
+    "bottomk",
+    "limitk",
+    "limit_ratio",
+    "sort",
+    "sort_desc",
+    "sum",
+    "avg",
+    "stddev",
+    "stdvar",
+];
+
+/// Whether a request that has been answered differently might have no one answer.
+pub(super) fn may_be_undetermined(request: &Request) -> bool {
+    let is_word = |character: char| character.is_ascii_alphanumeric() || character == '_';
+    let query = request.parameters.iter().find(|(name, _)| name == "query");
+    query.is_some_and(|(_, query)| query.split(|c| !is_word(c)).any(|word| ORDERLY.contains(&word)))
+}
+
+/// Whether two answers of Prometheus to the same request contradict each other.
+pub(super) fn contradict(request: &Request, one: &Answer, other: &Answer) -> bool {
+    one.status == 200 && other.status == 200 && same(request, one, other).is_err()
 }
 
 /// What of others stands anywhere in an answer.

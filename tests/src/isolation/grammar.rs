@@ -3,6 +3,7 @@
 //!
 //! `<word>` stands for what [`queries`](super::queries) puts there: another expression, a number, a duration.
 
+use super::Edition;
 use Needs::{Any, Newest};
 
 /// The servers that have a construct.
@@ -12,6 +13,13 @@ pub(super) enum Needs {
     Any,
     /// A Prometheus 3 with all feature flags.
     Newest,
+}
+
+impl Needs {
+    /// Whether a server of this edition has it.
+    pub(super) fn are_met(self, edition: Edition) -> bool {
+        self == Any || edition == Edition::Newest
+    }
 }
 
 /// One construct of the language.
@@ -77,7 +85,12 @@ pub(super) const FUNCTIONS: &[Rule] = &[
     rule("hour", Any, "hour(<vector>)"),
     rule("idelta", Any, "idelta(<gauges>)"),
     rule("increase", Any, "increase(<counters>)"),
-    rule("info", Newest, "info(<series>, {<info>})"),
+    rule("info", Newest, "info(<plain>, {<info>})"),
+    rule(
+        "info of an aggregation",
+        Newest,
+        "info(sum by (job, instance, organisation_id, metric_purpose) (<series>), {<info>})",
+    ),
     rule("irate", Any, "irate(<counters>)"),
     rule(
         "label_join",
@@ -189,7 +202,7 @@ pub(super) const OPERATORS: &[Rule] = &[
     rule("unless", Any, "<vector> unless <vector>"),
     rule("and on", Any, "<vector> and on (<label>) <vector>"),
     rule("or ignoring", Any, "<vector> or ignoring (<label>) <vector>"),
-    rule("unless on", Any, "<vector> unless on (<label>, <label>) <vector>"),
+    rule("unless on", Any, "<vector> unless on (<label>, code) http_requests_total{job=\"worker\"}"),
     rule("unary -", Any, "-<vector>"),
     rule("unary +", Any, "+<series>"),
     rule("precedence", Any, "<vector> * <number> + <number> ^ 2 ^ 0.<digit>"),
@@ -229,7 +242,7 @@ pub(super) const MODIFIERS: &[Rule] = &[
         "max_over_time(deriv(<series>[<duration>:<step>])[<duration>:<step>])",
     ),
     rule("range and offset", Any, "increase(<counter_name><matchers>[<duration>] offset <duration>)"),
-    rule("a comment", Any, "sum( # of \" { all\n<vector> # and\r more\n)"),
+    rule("a comment", Any, "sum( # of \" { all\n<vector> # and\r)"),
     rule("parentheses", Any, "((<vector>))"),
     rule("anchored", Newest, "increase(<counter_name><matchers>[<duration>] anchored)"),
     rule("smoothed", Newest, "rate(<counter_name><matchers>[<duration>] smoothed)"),
@@ -269,5 +282,5 @@ pub(super) const SELECTORS: &[Rule] = &[
     rule("a UTF-8 metric", Newest, "{\"http.server.requests\"}"),
     rule("a UTF-8 label", Newest, "{\"http.server.requests\", \"k8s.pod/name\"=~\"api.*\"}"),
     rule("UTF-8 in a grouping", Newest, "sum by (\"größe\", job) ({\"größe\"})"),
-    rule("UTF-8 in matching", Newest, "{'größe'} + on (\"größe\", \"http.route\", <key>) {\"größe\", \"http.route\"='/'}"),
+    rule("UTF-8 in matching", Newest, "{'größe'} + on (\"größe\", \"http.route\", <key>, metric_purpose) {\"größe\", \"http.route\"='/'}"),
 ];

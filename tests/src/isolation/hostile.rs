@@ -4,6 +4,7 @@
 //! rule is Fanlight's own.
 
 use super::data::Period;
+use super::grammar::Needs;
 use super::queries::Writer;
 use super::requests::{Fate, Request};
 use super::{Edition, queries};
@@ -38,7 +39,7 @@ const QUERIES: &[(Fate, &str)] = &[
     (Refused, r#"{"up", "organisation_id"="bolt"}"#),
     (Refused, r#"{"up", "organisation\x5fid"="bolt"}"#),
     (Refused, "{`up`, `organisation_id`=`bolt`}"),
-    (Refused, r#"up{organisation_id="\x62olt"}"#),
+    (Refused, r#"up{organisation_id="nob\x6fdy"}"#),
     // More than a selector.
     (Refused, r#"up{job="api" or organisation_id="bolt"}"#),
     (Refused, r#"{job="api" or job="worker"}"#),
@@ -107,6 +108,35 @@ const QUERIES: &[(Fate, &str)] = &[
     (Answered, "up{job=~\"(\"}"),
 ];
 
+/// The only permitted differences: what a caller asks, and what Fanlight answers instead, which Prometheus must answer in
+/// the same way. Both functions make labels of the matchers that they are given, the enforced ones among them. The
+/// series that they read are A's alone.
+const PERMITTED: &[(Needs, &str, &str)] = &[
+    (Needs::Any, "absent(nothing)", "absent(nothing{metric_purpose=\"external\"})"),
+    (
+        Needs::Any,
+        "absent_over_time(nothing[5m])",
+        "absent_over_time(nothing{metric_purpose=\"external\"}[5m])",
+    ),
+    (
+        Needs::Any,
+        "absent(nothing{organisation_id=\"acme\", job=\"a\"})",
+        "absent(nothing{metric_purpose=\"external\", organisation_id=~\"acme|acme-labs\", organisation_id=\"acme\", \
+         job=\"a\"})",
+    ),
+    (
+        Needs::Newest,
+        "info(sum by (job, instance, organisation_id) (up), {version=~\".+\"})",
+        "info(sum by (job, instance, organisation_id) (up), {version=~\".+\", metric_purpose=\"external\"})",
+    ),
+    (
+        Needs::Newest,
+        "info(sum by (job, instance) (up{organisation_id=\"acme\"}), {version=~\".+\", organisation_id=\"acme\"})",
+        "info(sum by (job, instance) (up{organisation_id=\"acme\"}), {version=~\".+\", organisation_id=\"acme\", \
+         metric_purpose=\"external\"})",
+    ),
+];
+
 /// Matchers that a caller may not have, for any selector.
 const MATCHERS: &[&str] = &[
     r#"organisation_id="bolt""#,
@@ -122,8 +152,11 @@ const MATCHERS: &[&str] = &[
     r#"metric_purpose="""#,
 ];
 
+/// How many requests [`smuggling`] has.
+const SMUGGLED: usize = 35;
+
 /// Requests to more than one endpoint, beside their PromQL.
-fn smuggling(number: usize) -> Option<Request> {
+fn smuggling(number: usize, period: Period) -> Option<Request> {
     let all = r#"{organisation_id=~".+"}"#;
     let hostile = |path, parameters: &[(&str, &str)], fate| {
         let mut request = Request::new(KIND, path, parameters);
@@ -133,18 +166,19 @@ fn smuggling(number: usize) -> Option<Request> {
     let instead = |mut request: Request, parameters: &[(&str, &str)]| {
         let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
         request.unenforced = Some(parameters.iter().map(owned).collect());
-        request.about_now = true;
         request
     };
+    let time = ((period.start + period.end) / 2 / 1000).to_string();
+    let at = ("time", time.as_str());
     let bolt = r#"up{organisation_id="bolt"}"#;
-    let requests = [
+    let requests: [Request; SMUGGLED] = [
         // What is missing or empty means all that A may see.
         instead(hostile("/api/v1/series", &[], Answered), &[("match[]", all)]),
         instead(hostile("/api/v1/series", &[("match[]", "{}")], Answered), &[("match[]", all)]),
         instead(hostile("/api/v1/labels", &[("match[]", "{}")], Answered), &[("match[]", all)]),
         instead(hostile("/api/v1/label/job/values", &[("match[]", "{}")], Answered), &[("match[]", all)]),
-        instead(hostile("/api/v1/query", &[("query", "{}")], Answered), &[("query", all)]),
-        instead(hostile("/api/v1/query", &[], Answered), &[("query", all)]),
+        instead(hostile("/api/v1/query", &[("query", "{}"), at], Answered), &[("query", all), at]),
+        instead(hostile("/api/v1/query", &[at], Answered), &[("query", all), at]),
         instead(hostile("/federate", &[], Answered), &[("match[]", all)]),
         // One selector that is A's, and one that is not.
         hostile("/api/v1/series", &[("match[]", "up"), ("match[]", bolt)], Refused),
@@ -192,7 +226,19 @@ pub(super) fn request(random: &mut fastrand::Rng, edition: Edition, period: Peri
         request.fate = *fate;
         return request;
     }
-    if let Some(request) = smuggling(turn - QUERIES.len()) {
+    if let Some(request) = smuggling(turn - QUERIES.len(), period) {
+        return request;
+    }
+    let permitted = turn - QUERIES.len() - SMUGGLED;
+    if let Some((needs, query, instead)) = PERMITTED.get(permitted)
+        && needs.are_met(edition)
+    {
+        let mut request = Request::query(random, period, query);
+        let mut parameters = request.parameters.clone();
+        parameters[0].1 = (*instead).to_owned();
+        request.unenforced = Some(parameters);
+        request.kind = "permitted to differ";
+        request.constructs.clear();
         return request;
     }
     let rules = queries::rules(edition);

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use super::Edition;
 use super::data::{ORGANISATIONS, Period};
-use super::grammar::{self, Needs, Rule};
+use super::grammar::{self, Rule};
 
 /// How deep expressions stand in one another.
 const DEPTH: usize = 3;
@@ -30,12 +30,8 @@ pub(super) fn rules(edition: Edition) -> Vec<&'static Rule> {
     ]
     .into_iter()
     .flatten()
-    .filter(|rule| has(edition, rule))
+    .filter(|rule| rule.needs.are_met(edition))
     .collect()
-}
-
-fn has(edition: Edition, rule: &Rule) -> bool {
-    rule.needs == Needs::Any || edition == Edition::Newest
 }
 
 /// Writes one query.
@@ -109,7 +105,7 @@ impl<'r> Writer<'r> {
     fn choose(&mut self, rules: &'static [Rule]) -> &'static Rule {
         loop {
             let rule = self.pick(rules);
-            if has(self.edition, rule) {
+            if rule.needs.are_met(self.edition) {
                 return rule;
             }
         }

@@ -15,7 +15,7 @@ const COVERS_FROM: u64 = 2_000;
 /// Of the answers to what is not hostile, so many must not be empty; else nothing is compared.
 const LEAST_SHARE: f64 = 0.6;
 /// Of the differences that are told in full.
-const TOLD: usize = 10;
+const TOLD: usize = 40;
 
 /// Counts, and what was not the same.
 #[derive(Debug)]
@@ -36,6 +36,7 @@ struct Counts {
     empty: u64,
     both_refuse: u64,
     refused: u64,
+    undetermined: u64,
     different: u64,
 }
 
@@ -67,6 +68,7 @@ impl Report {
             Verdict::Empty => counts.empty += 1,
             Verdict::BothRefuse => counts.both_refuse += 1,
             Verdict::Refused => counts.refused += 1,
+            Verdict::Undetermined => counts.undetermined += 1,
             Verdict::Different(what) => {
                 counts.different += 1;
                 self.differences += 1;
@@ -131,11 +133,11 @@ impl fmt::Display for Report {
             self.edition, self.took
         )?;
         for (kind, counts) in &self.kinds {
-            let Counts { same, empty, both_refuse, refused, different } = counts;
+            let Counts { same, empty, both_refuse, refused, undetermined, different } = counts;
             writeln!(
                 formatter,
                 "  {kind}: {same} the same, {empty} the same and empty, {both_refuse} refused by both, {refused} refused \
-                 as they should or may, {different} different"
+                 as they should or may, {undetermined} undetermined, {different} different"
             )?;
         }
         let covered = queries::rules(self.edition).len() - self.uncovered().len();
