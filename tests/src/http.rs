@@ -42,9 +42,7 @@ fn builder() -> Result<ClientBuilder> {
         .with_safe_default_protocol_versions()?
         .with_root_certificates(roots)
         .with_no_client_auth();
-    Ok(Client::builder()
-        .tls_backend_preconfigured(tls)
-        .no_proxy())
+    Ok(Client::builder().tls_backend_preconfigured(tls).no_proxy())
 }
 
 /// The body of the answer to a POST, whatever its status.

@@ -18,7 +18,11 @@ pub(super) const COUNT: i64 = 867_530_912;
 /// A number of others: large enough to be told by its digits, and growing with `value` as that does.
 pub(super) fn number(value: f64) -> f64 {
     const BASE: f64 = 8_675_309_123_400_000.0;
-    if value.is_finite() { BASE + value.clamp(-1e4, 9e4).round().abs() } else { BASE }
+    if value.is_finite() {
+        BASE + value.clamp(-1e4, 9e4).round().abs()
+    } else {
+        BASE
+    }
 }
 
 /// The first thing of others that stands in `answer` though the request did not say it.
@@ -28,9 +32,9 @@ pub(super) fn find(answer: &[u8], request: &str) -> Option<&'static str> {
     let quoted = |name: &&'static str| {
         let found = memchr::memmem::find_iter(answer, name);
         let ends = |byte: Option<&u8>| byte.is_none_or(|byte| !byte.is_ascii_alphanumeric() && !b"-_".contains(byte));
-        found
-            .into_iter()
-            .any(|at| ends(at.checked_sub(1).and_then(|before| answer.get(before))) && ends(answer.get(at + name.len())))
+        found.into_iter().any(|at| {
+            ends(at.checked_sub(1).and_then(|before| answer.get(before))) && ends(answer.get(at + name.len()))
+        })
     };
     [WORD, DIGITS]
         .into_iter()

@@ -48,7 +48,10 @@ impl Client {
         }
         let answer = asked.send().await.with_context(|| request.to_string())?;
         let status = answer.status().as_u16();
-        let headers = answer.headers().iter().map(|(name, value)| format!("{name}: {value:?}\n"));
+        let headers = answer
+            .headers()
+            .iter()
+            .map(|(name, value)| format!("{name}: {value:?}\n"));
         let headers = headers.collect();
         let body = answer.bytes().await.with_context(|| request.to_string())?.to_vec();
         Ok(Answer { status, headers, body })

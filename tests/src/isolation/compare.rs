@@ -1,13 +1,12 @@
 //! Two answers, and whether they are the same.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::canary;
 use super::client::{Answer, encoded};
+use super::exposition;
 use super::requests::{Fate, Request};
 
 /// What a pair of answers comes to.
@@ -95,7 +94,7 @@ fn leak(request: &Request, answer: &Answer) -> Option<&'static str> {
 /// Whether two successful answers say the same; if so, whether that is anything at all.
 fn same(request: &Request, raw: &Answer, enforced: &Answer) -> Result<bool, String> {
     if request.path == "/federate" {
-        let (raw, enforced) = (exposition(&raw.body)?, exposition(&enforced.body)?);
+        let (raw, enforced) = (exposition::samples(&raw.body)?, exposition::samples(&enforced.body)?);
         return match raw.iter().find(|sample| !enforced.contains(sample)) {
             Some((series, value)) => Err(format!("it lacks {series:?} {value}")),
             None => match enforced.iter().find(|sample| !raw.contains(sample)) {
@@ -159,13 +158,23 @@ fn sort(data: &mut Value) {
 }
 
 fn first_difference(raw: &Value, enforced: &Value) -> String {
-    let list = |data: &Value| data.get("result").unwrap_or(data).as_array().cloned().unwrap_or_default();
+    let list = |data: &Value| {
+        data.get("result")
+            .unwrap_or(data)
+            .as_array()
+            .cloned()
+            .unwrap_or_default()
+    };
     let (raw, enforced) = (list(raw), list(enforced));
     let short = |item: Option<&Value>| match item {
         Some(item) => cut(item.to_string().as_bytes()),
         None => "nothing".to_owned(),
     };
-    let at = raw.iter().zip(&enforced).take_while(|(raw, enforced)| raw == enforced).count();
+    let at = raw
+        .iter()
+        .zip(&enforced)
+        .take_while(|(raw, enforced)| raw == enforced)
+        .count();
     format!(
         "{} against {} entries; the first that differs:\n    A alone  {}\n    enforced {}",
         raw.len(),
@@ -173,88 +182,6 @@ fn first_difference(raw: &Value, enforced: &Value) -> String {
         short(raw.get(at)),
         short(enforced.get(at))
     )
-}
-
-/// A metric's name and labels.
-type Labels = BTreeMap<String, String>;
-
-/// The samples of a text without their times, apart from what Fanlight says of itself.
-fn exposition(body: &[u8]) -> Result<BTreeSet<(Labels, String)>, String> {
-    let text = str::from_utf8(body).map_err(|error| format!("the exposition is no UTF-8: {error}"))?;
-    let mut samples = BTreeSet::new();
-    for line in text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
-        let (labels, rest) = series(line).ok_or_else(|| format!("no sample: {line}"))?;
-        let value = rest.split_whitespace().next().ok_or_else(|| format!("no value: {line}"))?;
-        // Ways to write a number are many; which number it is counts.
-        let value = value.parse::<f64>().map_err(|error| format!("{error}: {line}"))?;
-        if labels.get("__name__").is_some_and(|name| name.starts_with("fanlight_")) {
-            continue;
-        }
-        if !samples.insert((labels, format!("{value:?}"))) {
-            return Err(format!("a series stands there twice: {line}"));
-        }
-    }
-    Ok(samples)
-}
-
-/// A line's name and labels, `name{label="value"}` or `{"name",label="value"}`, and what follows them. Labels without
-/// a value are none.
-fn series(line: &str) -> Option<(Labels, &str)> {
-    let mut labels = Labels::new();
-    let name_end = line.find(['{', ' '])?;
-    let (name, mut rest) = line.split_at(name_end);
-    if !name.is_empty() {
-        labels.insert("__name__".to_owned(), name.to_owned());
-    }
-    if let Some(inside) = rest.strip_prefix('{') {
-        rest = inside;
-        loop {
-            rest = rest.trim_start_matches([',', ' ']);
-            if let Some(after) = rest.strip_prefix('}') {
-                rest = after;
-                break;
-            }
-            let name = if rest.starts_with('"') {
-                let (name, after) = string(rest)?;
-                rest = after;
-                name
-            } else {
-                let (name, after) = rest.split_at(rest.find('=')?);
-                rest = after;
-                name.to_owned()
-            };
-            match rest.strip_prefix('=') {
-                Some(after) => {
-                    let (value, after) = string(after)?;
-                    rest = after;
-                    if !value.is_empty() {
-                        labels.insert(name, value);
-                    }
-                }
-                None => {
-                    labels.insert("__name__".to_owned(), name);
-                }
-            }
-        }
-    }
-    Some((labels, rest))
-}
-
-/// A quoted string of the exposition format, and what follows it.
-fn string(text: &str) -> Option<(String, &str)> {
-    let mut value = String::new();
-    let mut characters = text.strip_prefix('"')?.char_indices();
-    while let Some((at, character)) = characters.next() {
-        match character {
-            '"' => return Some((value, &text[at + 2..])),
-            '\\' => value.push(match characters.next()?.1 {
-                'n' => '\n',
-                escaped => escaped,
-            }),
-            plain => value.push(plain),
-        }
-    }
-    None
 }
 
 fn shown(request: &Request, raw: &Answer, enforced: &Answer) -> String {
@@ -274,10 +201,16 @@ fn cut(body: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::super::client::Answer;
-    use super::super::requests::{Fate, Request};
-    use super::{Verdict, compare, exposition};
+    use super::super::requests::Fate::{self, Answered, Either, Refused};
+    use super::super::requests::Request;
+    use super::{Verdict, compare};
 
-    fn answer(status: u16, body: &str) -> Answer {
+    const ONE: &str = r#"{"metric":{"job":"a"},"value":[1,"1"]}"#;
+    const OTHER: &str = r#"{"metric":{"job":"b"},"value":[1,"1"]}"#;
+    const CHANGED: &str = r#"{"metric":{"job":"b"},"value":[1,"1.0000000000000002"]}"#;
+    const ERROR: &str = r#"{"status":"error","errorType":"bad_data","error":"no"}"#;
+
+    fn answer(status: u16, body: impl Into<Vec<u8>>) -> Answer {
         Answer {
             status,
             headers: String::new(),
@@ -285,80 +218,62 @@ mod tests {
         }
     }
 
-    fn vector(entries: &str) -> String {
-        format!(r#"{{"status":"success","data":{{"resultType":"vector","result":[{entries}]}}}}"#)
+    fn vector(series: &[&str]) -> Answer {
+        let series = series.join(",");
+        answer(
+            200,
+            format!(r#"{{"status":"success","data":{{"resultType":"vector","result":[{series}]}}}}"#),
+        )
+    }
+
+    fn said(request: &Request, raw: &Answer, enforced: &Answer) -> String {
+        match compare(request, raw, enforced) {
+            Verdict::Different(what) => what,
+            other => format!("{other:?}"),
+        }
     }
 
     #[test]
     fn pairs_of_answers_have_their_verdicts() {
-        let one = r#"{"metric":{"job":"a"},"value":[1,"1"]}"#;
-        let other = r#"{"metric":{"job":"b"},"value":[1,"1"]}"#;
-        let changed = r#"{"metric":{"job":"b"},"value":[1,"1.0000000000000002"]}"#;
-        let both = vector(&format!("{one},{other}"));
-        let error = r#"{"status":"error","errorType":"bad_data","error":"no"}"#;
-        let cases = [
-            ("the same", Fate::Answered, 200, both.clone(), 200, both.clone(), "Same"),
+        let both = || vector(&[ONE, OTHER]);
+        let error = |status| answer(status, ERROR);
+        let cases: [(&str, Fate, Answer, Answer, &str); 16] = [
+            ("the same", Answered, both(), both(), "Same"),
+            ("another order", Answered, both(), vector(&[OTHER, ONE]), "Same"),
+            ("another number", Answered, both(), vector(&[ONE, CHANGED]), "differ"),
+            ("one less", Either, both(), vector(&[ONE]), "differ"),
+            ("one more", Answered, vector(&[ONE]), both(), "differ"),
+            ("nothing", Answered, vector(&[]), vector(&[]), "Empty"),
+            ("nothing instead of something", Answered, both(), vector(&[]), "differ"),
+            ("two errors", Answered, error(422), error(400), "BothRefuse"),
+            ("a refusal", Answered, both(), error(400), "it refuses"),
+            ("a refusal that may be", Either, both(), error(400), "Refused"),
+            ("a refusal that must be", Refused, both(), error(400), "Refused"),
+            ("an answer that may not be", Refused, both(), both(), "it answers"),
             (
-                "another order",
-                Fate::Answered,
-                200,
-                both.clone(),
-                200,
-                vector(&format!("{other},{one}")),
-                "Same",
+                "an answer instead of an error",
+                Either,
+                error(422),
+                both(),
+                "it answers",
             ),
-            (
-                "another number",
-                Fate::Answered,
-                200,
-                both.clone(),
-                200,
-                vector(&format!("{one},{changed}")),
-                "differ",
-            ),
-            ("one less", Fate::Either, 200, both.clone(), 200, vector(one), "differ"),
-            ("one more", Fate::Answered, 200, vector(one), 200, both.clone(), "differ"),
-            ("nothing", Fate::Answered, 200, vector(""), 200, vector(""), "Empty"),
-            ("an error", Fate::Answered, 422, error.into(), 400, error.into(), "BothRefuse"),
-            ("a refusal", Fate::Answered, 200, both.clone(), 400, error.into(), "it refuses"),
-            ("a refusal that may be", Fate::Either, 200, both.clone(), 400, error.into(), "Refused"),
-            ("an answer that may not be", Fate::Refused, 200, both.clone(), 200, both.clone(), "it answers"),
-            ("an answer instead of an error", Fate::Either, 422, error.into(), 200, both.clone(), "it answers"),
-            ("a failure", Fate::Refused, 422, error.into(), 502, error.into(), "it fails"),
-            ("a leak", Fate::Either, 200, both.clone(), 400, r#"no zyzzyva_ring"#.into(), "LEAK"),
-            ("an empty body", Fate::Answered, 200, both.clone(), 200, String::new(), "no JSON"),
+            ("a failure", Refused, error(422), error(502), "it fails"),
+            ("a leak", Either, both(), answer(400, "no zyzzyva_ring"), "LEAK"),
+            ("an empty body", Answered, both(), answer(200, ""), "no JSON"),
         ];
-        for (name, fate, raw_status, raw, status, enforced, wanted) in cases {
+        for (name, fate, raw, enforced, wanted) in cases {
             let mut request = Request::new("query", "/api/v1/query", &[("query", "x")]);
             request.fate = fate;
-            let verdict = compare(&request, &answer(raw_status, &raw), &answer(status, &enforced));
-            let said = match &verdict {
-                Verdict::Different(what) => what.clone(),
-                other => format!("{other:?}"),
-            };
+            let said = said(&request, &raw, &enforced);
             assert!(said.contains(wanted), "{name}: {said}");
         }
     }
 
     #[test]
     fn the_order_counts_where_it_was_asked_for() {
-        let (one, other) = (r#"{"metric":{"a":"1"},"value":[1,"1"]}"#, r#"{"metric":{"a":"2"},"value":[1,"1"]}"#);
         let mut request = Request::new("query", "/api/v1/query", &[("query", "sort(x)")]);
         request.ordered = true;
-        let raw = answer(200, &vector(&format!("{one},{other}")));
-        let enforced = answer(200, &vector(&format!("{other},{one}")));
-        assert!(matches!(compare(&request, &raw, &enforced), Verdict::Different(_)));
-    }
-
-    #[test]
-    fn texts_are_read_in_both_notations() -> Result<(), String> {
-        let one = "# TYPE a untyped\na{b=\"c\\\"\\n\",d=\"\"} 1 1000\n\"e\" 2\n";
-        let other = "{\"a\", \"b\"=\"c\\\"\\n\"} 1.0 2000\nfanlight_federate_samples 7\n";
-        assert_eq!(exposition(b"{\"e\"} 2")?, exposition(b"e 2e0 3")?);
-        assert!(exposition(one.as_bytes()).is_ok());
-        assert_eq!(exposition(one.split("\"e\"").next().unwrap_or_default().as_bytes())?, exposition(other.as_bytes())?);
-        assert!(exposition(b"a 1\na 1\n").is_err());
-        assert!(exposition(b"a{b=\"} 1\n").is_err());
-        Ok(())
+        let said = said(&request, &vector(&[ONE, OTHER]), &vector(&[OTHER, ONE]));
+        assert!(said.contains("differ"), "{said}");
     }
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use super::Edition;
 use super::canary;
-use super::remote_write::{BucketSpan, Histogram, Label, Sample, TimeSeries, WriteRequest};
+use super::remote_write::{BucketSpan, Exemplar, Histogram, Label, Sample, TimeSeries, WriteRequest};
 
 /// The organisations whose external series A may read.
 pub const ORGANISATIONS: [&str; 2] = ["acme", "acme-labs"];
@@ -106,13 +106,20 @@ pub(super) fn series(edition: Edition) -> Vec<Series> {
     all
 }
 
-/// The metrics that everybody has, with the labels that tell their series apart.
-fn metrics(edition: Edition) -> Vec<(&'static str, Vec<(&'static str, &'static str)>, Shape)> {
+/// A metric, the labels that tell its series apart, and what its samples are like.
+type Metric = (&'static str, Vec<(&'static str, &'static str)>, Shape);
+
+/// The metrics that everybody has.
+fn metrics(edition: Edition) -> Vec<Metric> {
     let mut metrics = vec![
         ("up", vec![], Shape::Gappy),
         ("process_start_time_seconds", vec![], Shape::Constant(1_764_000_000.25)),
         ("temperature_celsius", vec![("room", "Küche")], Shape::Gauge(-3.5)),
-        ("temperature_celsius", vec![("room", "hall \"2\"\\n")], Shape::Gauge(21.0)),
+        (
+            "temperature_celsius",
+            vec![("room", "hall \"2\"\\n")],
+            Shape::Gauge(21.0),
+        ),
         ("reading", vec![("sensor", "odd")], Shape::Odd),
         ("reading", vec![("sensor", "stale")], Shape::Stale),
         ("reading", vec![("sensor", "gappy")], Shape::Gappy),
@@ -138,12 +145,20 @@ fn metrics(edition: Edition) -> Vec<(&'static str, Vec<(&'static str, &'static s
         ));
     }
     for (le, growth) in [("0.1", 2.0), ("0.5", 5.0), ("1", 8.0), ("+Inf", 11.0)] {
-        metrics.push(("http_request_duration_seconds_bucket", vec![("le", le)], Shape::Counter(growth)));
+        metrics.push((
+            "http_request_duration_seconds_bucket",
+            vec![("le", le)],
+            Shape::Counter(growth),
+        ));
     }
     metrics.push(("http_request_duration_seconds_count", vec![], Shape::Counter(11.0)));
     metrics.push(("http_request_duration_seconds_sum", vec![], Shape::Counter(3.25)));
     if edition == Edition::Newest {
-        metrics.push(("http.server.requests", vec![("k8s.pod/name", "api-0")], Shape::Counter(4.0)));
+        metrics.push((
+            "http.server.requests",
+            vec![("k8s.pod/name", "api-0")],
+            Shape::Counter(4.0),
+        ));
         metrics.push(("größe", vec![("größe", "groß"), ("http.route", "/")], Shape::Gauge(4.0)));
     }
     metrics
@@ -214,10 +229,21 @@ fn unheard_of() -> Vec<Series> {
             labels[0].1 = "target_info";
             all.push(series(&labels, Shape::Constant(1.0)));
         }
-        let nobody = [("__name__", canary::INTERNAL_METRIC), ("job", job), ("instance", instance)];
+        let nobody = [
+            ("__name__", canary::INTERNAL_METRIC),
+            ("job", job),
+            ("instance", instance),
+        ];
         all.push(series(&nobody, Shape::Gauge(5.0)));
     }
-    all.push(series(&[("__name__", canary::METRIC), ("organisation_id", ""), ("job", canary::VALUE)], Shape::Few(2)));
+    all.push(series(
+        &[
+            ("__name__", canary::METRIC),
+            ("organisation_id", ""),
+            ("job", canary::VALUE),
+        ],
+        Shape::Few(2),
+    ));
     all
 }
 
@@ -266,6 +292,27 @@ impl Series {
         Some(Sample { value, timestamp })
     }
 
+    /// Every so often, the trace of one event, as counters may have it.
+    fn exemplar(&self, number: u64, step: i64, timestamp: i64) -> Option<Exemplar> {
+        const EVERY: i64 = 10;
+        if step % EVERY != 0 || !matches!(self.shape, Shape::Counter(_)) {
+            return None;
+        }
+        let trace = if self.visible {
+            format!("{number:04x}{step:04x}")
+        } else {
+            canary::VALUE.to_owned()
+        };
+        Some(Exemplar {
+            labels: vec![Label {
+                name: "trace_id".to_owned(),
+                value: trace,
+            }],
+            value: step as f64 / 8.0,
+            timestamp,
+        })
+    }
+
     fn histogram(&self, number: u64, step: i64, timestamp: i64) -> Option<Histogram> {
         if self.shape != Shape::Native {
             return None;
@@ -275,7 +322,12 @@ impl Series {
         let scale = if self.visible { 1 } else { canary::COUNT };
         let counts = [age, age * 3, age * 2, age / 2].map(|count| count * scale);
         let zeros = age * scale;
-        let deltas = [counts[0], counts[1] - counts[0], counts[2] - counts[1], counts[3] - counts[2]];
+        let deltas = [
+            counts[0],
+            counts[1] - counts[0],
+            counts[2] - counts[1],
+            counts[3] - counts[2],
+        ];
         Some(Histogram {
             count: (counts.iter().sum::<i64>() + zeros).unsigned_abs(),
             sum: age as f64 * 5.25 * scale as f64,
@@ -318,12 +370,19 @@ pub(super) fn requests(series: &[Series], period: Period, everything: bool) -> i
                     .clone()
                     .filter_map(|(step, time)| series.sample(number, step, time))
                     .collect(),
+                exemplars: times
+                    .clone()
+                    .filter_map(|(step, time)| series.exemplar(number, step, time))
+                    .collect(),
                 histograms: times
                     .filter_map(|(step, time)| series.histogram(number, step, time))
                     .collect(),
             }
         };
-        let chosen = series.iter().enumerate().filter(|(_, series)| everything || series.visible);
+        let chosen = series
+            .iter()
+            .enumerate()
+            .filter(|(_, series)| everything || series.visible);
         WriteRequest {
             series: chosen
                 .map(of_series)

@@ -35,7 +35,7 @@ const QUERIES: &[(Fate, &str)] = &[
     (Refused, r#"up{metric_purpose!="external"}"#),
     (Refused, r#"up{metric_purpose=""}"#),
     // Under another spelling.
-    (Refused, r#"up{'organisation_id'='bolt'}"#),
+    (Refused, "up{'organisation_id'='bolt'}"),
     (Refused, r#"{"up", "organisation_id"="bolt"}"#),
     (Refused, r#"{"up", "organisation\x5fid"="bolt"}"#),
     (Refused, "{`up`, `organisation_id`=`bolt`}"),
@@ -57,7 +57,10 @@ const QUERIES: &[(Fate, &str)] = &[
     (Refused, "info(up, {__name__=~\".+_info\"})"),
     (Refused, "info(up, {version=~\".*\"})"),
     (Refused, "info(up, {version=~\".+\", organisation_id=\"bolt\"})"),
-    (Either, "info(label_replace(vector(1), \"job\", \"api\", \"\", \"\"), {version=~\".+\"})"),
+    (
+        Either,
+        "info(label_replace(vector(1), \"job\", \"api\", \"\", \"\"), {version=~\".+\"})",
+    ),
     (
         Either,
         "info(label_replace(label_replace(vector(1), \"job\", \"api\", \"\", \"\"), \"instance\", \"10.0.0.1:9100\", \"\", \
@@ -69,13 +72,31 @@ const QUERIES: &[(Fate, &str)] = &[
     (Answered, "vector(scalar(zyzzyva_internal_seconds))"),
     (Answered, "round(ratio, scalar(zyzzyva_internal_seconds))"),
     (Answered, "predict_linear(ratio[5m], scalar(zyzzyva_internal_seconds))"),
-    (Answered, "histogram_quantile(scalar(zyzzyva_internal_seconds), http_request_duration_seconds_bucket)"),
-    (Answered, "label_replace(zyzzyva_orders_total, \"organisation_id\", \"acme\", \"\", \"\")"),
-    (Answered, "label_join(zyzzyva_orders_total, \"organisation_id\", \"\", \"zyzzyva_ring\")"),
+    (
+        Answered,
+        "histogram_quantile(scalar(zyzzyva_internal_seconds), http_request_duration_seconds_bucket)",
+    ),
+    (
+        Answered,
+        "label_replace(zyzzyva_orders_total, \"organisation_id\", \"acme\", \"\", \"\")",
+    ),
+    (
+        Answered,
+        "label_join(zyzzyva_orders_total, \"organisation_id\", \"\", \"zyzzyva_ring\")",
+    ),
     (Answered, "label_replace(up, \"organisation_id\", \"bolt\", \"\", \"\")"),
-    (Answered, "label_replace(up, \"metric_purpose\", \"internal\", \"\", \"\") or zyzzyva_internal_seconds"),
-    (Answered, "up * on (job, instance) group_left (zyzzyva_ring) zyzzyva_orders_total"),
-    (Answered, "up * on (job, instance) group_right (organisation_id) zyzzyva_orders_total"),
+    (
+        Answered,
+        "label_replace(up, \"metric_purpose\", \"internal\", \"\", \"\") or zyzzyva_internal_seconds",
+    ),
+    (
+        Answered,
+        "up * on (job, instance) group_left (zyzzyva_ring) zyzzyva_orders_total",
+    ),
+    (
+        Answered,
+        "up * on (job, instance) group_right (organisation_id) zyzzyva_orders_total",
+    ),
     (Answered, "up or zyzzyva_orders_total"),
     (Answered, "zyzzyva_orders_total unless up"),
     (Answered, "count_values(\"zyzzyva_ring\", zyzzyva_orders_total)"),
@@ -98,7 +119,10 @@ const QUERIES: &[(Fate, &str)] = &[
     (Answered, "-zyzzyva_orders_total"),
     (Answered, "(((zyzzyva_orders_total)))"),
     (Answered, "\"zyzzyva_orders_total\""),
-    (Answered, "up == on (job) group_left () max by (job) (zyzzyva_orders_total)"),
+    (
+        Answered,
+        "up == on (job) group_left () max by (job) (zyzzyva_orders_total)",
+    ),
     // Errors of execution, which tell about series.
     (Answered, "up * on (job) zyzzyva_orders_total"),
     (Answered, "up / on (job) up"),
@@ -112,7 +136,11 @@ const QUERIES: &[(Fate, &str)] = &[
 /// the same way. Both functions make labels of the matchers that they are given, the enforced ones among them. The
 /// series that they read are A's alone.
 const PERMITTED: &[(Needs, &str, &str)] = &[
-    (Needs::Any, "absent(nothing)", "absent(nothing{metric_purpose=\"external\"})"),
+    (
+        Needs::Any,
+        "absent(nothing)",
+        "absent(nothing{metric_purpose=\"external\"})",
+    ),
     (
         Needs::Any,
         "absent_over_time(nothing[5m])",
@@ -168,16 +196,28 @@ fn smuggling(number: usize, period: Period) -> Option<Request> {
         request.unenforced = Some(parameters.iter().map(owned).collect());
         request
     };
-    let time = ((period.start + period.end) / 2 / 1000).to_string();
+    let time = (i64::midpoint(period.start, period.end) / 1000).to_string();
     let at = ("time", time.as_str());
     let bolt = r#"up{organisation_id="bolt"}"#;
     let requests: [Request; SMUGGLED] = [
         // What is missing or empty means all that A may see.
         instead(hostile("/api/v1/series", &[], Answered), &[("match[]", all)]),
-        instead(hostile("/api/v1/series", &[("match[]", "{}")], Answered), &[("match[]", all)]),
-        instead(hostile("/api/v1/labels", &[("match[]", "{}")], Answered), &[("match[]", all)]),
-        instead(hostile("/api/v1/label/job/values", &[("match[]", "{}")], Answered), &[("match[]", all)]),
-        instead(hostile("/api/v1/query", &[("query", "{}"), at], Answered), &[("query", all), at]),
+        instead(
+            hostile("/api/v1/series", &[("match[]", "{}")], Answered),
+            &[("match[]", all)],
+        ),
+        instead(
+            hostile("/api/v1/labels", &[("match[]", "{}")], Answered),
+            &[("match[]", all)],
+        ),
+        instead(
+            hostile("/api/v1/label/job/values", &[("match[]", "{}")], Answered),
+            &[("match[]", all)],
+        ),
+        instead(
+            hostile("/api/v1/query", &[("query", "{}"), at], Answered),
+            &[("query", all), at],
+        ),
         instead(hostile("/api/v1/query", &[at], Answered), &[("query", all), at]),
         instead(hostile("/federate", &[], Answered), &[("match[]", all)]),
         // One selector that is A's, and one that is not.
@@ -190,10 +230,26 @@ fn smuggling(number: usize, period: Period) -> Option<Request> {
         hostile("/federate", &[("match[]", bolt)], Refused),
         hostile("/federate", &[("match[]", "up"), ("match[]", bolt)], Refused),
         // Parameters that other upstreams understand, and those that stand there twice.
-        hostile("/api/v1/query", &[("query", "up"), ("query", bolt), ("time", "1")], Refused),
-        hostile("/api/v1/query", &[("query", "up"), ("time", "1"), ("extra_filters[]", bolt)], Either),
-        hostile("/api/v1/query", &[("query", "up"), ("time", "1"), ("extra_label", "organisation_id=bolt")], Either),
-        hostile("/api/v1/query", &[("query", "up"), ("time", "1"), ("match[]", bolt)], Either),
+        hostile(
+            "/api/v1/query",
+            &[("query", "up"), ("query", bolt), ("time", "1")],
+            Refused,
+        ),
+        hostile(
+            "/api/v1/query",
+            &[("query", "up"), ("time", "1"), ("extra_filters[]", bolt)],
+            Either,
+        ),
+        hostile(
+            "/api/v1/query",
+            &[("query", "up"), ("time", "1"), ("extra_label", "organisation_id=bolt")],
+            Either,
+        ),
+        hostile(
+            "/api/v1/query",
+            &[("query", "up"), ("time", "1"), ("match[]", bolt)],
+            Either,
+        ),
         hostile("/api/v1/series", &[("match[]", "up"), ("storeMatch[]", bolt)], Either),
         hostile("/api/v1/labels", &[("match[]", "up"), ("trace", "1")], Either),
         // Other ways into the same server.

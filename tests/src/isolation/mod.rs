@@ -10,6 +10,7 @@ mod canary;
 mod client;
 mod compare;
 mod data;
+mod exposition;
 mod grammar;
 mod hostile;
 mod queries;
@@ -113,11 +114,9 @@ async fn ask(alone: &Client, door: &Client, request: &Request) -> Result<Verdict
     let unenforced = request.unenforced.as_deref().unwrap_or(&request.parameters);
     let mut tries = 0;
     loop {
-        let (raw, enforced) = futures_util::future::try_join(
-            alone.ask(request, unenforced),
-            door.ask(request, &request.parameters),
-        )
-        .await?;
+        let (raw, enforced) =
+            futures_util::future::try_join(alone.ask(request, unenforced), door.ask(request, &request.parameters))
+                .await?;
         let verdict = compare::compare(request, &raw, &enforced);
         if !matches!(verdict, Verdict::Different(_)) {
             return Ok(verdict);

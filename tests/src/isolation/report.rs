@@ -8,14 +8,14 @@ use anyhow::{Result, ensure};
 
 use super::compare::Verdict;
 use super::requests::{Fate, Request};
-use super::{Edition, Settings, queries};
+use super::{Edition, Settings, hostile, queries, requests};
 
 /// A run with fewer requests need not have come to every construct.
 const COVERS_FROM: u64 = 2_000;
 /// Of the answers to what is not hostile, so many must not be empty; else nothing is compared.
 const LEAST_SHARE: f64 = 0.6;
 /// Of the differences that are told in full.
-const TOLD: usize = 40;
+const TOLD: usize = 10;
 
 /// Counts, and what was not the same.
 #[derive(Debug)]
@@ -98,9 +98,15 @@ impl Report {
     /// Of the answers that were not refused and not to hostile requests, how many were not empty.
     #[must_use]
     pub fn share(&self) -> f64 {
-        let benign = || self.kinds.iter().filter(|(kind, _)| **kind != super::hostile::KIND);
+        let benign = || {
+            self.kinds
+                .iter()
+                .filter(|(kind, _)| ![hostile::KIND, requests::EXEMPLARS].contains(kind))
+        };
         let same: u64 = benign().map(|(_, counts)| counts.same).sum();
-        let all: u64 = benign().map(|(_, counts)| counts.same + counts.empty + counts.both_refuse).sum();
+        let all: u64 = benign()
+            .map(|(_, counts)| counts.same + counts.empty + counts.both_refuse)
+            .sum();
         same as f64 / all.max(1) as f64
     }
 
@@ -109,7 +115,11 @@ impl Report {
     /// # Errors
     /// What differs, or that too little was compared.
     pub fn verdict(&self) -> Result<()> {
-        ensure!(self.differences == 0, "{} answers are not A's:\n{self}", self.differences);
+        ensure!(
+            self.differences == 0,
+            "{} answers are not A's:\n{self}",
+            self.differences
+        );
         ensure!(self.share() >= LEAST_SHARE, "too many answers are empty:\n{self}");
         let uncovered = self.uncovered();
         ensure!(
@@ -133,7 +143,14 @@ impl fmt::Display for Report {
             self.edition, self.took
         )?;
         for (kind, counts) in &self.kinds {
-            let Counts { same, empty, both_refuse, refused, undetermined, different } = counts;
+            let Counts {
+                same,
+                empty,
+                both_refuse,
+                refused,
+                undetermined,
+                different,
+            } = counts;
             writeln!(
                 formatter,
                 "  {kind}: {same} the same, {empty} the same and empty, {both_refuse} refused by both, {refused} refused \

@@ -42,6 +42,9 @@ pub(super) enum Fate {
 /// Of so many requests in turn, which kinds there are.
 const TURNS: u64 = 20;
 
+/// What requests for exemplars are counted as.
+pub(super) const EXEMPLARS: &str = "exemplars";
+
 const METRICS_TEXT: &str = "text/plain;version=0.0.4";
 /// Names beyond ASCII are to be left as they are.
 const METRICS_TEXT_UTF8: &str = "text/plain;version=1.0.0;escaping=allow-utf-8";
@@ -56,11 +59,12 @@ impl Request {
             1 => Self::labels(&mut random, edition, period),
             2 => Self::label_values(&mut random, edition, period),
             3 => Self::federate(&mut random, edition, period),
+            6 => Self::exemplars(&mut random, edition, period),
             4 | 5 => hostile::request(&mut random, edition, period, number / TURNS * 2 + number % TURNS - 4),
             turn => {
-                let queries = TURNS - 6;
+                let queries = TURNS - 7;
                 let rules = queries::rules(edition);
-                let turn = usize::try_from(number / TURNS * queries + turn - 6).unwrap_or_default();
+                let turn = usize::try_from(number / TURNS * queries + turn - 7).unwrap_or_default();
                 let query = Writer::query(&mut random, edition, period, rules[turn % rules.len()]);
                 let mut request = Self::query(&mut random, period, &query.text);
                 request.constructs.extend(query.constructs);
@@ -146,11 +150,37 @@ impl Request {
         ];
         // As Prometheus 3 has names in paths that are more than letters and digits.
         const ENCODED: &[&str] = &["U__k8s_2e_pod_2f_name", "U__http_2e_route"];
-        let labels = if edition == Edition::Newest && random.u8(..6) == 0 { ENCODED } else { LABELS };
+        let labels = if edition == Edition::Newest && random.u8(..6) == 0 {
+            ENCODED
+        } else {
+            LABELS
+        };
         let label = random.choice(labels).unwrap_or(&"job");
         let mut request = Self::new("label values", &format!("/api/v1/label/{label}/values"), &[]);
         request.add_selectors(random, edition, period, 0);
         request.add_period(random, period);
+        request
+    }
+
+    /// These are off unless the configuration turns them on, and are the answer that has labels outside of series.
+    fn exemplars(random: &mut fastrand::Rng, edition: Edition, period: Period) -> Self {
+        const QUERIES: [&str; 5] = [
+            "http_requests_total",
+            "rate(http_request_duration_seconds_bucket[5m])",
+            "sum by (job) (rate(http_requests_total{job=\"api\"}[5m])) / sum(http_requests_total)",
+            "{job=~\".+\"}",
+            "topk(scalar(zyzzyva_orders_total), http_requests_total)",
+        ];
+        let text = if random.bool() {
+            (*random.choice(&QUERIES).unwrap_or(&QUERIES[0])).to_owned()
+        } else {
+            Writer::selector(random, edition, period).text
+        };
+        let mut request = Self::new(EXEMPLARS, "/api/v1/query_exemplars", &[("query", &text)]);
+        let [start, end] = [period.start, period.end].map(|time| (time / 1000).to_string());
+        request.parameters.push(("start".to_owned(), start));
+        request.parameters.push(("end".to_owned(), end));
+        request.fate = Fate::Either;
         request
     }
 
@@ -172,7 +202,11 @@ impl Request {
             self.parameters.push(("match[]".to_owned(), selector.text));
             self.constructs.extend(selector.constructs);
         }
-        self.constructs.insert(if self.parameters.is_empty() { "no match[]" } else { "match[]" });
+        self.constructs.insert(if self.parameters.is_empty() {
+            "no match[]"
+        } else {
+            "match[]"
+        });
     }
 
     fn add_period(&mut self, random: &mut fastrand::Rng, period: Period) {
@@ -180,7 +214,8 @@ impl Request {
             let Period { start, end } = period;
             let first = random.i64(start..end - 1_000);
             let last = random.i64(first + 1..end);
-            self.parameters.push(("start".to_owned(), time(random, first..first + 1)));
+            self.parameters
+                .push(("start".to_owned(), time(random, first..first + 1)));
             self.parameters.push(("end".to_owned(), time(random, last..last + 1)));
             self.constructs.insert("start and end");
         }
@@ -205,5 +240,49 @@ impl fmt::Display for Request {
             write!(formatter, "\n    {name}={value}")?;
         }
         write!(formatter, "\n    ?{}", client::encoded(&self.parameters))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::super::data::Period;
+    use super::super::{Edition, queries};
+    use super::Request;
+
+    fn requests(seed: u64, edition: Edition) -> impl Iterator<Item = Request> {
+        (0..2_000).map(move |number| Request::generate(seed, number, edition, Period::around(1_800_000_000_000)))
+    }
+
+    #[test]
+    fn the_same_seed_makes_the_same_requests_and_another_makes_others() {
+        let text = |seed| {
+            requests(seed, Edition::Newest)
+                .map(|request| request.to_string())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(text(1), text(1));
+        let both: BTreeSet<_> = text(1).into_iter().chain(text(2)).collect();
+        assert!(both.len() > 3_000, "{}", both.len());
+    }
+
+    #[test]
+    fn two_thousand_requests_have_every_construct() {
+        for edition in [Edition::Debian, Edition::Newest] {
+            let had: BTreeSet<_> = requests(3, edition).flat_map(|request| request.constructs).collect();
+            let lacking: Vec<_> = queries::rules(edition)
+                .into_iter()
+                .filter(|rule| !had.contains(rule.name))
+                .collect();
+            assert!(lacking.is_empty(), "{edition}: {lacking:?}");
+        }
+    }
+
+    #[test]
+    fn no_two_constructs_have_the_same_name() {
+        let rules = queries::rules(Edition::Newest);
+        let names: BTreeSet<_> = rules.iter().map(|rule| rule.name).collect();
+        assert_eq!(names.len(), rules.len());
     }
 }

@@ -5,9 +5,10 @@ use std::process::{Command, Stdio};
 use std::time::SystemTime;
 
 use anyhow::{Context as _, Result, ensure};
+use serde_json::Value;
 
 use super::data::{self, Period};
-use super::{Edition, remote_write};
+use super::{Edition, queries, remote_write};
 use crate::supervisor::program;
 use crate::{Prometheus, binaries, http};
 
@@ -61,12 +62,36 @@ impl Servers {
         for request in data::requests(&series, period, false) {
             remote_write::write(client, &alone.url(), &request).await?;
         }
-        Ok(Self {
+        let servers = Self {
             all,
             alone,
             period,
             edition,
-        })
+        };
+        if edition == Edition::Newest {
+            servers.check_grammar().await?;
+        }
+        Ok(servers)
+    }
+
+    /// Whether every function and operator that the server has is one that queries are made of.
+    async fn check_grammar(&self) -> Result<()> {
+        let features: Value = serde_json::from_str(&http::get(&format!("{}/api/v1/features", self.alone())).await?)?;
+        let rules: Vec<_> = queries::rules(self.edition).into_iter().map(|rule| rule.name).collect();
+        for group in ["promql_functions", "promql_operators"] {
+            let names = features["data"][group]
+                .as_object()
+                .context("Prometheus tells no features")?;
+            let unknown: Vec<_> = names
+                .keys()
+                .filter(|name| !rules.contains(&name.as_str()) && !rules.contains(&format!("matcher {name}").as_str()))
+                .collect();
+            ensure!(
+                unknown.is_empty(),
+                "Prometheus has {group} that no query is made of: {unknown:?}"
+            );
+        }
+        Ok(())
     }
 
     /// The address of the server with everybody's series, for Fanlight to have as its upstream.
@@ -103,6 +128,11 @@ pub fn prometheus_3() -> Result<Option<std::path::PathBuf>> {
     if output.status.code() == Some(NO_GO) {
         return Ok(None);
     }
-    ensure!(output.status.success(), "{} ended with {}", script.display(), output.status);
+    ensure!(
+        output.status.success(),
+        "{} ended with {}",
+        script.display(),
+        output.status
+    );
     Ok(Some(String::from_utf8(output.stdout)?.trim_end().into()))
 }
