@@ -1,23 +1,25 @@
 //! A function: its instances, and one invocation from START to REPORT.
 
+use std::fmt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use jiff::Timestamp;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 use super::asynchronous::AsynchronousSettings;
 use super::environment::region;
-use super::instance::{InitFailure, Instance};
+use super::instance::{InitFailure, Instance, Sink};
 use super::invocation::{Failure, Invocation, Outcome};
 use super::runtime_api::Work;
 use super::settings::{FunctionBuilder, Specification};
 
 /// The account in the names of functions: one that AWS gives to nobody.
-const ACCOUNT: &str = "000000000000";
+pub(super) const ACCOUNT: &str = "000000000000";
 
 /// A function on this machine: a binary that is started as Lambda would start it. Clones are the same function.
 ///
@@ -33,6 +35,32 @@ struct Inner {
     /// How many places are taken, those of idle instances among them.
     places: Arc<watch::Sender<usize>>,
     closing: watch::Sender<bool>,
+}
+
+impl fmt::Debug for Function {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Function")
+            .field("name", &self.name())
+            .finish_non_exhaustive()
+    }
+}
+
+/// An invocation that runs by itself, also when this is dropped.
+#[derive(Debug)]
+pub(super) struct Running {
+    pub(super) function: Function,
+    task: JoinHandle<Result<Invocation, InvokeError>>,
+}
+
+impl Running {
+    /// Waits for its end.
+    pub(super) async fn finished(self) -> Result<Invocation, InvokeError> {
+        match self.task.await {
+            Ok(result) => result,
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            Err(_) => Err(self.function.shut_down()),
+        }
+    }
 }
 
 /// An invocation that never reached the function.
@@ -80,8 +108,12 @@ impl Function {
     /// The function's Amazon Resource Name, of an account that does not exist.
     #[must_use]
     pub fn arn(&self) -> String {
-        let region = region(&self.inner.specification.environment);
+        let region = self.region();
         format!("arn:aws:lambda:{region}:{ACCOUNT}:function:{}", self.name())
+    }
+
+    pub(super) fn region(&self) -> String {
+        region(&self.inner.specification.environment)
     }
 
     pub(super) fn asynchronous_settings(&self) -> &AsynchronousSettings {
@@ -98,12 +130,18 @@ impl Function {
     }
 
     pub(super) async fn invoke_as(&self, request_id: String, payload: Bytes) -> Result<Invocation, InvokeError> {
+        let gather = Sink::Gather(BytesMut::new());
+        self.begin(request_id, payload, gather)?.finished().await
+    }
+
+    /// Begins an invocation, which runs by itself from here on.
+    pub(super) fn begin(&self, request_id: String, payload: Bytes, sink: Sink) -> Result<Running, InvokeError> {
         let (idle, place) = self.take_place()?;
-        match tokio::spawn(self.clone().run(idle, place, request_id, payload)).await {
-            Ok(result) => result,
-            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-            Err(_) => Err(self.shut_down()),
-        }
+        let task = tokio::spawn(self.clone().run(idle, place, request_id, payload, sink));
+        Ok(Running {
+            function: self.clone(),
+            task,
+        })
     }
 
     /// Kills the function's processes, also in the middle of an invocation, and returns when they are gone.
@@ -121,7 +159,7 @@ impl Function {
         self.inner.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn shut_down(&self) -> InvokeError {
+    pub(super) fn shut_down(&self) -> InvokeError {
         InvokeError::ShutDown {
             function: self.name().into(),
         }
@@ -171,6 +209,7 @@ impl Function {
         place: Place,
         request_id: String,
         payload: Bytes,
+        sink: Sink,
     ) -> Result<Invocation, InvokeError> {
         let specification = &self.inner.specification;
         let mut init_duration = None;
@@ -207,7 +246,7 @@ impl Function {
                     trace_id: trace_id(),
                     payload,
                 };
-                let Some(ended) = self.unless_shut_down(instance.invoke(work, timeout)).await else {
+                let Some(ended) = self.unless_shut_down(instance.invoke(work, timeout, sink)).await else {
                     instance.stop().await;
                     return Err(self.shut_down());
                 };
@@ -308,11 +347,13 @@ impl Drop for Place {
 
 /// A trace that nobody samples, in the form of the `X-Amzn-Trace-Id` header.
 fn trace_id() -> String {
-    let (trace, parent) = (Uuid::new_v4().simple().to_string(), Uuid::new_v4().simple().to_string());
+    let parent = Uuid::new_v4().simple().to_string();
+    format!("{};Parent={};Sampled=0", trace_root(), &parent[..16])
+}
+
+/// The part of a trace's name that API Gateway makes up.
+pub(super) fn trace_root() -> String {
+    let trace = Uuid::new_v4().simple().to_string();
     let seconds = Timestamp::now().as_second();
-    format!(
-        "Root=1-{seconds:08x}-{};Parent={};Sampled=0",
-        &trace[..24],
-        &parent[..16]
-    )
+    format!("Root=1-{seconds:08x}-{}", &trace[..24])
 }

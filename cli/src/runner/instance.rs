@@ -5,7 +5,7 @@ use std::process::ExitStatus;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use tokio::task::JoinHandle;
 use tokio::time;
 use uuid::Uuid;
@@ -16,6 +16,7 @@ use super::log::{LogPipe, LogStream};
 use super::process::Process;
 use super::runtime_api::{Event, ReportedError, RuntimeApi, Work};
 use super::settings::Specification;
+use super::streaming::ReplySender;
 
 pub(super) struct Instance {
     process: Process,
@@ -104,18 +105,19 @@ impl Instance {
     }
 
     /// Hands one invocation over and waits for its answer and the poll after it, at most until the timeout.
-    pub(super) async fn invoke(&mut self, work: Work, timeout: Duration) -> Ended {
+    pub(super) async fn invoke(&mut self, work: Work, timeout: Duration, sink: Sink) -> Ended {
         let request_id = work.request_id.clone();
         let expiry = time::sleep(timeout);
         tokio::pin!(expiry);
         // Asked now for the case that the process is gone at the end.
         self.process.peak_memory();
         self.api.hand_over(work).await;
-        let mut answer = Answer::default();
+        let mut answer = Answer::new(sink);
         loop {
             tokio::select! {
                 biased;
-                event = self.api.event() => {
+                () = answer.hand_on(), if answer.is_waiting() => {}
+                event = self.api.event(), if !answer.is_waiting() => {
                     if let Event::Polled = event {
                         self.pipe.drain();
                         let lost = || Failure::platform(
@@ -182,50 +184,114 @@ fn ended(kind: FailureKind, request_id: &str, status: io::Result<ExitStatus>) ->
     }
 }
 
+/// Where the bytes of an answer go.
+pub(super) enum Sink {
+    /// Into the outcome.
+    Gather(BytesMut),
+    /// To a reader, while they come.
+    Stream(ReplySender),
+}
+
 /// What has been answered so far.
-#[derive(Default)]
 struct Answer {
     begun: Option<Reply>,
-    body: BytesMut,
+    sink: Sink,
     ended: Option<Outcome>,
 }
 
 impl Answer {
+    fn new(sink: Sink) -> Self {
+        Self {
+            begun: None,
+            sink,
+            ended: None,
+        }
+    }
+
     fn take(&mut self, event: Event) {
         match event {
             Event::ReplyBegun { content_type, streamed } => {
+                if let Sink::Stream(sender) = &mut self.sink {
+                    sender.begin(content_type.clone(), streamed);
+                }
                 self.begun = Some(Reply {
                     content_type,
                     streamed,
                     ..Reply::default()
                 });
             }
-            Event::ReplyBytes(bytes) => self.body.extend_from_slice(&bytes),
-            Event::ReplyEnded { error: None } => self.ended = self.reply().map(Outcome::Success),
+            Event::ReplyBytes(bytes) => match &mut self.sink {
+                Sink::Gather(body) => body.extend_from_slice(&bytes),
+                Sink::Stream(sender) => sender.take(bytes),
+            },
+            Event::ReplyEnded { error: None } => {
+                if let Some(reply) = self.reply() {
+                    self.end(Outcome::Success(reply));
+                }
+            }
             Event::ReplyEnded { error: Some(error) } => {
-                let partial = self.reply().map(Box::new);
-                self.ended = Some(Outcome::Failure(Failure {
+                let partial = self.partial();
+                self.end(Outcome::Failure(Failure {
                     partial,
                     ..Failure::broken_stream(error)
                 }));
             }
-            Event::ReplyTooLarge => self.ended = Some(Outcome::Failure(Failure::response_too_large())),
+            Event::ReplyTooLarge => self.end(Outcome::Failure(Failure::response_too_large())),
             Event::Error(error) => {
-                self.ended = Some(Outcome::Failure(Failure::reported(FailureKind::FunctionError, error)));
+                self.end(Outcome::Failure(Failure::reported(FailureKind::FunctionError, error)));
             }
             Event::InitError(_) | Event::Polled => {}
         }
     }
 
+    /// Whether the reader must take bytes before anything further is heard from the function.
+    fn is_waiting(&self) -> bool {
+        matches!(&self.sink, Sink::Stream(sender) if sender.is_waiting())
+    }
+
+    async fn hand_on(&mut self) {
+        if let Sink::Stream(sender) = &mut self.sink {
+            sender.hand_on().await;
+        }
+    }
+
+    fn end(&mut self, outcome: Outcome) {
+        self.tell(&outcome);
+        self.ended = Some(outcome);
+    }
+
+    /// Tells the reader how the answer ended.
+    fn tell(&mut self, outcome: &Outcome) {
+        if let Sink::Stream(sender) = &mut self.sink {
+            sender.end(match outcome {
+                Outcome::Success(_) => Ok(()),
+                Outcome::Failure(failure) => Err(failure.clone()),
+            });
+        }
+    }
+
     fn reply(&mut self) -> Option<Reply> {
-        let body = self.body.split().freeze();
+        let body = match &mut self.sink {
+            Sink::Gather(body) => body.split().freeze(),
+            Sink::Stream(_) => Bytes::new(),
+        };
         self.begun.take().map(|begun| Reply { body, ..begun })
+    }
+
+    /// What a failed invocation had answered, unless a reader has it already.
+    fn partial(&mut self) -> Option<Box<Reply>> {
+        let reply = self.reply();
+        reply.filter(|_| matches!(self.sink, Sink::Gather(_))).map(Box::new)
     }
 
     /// The answer if it was complete, and otherwise why it is not.
     fn outcome(mut self, failure: impl FnOnce() -> Failure) -> Outcome {
-        let partial = self.reply().map(Box::new);
-        self.ended
-            .unwrap_or_else(|| Outcome::Failure(Failure { partial, ..failure() }))
+        if let Some(ended) = self.ended.take() {
+            return ended;
+        }
+        let partial = self.partial();
+        let outcome = Outcome::Failure(Failure { partial, ..failure() });
+        self.tell(&outcome);
+        outcome
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! [`Function`] is one function and its instances, each a process with a Runtime API of its own; [`scheduler`] fires
 //! jobs at their times as EventBridge Scheduler does; [`invoke_api`] is Lambda's Invoke API for the AWS command line and
-//! the SDKs. Later fronts (API Gateway's REST events) are routers beside the latter that call [`Function::invoke`].
+//! the SDKs; [`api_gateway`] is a REST API of API Gateway with its authorizer.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -19,6 +19,7 @@
 //! What differs from Lambda: a process is not frozen between its invocations, memory is measured but not limited, and
 //! nothing isolates the process from the machine.
 
+pub mod api_gateway;
 mod asynchronous;
 mod environment;
 mod function;
@@ -31,9 +32,11 @@ mod report;
 mod runtime_api;
 pub mod scheduler;
 mod settings;
+mod streaming;
 
 pub use asynchronous::{EventEnd, EventInvocation, EventReport};
 pub use function::{Function, InvokeError};
 pub use invocation::{Failure, FailureKind, Invocation, Outcome, Reply, StreamError};
 pub use log::{CapturedLog, LogLine, LogSink};
 pub use settings::{FunctionBuilder, InvalidFunction};
+pub use streaming::{BrokenStream, ReplyHead, StreamedInvocation, Streaming};

@@ -226,8 +226,7 @@ fn a_binary_that_is_none_is_refused() {
     for (binary, problem) in cases {
         let error = fanlight_cli::runner::Function::builder("broken", binary)
             .build()
-            .err()
-            .expect("an error")
+            .expect_err("an error")
             .to_string();
         assert!(
             error.starts_with(&format!("function broken: {binary} {problem}")),

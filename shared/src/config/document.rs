@@ -1,5 +1,7 @@
 //! The configuration as it is written: one struct a mapping of the YAML, which is also where the JSON Schema comes from.
 
+mod metrics_api;
+
 use std::fmt;
 use std::time::Duration;
 
@@ -9,6 +11,10 @@ use serde::de::{self, Deserializer, Visitor};
 
 use super::job::{Duplicates, MetricKind, NullValue, OnEmpty, OnError};
 use super::read::{Entry, Mapping};
+
+pub(crate) use metrics_api::{
+    AuthorizerSpec, IssuerSpec, LabelSpec, MetricsApiSpec, PlanSpec, SigV4Spec, UpstreamSpec,
+};
 
 /// One file of a Fanlight configuration: a team's jobs, or what all teams share.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -32,6 +38,8 @@ pub(crate) struct Document {
     /// Where the values of `{{NAME}}` placeholders come from. A name that is not declared comes from the environment
     /// variable of that name.
     pub(crate) placeholders: Option<Entry<Mapping<ProviderSpec>>>,
+    /// The Metrics API, by which customers query their own series. In `fanlight.yaml` only.
+    pub(crate) metrics_api: Option<Entry<MetricsApiSpec>>,
 }
 
 impl Document {

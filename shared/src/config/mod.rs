@@ -7,6 +7,7 @@ mod budget;
 mod document;
 mod folder;
 pub mod job;
+pub mod metrics_api;
 mod mistake;
 mod names;
 mod passwords;
@@ -27,6 +28,7 @@ pub use schema::schema;
 use crate::placeholders::Provider;
 use crate::suggest;
 use job::Job;
+use metrics_api::MetricsApi;
 use resolve::{JobPlace, PlaceholderUse};
 
 /// The jobs that can run, and where their placeholders' values come from.
@@ -36,8 +38,31 @@ pub struct Configuration {
     pub jobs: Vec<Job>,
     /// Where the values of declared placeholders come from, by name.
     pub providers: BTreeMap<String, Provider>,
+    /// The Metrics API, where it is declared.
+    metrics_api: Declared,
     /// The names of jobs that have mistakes, or need something that has one.
     left_out: BTreeSet<String>,
+}
+
+/// What the configuration says of the Metrics API.
+#[derive(Debug, Default)]
+pub(crate) enum Declared {
+    #[default]
+    Nothing,
+    /// Something that cannot be relied upon.
+    Flawed,
+    Right(Box<MetricsApi>),
+}
+
+/// The Metrics API cannot be served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NoMetricsApi {
+    /// Nobody has configured it.
+    #[error("`fanlight.yaml` has no `metrics_api`: say there which upstream is asked and who may call")]
+    NotDeclared,
+    /// It is not known what was meant.
+    #[error("`metrics_api` has a mistake, which `fanlight check` shows; nothing is served until it is mended")]
+    Flawed,
 }
 
 /// A configuration as it was read, with everything that is wrong with it.
@@ -90,6 +115,18 @@ impl Configuration {
         })
     }
 
+    /// The Metrics API.
+    ///
+    /// # Errors
+    /// It is not declared, or has a mistake: what protects one customer's series from another is never guessed.
+    pub fn metrics_api(&self) -> Result<&MetricsApi, NoMetricsApi> {
+        match &self.metrics_api {
+            Declared::Nothing => Err(NoMetricsApi::NotDeclared),
+            Declared::Flawed => Err(NoMetricsApi::Flawed),
+            Declared::Right(metrics_api) => Ok(metrics_api),
+        }
+    }
+
     /// The most series that the enabled jobs together can push.
     #[must_use]
     pub fn most_series(&self) -> usize {
@@ -113,6 +150,7 @@ pub fn load(folder: &Path) -> Result<Loaded, FolderError> {
         configuration: Configuration {
             jobs: resolved.jobs,
             providers: resolved.providers,
+            metrics_api: resolved.metrics_api,
             left_out: resolved.left_out,
         },
         report,

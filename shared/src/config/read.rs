@@ -32,7 +32,7 @@ pub(crate) struct Problem {
 const MANY: usize = 100;
 
 /// Keys whose values are secrets, unless they are placeholders.
-pub(crate) const SECRET_KEYS: [&str; 2] = ["bearer", "password"];
+pub(crate) const SECRET_KEYS: [&str; 3] = ["bearer", "client_key", "password"];
 /// Keys under which people put secrets where they do not belong: `basic: user:password`, `placeholders: {P: password}`.
 const NEAR_SECRETS: [&str; 2] = ["basic", "placeholders"];
 

@@ -1,5 +1,7 @@
 //! Configurations as teams write them, right and wrong.
 
+mod metrics_api;
+
 use std::fs;
 use std::time::{Duration, Instant};
 

@@ -6,6 +6,7 @@
 
 mod job;
 mod metric;
+mod metrics_api;
 mod query;
 mod sink;
 mod source;
@@ -14,7 +15,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::Path;
 
-use super::document::{Defaults, Document, ProviderSpec};
+use super::Declared;
+use super::document::{BasicSpec, Defaults, Document, ProviderSpec};
 use super::folder::File;
 use super::job::{Job, PushgatewaySink, Source};
 use super::mistake::{Mistake, Report};
@@ -28,6 +30,7 @@ pub(crate) use metric::most_series;
 pub(crate) struct Resolved {
     pub(crate) jobs: Vec<Job>,
     pub(crate) providers: BTreeMap<String, Provider>,
+    pub(crate) metrics_api: Declared,
     /// The names of jobs that do not run.
     pub(crate) left_out: BTreeSet<String>,
     pub(crate) placeholders: Vec<PlaceholderUse>,
@@ -111,8 +114,10 @@ pub(crate) fn resolve(files: &[File], report: &mut Report) -> Resolved {
         }
     }
     families.check(scope.report);
+    let metrics_api = metrics_api::resolve(&mut scope, files);
     Resolved {
         jobs,
+        metrics_api,
         providers: scope.providers,
         left_out,
         placeholders: scope.placeholders,
@@ -323,6 +328,45 @@ impl<'a> Scope<'a> {
                 .add(warning.help("put a placeholder there and its value into AWS Secrets Manager"));
         }
         Some(template)
+    }
+
+    /// Both parts of basic authentication, which must both be there.
+    fn basic(&mut self, file: &File, entry: &Entry<BasicSpec>) -> Option<(Template, Template)> {
+        let BasicSpec { username, password } = entry.get()?;
+        let (Some(username), Some(password)) = (username, password) else {
+            let message = "basic authentication needs `username` and `password`";
+            self.mistake(file, &entry.span, message, |mistake| mistake);
+            return None;
+        };
+        let username = self.template(file, username)?;
+        Some((username, self.secret(file, password, "the password")?))
+    }
+
+    /// Tells what is wrong with a URL that something is to be appended to; `what` is its subject in a sentence.
+    fn check_http_url(&mut self, file: &File, url: &Entry<String>, what: &str) {
+        let Some(text) = url.get() else { return };
+        let http = text.starts_with("http://") || text.starts_with("https://");
+        if !http && !text.trim_start().starts_with("{{") {
+            let message = format!("{what} begins with `http://` or `https://`");
+            self.mistake(file, &url.span, message, |mistake| mistake);
+        } else if text.contains('@') {
+            self.report.hide(&file.path, url.span.clone());
+            self.mistake(file, &url.span, "credentials do not belong into the URL", |mistake| {
+                mistake.help("use `basic: {username: .., password: ..}` or `bearer`, with placeholders")
+            });
+        } else if text.contains(['?', '#']) {
+            let message = format!("{what} has no query and no fragment");
+            self.mistake(file, &url.span, message, |mistake| mistake);
+        }
+    }
+
+    /// Like [`Self::path`], where a file may be named; `None` for a mistake.
+    #[expect(clippy::option_option, reason = "the outer one is whether to go on")]
+    fn optional_path(&mut self, file: &File, entry: Option<&Entry<String>>) -> Option<Option<std::path::PathBuf>> {
+        match entry {
+            Some(entry) => self.path(file, entry).map(Some),
+            None => Some(None),
+        }
     }
 
     /// A file named in the configuration, which must lie in the configuration's folder: the folder is what is deployed.

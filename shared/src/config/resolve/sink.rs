@@ -4,12 +4,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::{Scope, declarations, first};
-use crate::config::document::{BasicSpec, DurationText, JobSpec, PushgatewaySpec};
+use crate::config::document::{DurationText, JobSpec, PushgatewaySpec};
 use crate::config::folder::File;
 use crate::config::job::{PushgatewaySink, Sink, SinkAuth};
 use crate::config::names;
 use crate::config::read::{Entry, Mapping};
-use crate::placeholders::Template;
 use crate::suggest;
 
 /// The sink of jobs that name none.
@@ -113,13 +112,10 @@ fn resolve_pushgateway(
         );
         return None;
     };
-    check_url(scope, file, url);
+    scope.check_http_url(file, url, "a Pushgateway's URL");
     let url = scope.template(file, url)?;
     let auth = auth(scope, file, name, entry)?;
-    let ca_file = match &spec.ca_file {
-        Some(entry) => Some(scope.path(file, entry)?),
-        None => None,
-    };
+    let ca_file = scope.optional_path(file, spec.ca_file.as_ref())?;
     let timeout = first([spec.timeout.as_ref()]).map_or(DEFAULT_TIMEOUT, |DurationText(timeout)| *timeout);
     let grouping = grouping(scope, file, spec)?;
     let series_budget = first([spec.series_budget.as_ref()]).map_or(DEFAULT_SERIES_BUDGET, |budget| {
@@ -136,48 +132,14 @@ fn resolve_pushgateway(
     })
 }
 
-fn check_url(scope: &mut Scope<'_>, file: &File, url: &Entry<String>) {
-    let Some(text) = url.get() else { return };
-    let http = text.starts_with("http://") || text.starts_with("https://");
-    if !http && !text.trim_start().starts_with("{{") {
-        scope.mistake(
-            file,
-            &url.span,
-            "a Pushgateway's URL begins with `http://` or `https://`",
-            |mistake| mistake,
-        );
-    } else if text.contains('@') {
-        scope.report.hide(&file.path, url.span.clone());
-        scope.mistake(file, &url.span, "credentials do not belong into the URL", |mistake| {
-            mistake.help("use `basic: {username: .., password: ..}` or `bearer`, with placeholders")
-        });
-    } else if text.contains(['?', '#']) {
-        scope.mistake(
-            file,
-            &url.span,
-            "a Pushgateway's URL has no query and no fragment",
-            |mistake| mistake,
-        );
-    }
-}
-
 fn auth(scope: &mut Scope<'_>, file: &File, name: &str, entry: &Entry<PushgatewaySpec>) -> Option<SinkAuth> {
     let spec = entry.get()?;
     match (&spec.basic, &spec.bearer) {
         (None, None) => Some(SinkAuth::None),
         (None, Some(token)) => scope.secret(file, token, "the token").map(SinkAuth::Bearer),
         (Some(basic), None) => {
-            let BasicSpec { username, password } = basic.get()?;
-            let (Some(username), Some(password)) = (username, password) else {
-                let message = "basic authentication needs `username` and `password`";
-                scope.mistake(file, &basic.span, message, |mistake| mistake);
-                return None;
-            };
-            let username: Template = scope.template(file, username)?;
-            Some(SinkAuth::Basic {
-                username,
-                password: scope.secret(file, password, "the password")?,
-            })
+            let (username, password) = scope.basic(file, basic)?;
+            Some(SinkAuth::Basic { username, password })
         }
         (Some(basic), Some(_)) => {
             let message = format!("the sink `{name}` has both `basic` and `bearer`");
