@@ -13,6 +13,7 @@ mod command;
 mod config;
 pub mod faults;
 mod http;
+pub mod isolation;
 mod metrics_api;
 mod pgbouncer;
 mod postgres;

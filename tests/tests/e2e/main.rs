@@ -17,6 +17,7 @@ mod command_dev;
 mod command_run;
 mod command_schema;
 mod harness;
+mod isolation;
 mod postgres;
 mod pushgateway;
 mod secrets;
