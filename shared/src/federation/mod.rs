@@ -20,6 +20,8 @@ mod element;
 mod format;
 mod fused;
 mod names;
+#[cfg(test)]
+mod reading;
 mod skim;
 #[cfg(test)]
 mod tests;
