@@ -112,6 +112,7 @@ struct Labels<S>(Vec<(S, S)>);
 /// Serde copies a plain `Cow`.
 #[derive(Deserialize)]
 #[serde(transparent)]
+#[expect(dead_code, reason = "it is only made")]
 struct Borrowed<'a>(#[serde(borrow)] Cow<'a, str>);
 
 impl<'de, S: Deserialize<'de>> Deserialize<'de> for Labels<S> {
