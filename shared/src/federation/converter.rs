@@ -137,8 +137,11 @@ impl Converter {
         if let Some(broken) = self.broken {
             return Err(broken);
         }
-        let (valid, result) = self.utf8.check(json);
-        let result = self.walk(&json[..valid], out).and(result);
+        let checked = self.utf8.check(json);
+        let result = self
+            .walk(&checked.first, out)
+            .and_then(|()| self.walk(checked.rest, out))
+            .and(checked.result);
         self.broken = result.err();
         result
     }
@@ -174,6 +177,9 @@ impl Converter {
     fn complete(&self) -> Result<(), Broken> {
         if !matches!(self.place, Place::End) {
             return Err(Broken::Truncated);
+        }
+        if self.utf8.is_within_character() {
+            return Err(Broken::Trailing);
         }
         for (present, name) in [
             (self.envelope.success, "status"),

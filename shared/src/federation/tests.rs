@@ -448,6 +448,14 @@ fn faults_of_the_envelope() {
     for after in ["x", "{}", "]", "\0", "# EOF"] {
         assert_eq!(verdict(vector("") + after), Err(Broken::Trailing));
     }
+    // The beginning of a character.
+    assert_eq!(
+        verdict([vector("").as_bytes(), b"\xe4"].concat()),
+        Err(Broken::Trailing)
+    );
+    // Which of two faults comes first must not depend on the pieces.
+    assert_eq!(verdict(b"{\"a\":\xe2(\"}"), Err(Broken::Malformed));
+    assert_eq!(verdict(b"{\"data\":\xdfv"), Err(Broken::Malformed));
     assert_eq!(verdict(b"{\"a\":\"\xff\"}"), Err(Broken::Malformed));
     assert_eq!(verdict(b"{\"a\":\"\xe2\x82\"}"), Err(Broken::Malformed));
     assert_eq!(verdict(b"{\"a\":\"\xed\xa0\x80\"}"), Err(Broken::Malformed));
