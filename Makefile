@@ -29,6 +29,7 @@ bench: ## speed and memory against psql and Debian's SQL exporter, as ratios
 	@scripts/install bench
 	@cargo run --quiet --locked --bin bench
 	cargo bench --quiet --locked -p fanlight-benches --bench promql
+	cargo bench --quiet --locked -p fanlight-benches --bench federation
 
 schema: ## the JSON Schema of configuration files, into config/
 	cargo run --quiet --locked --bin fanlight -- schema > config/fanlight.schema.json.new

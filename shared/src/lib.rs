@@ -4,11 +4,18 @@
 //! talk to PostgreSQL, AWS and the Pushgateway know nothing of one another; [`collect`] is where they meet.
 
 pub mod assembly;
+pub mod authorization;
 pub mod collect;
+pub mod compression;
 pub mod config;
+mod endpoint;
+pub mod envelope;
 pub mod event;
 pub mod exposition;
+pub mod federation;
 pub mod logging;
+pub mod metrics_api;
+mod moment;
 pub mod placeholders;
 pub mod postgres;
 pub mod promql;
@@ -18,3 +25,4 @@ pub mod schedule;
 pub mod secrets;
 pub mod suggest;
 pub mod tls;
+pub mod upstream;

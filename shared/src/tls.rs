@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 
 use rustls::crypto::CryptoProvider;
-use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier};
+use secrecy::{ExposeSecret as _, SecretString};
 
 static PROVIDER: LazyLock<Arc<CryptoProvider>> =
     LazyLock::new(|| Arc::new(rustls::crypto::aws_lc_rs::default_provider()));
@@ -29,6 +30,34 @@ pub fn client_config(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, CaFile
     let mut roots = public_roots();
     roots.extend(roots_in(ca_file)?.roots);
     Ok(Arc::new(with_roots(roots)))
+}
+
+/// As [`client_config`], by a client that proves who it is: `certificate` is its own in PEM and those that lead to its
+/// authority, `key` the private key in PEM.
+///
+/// # Errors
+/// As [`client_config`], and when certificate or key cannot be used.
+pub fn client_config_as(
+    ca_file: Option<&Path>,
+    certificate: &SecretString,
+    key: &SecretString,
+) -> Result<ClientConfig, ClientTlsError> {
+    let mut roots = public_roots();
+    if let Some(ca_file) = ca_file {
+        roots.extend(roots_in(ca_file)?.roots);
+    }
+    let chain: Vec<_> = CertificateDer::pem_slice_iter(certificate.expose_secret().as_bytes())
+        .collect::<Result<_, _>>()
+        .map_err(|_| ClientTlsError::Certificate)?;
+    if chain.is_empty() {
+        return Err(ClientTlsError::Certificate);
+    }
+    // What the reader says of a key's text might quote it.
+    let key = PrivateKeyDer::from_pem_slice(key.expose_secret().as_bytes()).map_err(|_| ClientTlsError::Key)?;
+    builder()
+        .with_root_certificates(roots)
+        .with_client_auth_cert(chain, key)
+        .map_err(ClientTlsError::Unusable)
 }
 
 /// An HTTP client to be finished by the caller, with the TLS of [`client_config`].
@@ -88,6 +117,23 @@ pub(crate) fn roots_in(file: &Path) -> Result<RootCertStore, CaFileError> {
 
 fn with_roots(roots: RootCertStore) -> ClientConfig {
     builder().with_root_certificates(roots).with_no_client_auth()
+}
+
+/// TLS with a client's certificate that cannot be.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientTlsError {
+    /// The certificates to trust cannot be used.
+    #[error(transparent)]
+    CaFile(#[from] CaFileError),
+    /// There is no certificate in the text.
+    #[error("the client's certificate is not PEM: it must begin with `-----BEGIN CERTIFICATE-----`")]
+    Certificate,
+    /// There is no private key in the text.
+    #[error("the client's private key is not PEM: it must begin with `-----BEGIN PRIVATE KEY-----`")]
+    Key,
+    /// They do not belong together, or are of a kind that is not known.
+    #[error("the client's certificate and private key cannot be used: {0}")]
+    Unusable(rustls::Error),
 }
 
 /// A file of certificates that cannot be used.

@@ -22,6 +22,8 @@ const OWN: [&str; 6] = [
 ];
 /// The span that carries an invocation's request ID; the module logs nothing else.
 const REQUEST_SPAN: &str = "lambda_runtime::layers::trace";
+/// Logs every error that a function returns, and panics, which the panic hook logs too.
+const RETURNED_ERRORS: &str = "lambda_runtime::layers::panic";
 /// The most that is logged of anything but our own crates.
 const FOREIGN: LevelFilter = LevelFilter::WARN;
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
@@ -67,14 +69,19 @@ pub(super) fn from_environment(
     audience: Audience,
     variable: impl Fn(&str) -> Option<String>,
 ) -> Result<Targets, FilterError> {
-    for name in VARIABLES {
-        if let Some(text) = variable(name).filter(|text| !text.trim().is_empty()) {
-            return parse(name, &text);
-        }
-    }
+    let asked = VARIABLES.into_iter().find_map(|name| {
+        let text = variable(name).filter(|text| !text.trim().is_empty())?;
+        Some(parse(name, &text))
+    });
+    let filter = asked.unwrap_or_else(|| {
+        Ok(match audience {
+            Audience::Function | Audience::Authorizer => filter(LevelFilter::INFO, Vec::new()),
+            Audience::Command => filter(LevelFilter::WARN, vec![(OUTCOMES.to_owned(), LevelFilter::OFF)]),
+        })
+    })?;
     Ok(match audience {
-        Audience::Function => filter(LevelFilter::INFO, Vec::new()),
-        Audience::Command => filter(LevelFilter::WARN, vec![(OUTCOMES.to_owned(), LevelFilter::OFF)]),
+        Audience::Authorizer => filter.with_target(RETURNED_ERRORS, LevelFilter::OFF),
+        Audience::Function | Audience::Command => filter,
     })
 }
 
@@ -177,6 +184,26 @@ mod tests {
                     level <= most,
                     "{variables:?} {level}"
                 );
+            }
+        }
+    }
+
+    #[test]
+    fn what_the_authorizer_returns_is_no_error_of_its_own() {
+        for variables in [&[][..], &["trace"], &["warn,lambda_runtime=error"]] {
+            let variable = |name: &str| {
+                let text = variables.first().filter(|_| name == FANLIGHT_LOG);
+                text.map(|text| (*text).to_owned())
+            };
+            for (audience, logged) in [(Audience::Function, true), (Audience::Authorizer, false)] {
+                let filter = from_environment(audience, variable).unwrap();
+                assert_eq!(
+                    filter.would_enable(RETURNED_ERRORS, &Level::ERROR),
+                    logged,
+                    "{variables:?} {audience:?}"
+                );
+                assert!(filter.would_enable("lambda_runtime::layers::api_response", &Level::ERROR));
+                assert!(filter.would_enable("shared::authorization", &Level::ERROR));
             }
         }
     }

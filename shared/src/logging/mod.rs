@@ -37,6 +37,9 @@ pub enum LoggingError {
 pub enum Audience {
     /// Whoever looks after a function: `info`.
     Function,
+    /// Whoever looks after the authorizer: likewise, without the errors that it returns. "Unauthorized" is the answer
+    /// that API Gateway wants for everybody's bad token, and the authorizer logs its own failures itself.
+    Authorizer,
     /// Whoever has typed a command and sees what it prints: `warn`, without what came of a run.
     Command,
 }

@@ -1,11 +1,11 @@
 //! What can go wrong between us and the gateway, told apart by whether it is worth trying again.
 
-use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
 use reqwest::StatusCode;
 
+use crate::endpoint::{BaseUrlError, innermost};
 use crate::tls::CaFileError;
 
 /// The most of a gateway's message that is kept, in bytes.
@@ -14,18 +14,9 @@ pub(super) const LONGEST_MESSAGE: usize = 2048;
 /// A sink that no client can be made for.
 #[derive(Debug, thiserror::Error)]
 pub enum SinkError {
-    /// The URL cannot be read. It is not shown, because it may hold secrets.
-    #[error("the sink's `url` is not a URL: {0}")]
-    Url(String),
-    /// The URL is of another scheme.
-    #[error("the sink's `url` must begin with `http://` or `https://` and name a host")]
-    Scheme,
-    /// The URL holds credentials.
-    #[error("the sink's `url` holds credentials: put them under `basic` or `bearer` instead")]
-    Credentials,
-    /// The URL holds what cannot be kept when paths are added to it.
-    #[error("the sink's `url` has a query or a fragment, which a Pushgateway does not know: remove it")]
-    Query,
+    /// The URL cannot be used. It is not shown, because it may hold secrets.
+    #[error("the sink's `url` {0}")]
+    Url(#[from] BaseUrlError),
     /// The certificates to trust cannot be used.
     #[error(transparent)]
     CaFile(#[from] CaFileError),
@@ -168,15 +159,6 @@ impl Attempt {
             Self::Broken(innermost(error))
         }
     }
-}
-
-/// The last of an error's causes: the ones before it name the library's layers, and the URL.
-fn innermost(error: &dyn Error) -> String {
-    let mut cause = error;
-    while let Some(deeper) = cause.source() {
-        cause = deeper;
-    }
-    cause.to_string()
 }
 
 fn hint(status: StatusCode) -> &'static str {

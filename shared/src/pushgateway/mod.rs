@@ -25,31 +25,15 @@ use bytes::Bytes;
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Method, RequestBuilder, Url};
-use secrecy::{ExposeSecret as _, SecretString};
 
+use crate::endpoint::{BaseUrl, USER_AGENT};
 use crate::exposition;
 use crate::tls::http_client_builder;
 use retry::Attempts;
 
+pub use crate::endpoint::{Auth, BaseUrlError};
 pub use error::{Answer, Attempt, GatewayError, GaveUp, SinkError};
 pub use grouping::GroupingKey;
-
-/// Credentials for the gateway or the proxy in front of it, filled in.
-#[derive(Debug, Default)]
-pub enum Auth {
-    /// No `Authorization` header.
-    #[default]
-    None,
-    /// HTTP basic authentication.
-    Basic {
-        /// The user's name.
-        username: SecretString,
-        /// The password.
-        password: SecretString,
-    },
-    /// A bearer token.
-    Bearer(SecretString),
-}
 
 /// Exposition text to push, whole families that end in a line feed.
 #[derive(Debug, Clone)]
@@ -63,7 +47,7 @@ pub enum Body {
 /// One Pushgateway.
 pub struct Pushgateway {
     client: Client,
-    url: Url,
+    url: BaseUrl,
     auth: Auth,
     timeout: Duration,
 }
@@ -73,7 +57,7 @@ impl fmt::Debug for Pushgateway {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
             .debug_struct("Pushgateway")
-            .field("at", &self.at())
+            .field("at", &self.url.at())
             .field("timeout", &self.timeout)
             .finish_non_exhaustive()
     }
@@ -85,20 +69,11 @@ impl Pushgateway {
     /// # Errors
     /// A URL that is none, a file of certificates that cannot be used.
     pub fn new(url: &str, auth: Auth, ca_file: Option<&Path>, timeout: Duration) -> Result<Self, SinkError> {
-        let url = Url::parse(url).map_err(|error| SinkError::Url(error.to_string()))?;
-        if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
-            return Err(SinkError::Scheme);
-        }
-        if !url.username().is_empty() || url.password().is_some() {
-            return Err(SinkError::Credentials);
-        }
-        if url.query().is_some() || url.fragment().is_some() {
-            return Err(SinkError::Query);
-        }
+        let url = BaseUrl::parse(url)?;
         let client = http_client_builder(ca_file)?
             // A redirected PUT would become a GET that looks like success, and credentials would travel on.
             .redirect(Policy::none())
-            .user_agent(concat!("fanlight/", env!("CARGO_PKG_VERSION")))
+            .user_agent(USER_AGENT)
             .build()
             .map_err(SinkError::Client)?;
         Ok(Self {
@@ -132,7 +107,7 @@ impl Pushgateway {
         body: Body,
         deadline: Instant,
     ) -> Result<(), GatewayError> {
-        let url = self.path(&format!("/metrics{}", group.path()));
+        let url = self.url.path(&format!("/metrics{}", group.path()));
         let mut attempts = self.attempts(deadline);
         loop {
             let request = self
@@ -164,7 +139,7 @@ impl Pushgateway {
         labels: &[(String, String)],
         deadline: Instant,
     ) -> Result<Option<f64>, GatewayError> {
-        let url = self.path("/metrics");
+        let url = self.url.path("/metrics");
         let mut attempts = self.attempts(deadline);
         loop {
             let wanted = group.labels().iter().chain(labels);
@@ -177,29 +152,10 @@ impl Pushgateway {
     }
 
     fn attempts(&self, deadline: Instant) -> Attempts {
-        Attempts::new(self.at(), self.timeout, deadline)
+        Attempts::new(self.url.at(), self.timeout, deadline)
     }
 
     fn request(&self, method: Method, url: Url) -> RequestBuilder {
-        let request = self.client.request(method, url);
-        match &self.auth {
-            Auth::None => request,
-            Auth::Basic { username, password } => {
-                request.basic_auth(username.expose_secret(), Some(password.expose_secret()))
-            }
-            Auth::Bearer(token) => request.bearer_auth(token.expose_secret()),
-        }
-    }
-
-    /// A path of the gateway, behind the prefix that its URL may have.
-    fn path(&self, path: &str) -> Url {
-        let mut url = self.url.clone();
-        url.set_path(&format!("{}{path}", self.url.path().trim_end_matches('/')));
-        url
-    }
-
-    /// The gateway in messages: scheme, host and port.
-    fn at(&self) -> String {
-        self.url.origin().ascii_serialization()
+        self.auth.apply(self.client.request(method, url))
     }
 }

@@ -6,9 +6,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use reqwest::header::LOCATION;
-use reqwest::{RequestBuilder, Response, Url};
+use reqwest::{RequestBuilder, Response};
 
 use super::error::{Answer, Attempt, GatewayError, GaveUp, LONGEST_MESSAGE};
+use crate::endpoint::redirect_origin;
 
 /// The pause before the second attempt; it doubles with each further one.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -119,7 +120,7 @@ pub(super) async fn answer(request: RequestBuilder, limit: Duration) -> Result<R
             .headers()
             .get(LOCATION)
             .and_then(|location| location.to_str().ok());
-        return Err(Failure::Redirected(status, origin(location, response.url())));
+        return Err(Failure::Redirected(status, redirect_origin(location, response.url())));
     }
     let mut body = Vec::new();
     while body.len() <= LONGEST_MESSAGE {
@@ -133,10 +134,4 @@ pub(super) async fn answer(request: RequestBuilder, limit: Duration) -> Result<R
     } else {
         Attempt::Unavailable(answer).into()
     })
-}
-
-/// Where a redirect points, without a path or query that might hold a secret.
-fn origin(location: Option<&str>, base: &Url) -> String {
-    let location = location.and_then(|location| base.join(location).ok());
-    location.map_or_else(|| "nowhere".to_owned(), |url| url.origin().ascii_serialization())
 }

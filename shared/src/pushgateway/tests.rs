@@ -345,11 +345,11 @@ fn urls_that_no_gateway_can_have_are_refused_without_showing_them() {
         ),
         (
             "http://h/?s3cret",
-            "the sink's `url` has a query or a fragment, which a Pushgateway does not know: remove it",
+            "the sink's `url` has a query or a fragment, to which no path can be added: remove it",
         ),
         (
             "http://h/#s3cret",
-            "the sink's `url` has a query or a fragment, which a Pushgateway does not know: remove it",
+            "the sink's `url` has a query or a fragment, to which no path can be added: remove it",
         ),
     ] {
         let error = Pushgateway::new(url, Auth::None, None, Duration::from_secs(1)).unwrap_err();

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
 
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Shared, WeakShared};
@@ -10,6 +9,7 @@ use secrecy::SecretString;
 
 use super::Limits;
 use super::fetch::{FetchError, Remote};
+use crate::moment::Moment;
 
 pub(super) struct Cache {
     remote: Remote,
@@ -89,57 +89,5 @@ impl Cache {
     fn entries(&self) -> MutexGuard<'_, HashMap<String, Entry>> {
         // Nothing that can panic happens while the lock is held, and an entry is valid at every step.
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// A point in time by both clocks.
-#[derive(Debug, Clone, Copy)]
-struct Moment {
-    wall: SystemTime,
-    monotonic: Instant,
-}
-
-impl Moment {
-    fn now() -> Self {
-        Self {
-            wall: SystemTime::now(),
-            monotonic: Instant::now(),
-        }
-    }
-
-    /// Whether either clock says so. The monotonic one may stand still while a Lambda sandbox is frozen, and the wall
-    /// clock may be set back, which counts as old.
-    fn is_older_than(self, limit: Duration, now: Self) -> bool {
-        now.monotonic.saturating_duration_since(self.monotonic) >= limit
-            || now.wall.duration_since(self.wall).map_or(true, |age| age >= limit)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn age_is_what_the_clock_says_that_ran_on() {
-        let then = Moment::now();
-        let seconds = Duration::from_secs;
-        let limit = seconds(300);
-        for (wall, monotonic, older) in [
-            (seconds(0), seconds(0), false),
-            (seconds(299), seconds(299), false),
-            (seconds(300), seconds(0), true),
-            (seconds(0), seconds(300), true),
-        ] {
-            let now = Moment {
-                wall: then.wall + wall,
-                monotonic: then.monotonic + monotonic,
-            };
-            assert_eq!(then.is_older_than(limit, now), older, "{wall:?} {monotonic:?}");
-        }
-        let set_back = Moment {
-            wall: then.wall - seconds(1),
-            monotonic: then.monotonic,
-        };
-        assert!(then.is_older_than(limit, set_back));
     }
 }

@@ -1,0 +1,172 @@
+//! Credentials to callers, by the tokens' records and the trusted issuers.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use aws_lc_rs::digest::{SHA256, digest};
+use jiff::Timestamp;
+use secrecy::{ExposeSecret as _, SecretString};
+
+use super::caller::Caller;
+use super::credentials::Credentials;
+use super::jwt::{self, Trusted};
+use super::key_set::{IssuerError, Times};
+use super::record::Record;
+use super::records::{DocumentError, Records};
+use super::refusal::{Denied, NotAuthenticated, Reason, Unavailable};
+use super::request::Request;
+use super::token::Token;
+use crate::config::metrics_api::MetricsApi;
+use crate::placeholders::{Resolver, Template};
+use crate::promql::Limits;
+
+/// Tells callers from strangers, as the configuration says.
+pub struct Authenticator {
+    metrics_api: MetricsApi,
+    resolver: Resolver,
+    trusted: Vec<Trusted>,
+    /// The records as they were last read, by the SHA-256 of their text.
+    read: Mutex<Option<(Vec<u8>, Arc<Records>)>>,
+}
+
+impl Authenticator {
+    /// Everything that is needed; nothing is fetched yet.
+    ///
+    /// # Errors
+    /// An issuer's CA file cannot be used.
+    pub fn new(metrics_api: MetricsApi, resolver: Resolver) -> Result<Self, IssuerError> {
+        let issuers = metrics_api.authorizer.issuers.iter();
+        let trusted = issuers.map(|issuer| Trusted::new(issuer.clone(), Times::default()));
+        Ok(Self {
+            trusted: trusted.collect::<Result<_, _>>()?,
+            metrics_api,
+            resolver,
+            read: Mutex::default(),
+        })
+    }
+
+    /// Who sends the request. Whatever comes of it is logged, by a reason and without the credentials.
+    ///
+    /// # Errors
+    /// Nobody who may, or it cannot be known.
+    pub async fn authenticate(&self, request: &Request, now: Timestamp) -> Result<Caller, NotAuthenticated> {
+        let outcome = self.identify(request, now).await;
+        match &outcome {
+            Ok((caller, record)) => {
+                tracing::info!(client = caller.client, record, plan = caller.plan, "let in");
+            }
+            Err(NotAuthenticated::Denied(Denied { reason, client, record })) => {
+                let source = request.source.map(tracing::field::display);
+                tracing::info!(reason = reason.name(), client, record, source, "denied");
+            }
+            Err(NotAuthenticated::Unavailable(error)) => {
+                tracing::error!(%error, error_type = error.kind(), "cannot tell who is calling");
+            }
+        }
+        outcome.map(|(caller, _)| caller)
+    }
+
+    /// The caller, and the `id` of his token's record.
+    async fn identify(&self, request: &Request, now: Timestamp) -> Result<(Caller, Option<String>), NotAuthenticated> {
+        let (caller, record) = match Credentials::read(&request.authorization)? {
+            Credentials::Bearer(text) if text.expose_secret().contains('.') => {
+                (jwt::authenticate(text.expose_secret(), &self.trusted).await?, None)
+            }
+            Credentials::Bearer(token) => self.by_token(&token, None, request, now).await?,
+            Credentials::Basic { user, password } => self.by_token(&password, Some(&user), request, now).await?,
+        };
+        match self.admit(&caller) {
+            Ok(()) => Ok((caller, record)),
+            Err(reason) => Err(NotAuthenticated::Denied(Denied {
+                reason,
+                client: Some(caller.client),
+                record,
+            })),
+        }
+    }
+
+    async fn by_token(
+        &self,
+        text: &SecretString,
+        user: Option<&str>,
+        request: &Request,
+        now: Timestamp,
+    ) -> Result<(Caller, Option<String>), NotAuthenticated> {
+        let token = Token::parse(text.expose_secret()).ok_or(Reason::MalformedToken)?;
+        let record = self.record(&token).await?.ok_or(Reason::UnknownToken)?;
+        let mistake = if user.is_some_and(|user| user != record.client) {
+            Some(Reason::WrongClient)
+        } else if record.expires <= now {
+            Some(Reason::Expired)
+        } else if !record.may_come_from(request.source) {
+            Some(Reason::Origin)
+        } else {
+            None
+        };
+        if let Some(reason) = mistake {
+            return Err(NotAuthenticated::Denied(Denied {
+                reason,
+                client: Some(record.client),
+                record: Some(record.id),
+            }));
+        }
+        let caller = Caller {
+            client: record.client,
+            organisations: record.organisations,
+            plan: record.plan,
+            expires: record.expires,
+        };
+        Ok((caller, Some(record.id)))
+    }
+
+    /// The token's record; the secret is fetched again before a token counts as unknown, for it may be a new one.
+    async fn record(&self, token: &Token) -> Result<Option<Record>, Unavailable> {
+        let Some(template) = &self.metrics_api.authorizer.tokens else {
+            return Ok(None);
+        };
+        let known = self.records(template).await;
+        if let Ok(records) = &known
+            && let Some(record) = records.of(token)
+        {
+            return Ok(Some(record.clone()));
+        }
+        if !self.resolver.refresh([template]).await? {
+            return Ok(known?.of(token).cloned());
+        }
+        Ok(self.records(template).await?.of(token).cloned())
+    }
+
+    async fn records(&self, template: &Template) -> Result<Arc<Records>, Unavailable> {
+        let text = self.resolver.resolve(template).await?;
+        Ok(self.read(text.expose_secret())?)
+    }
+
+    /// Reads the document, and tells its flaws, once for each text.
+    fn read(&self, text: &str) -> Result<Arc<Records>, DocumentError> {
+        let hash = digest(&SHA256, text.as_bytes()).as_ref().to_vec();
+        // Whatever stands there is whole: it is put there in one step.
+        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((known, records)) = read.as_ref()
+            && *known == hash
+        {
+            return Ok(Arc::clone(records));
+        }
+        let records = Arc::new(Records::read(text)?);
+        for flaw in &records.flaws {
+            tracing::error!(%flaw, "a token cannot be used");
+        }
+        *read = Some((hash, Arc::clone(&records)));
+        Ok(records)
+    }
+
+    /// Whether the API could serve the caller: it would refuse him too, but only with each of his requests.
+    fn admit(&self, caller: &Caller) -> Result<(), Reason> {
+        if !self.metrics_api.plans.contains_key(&caller.plan) {
+            return Err(Reason::UnknownPlan);
+        }
+        let policy = self.metrics_api.policy(&caller.organisations, Limits::default());
+        policy.map(drop).map_err(|_| Reason::Organisation)
+    }
+}
+
+#[cfg(test)]
+mod tests;

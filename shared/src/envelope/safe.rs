@@ -1,0 +1,410 @@
+//! Which of an upstream's messages may be passed on.
+//!
+//! In a query whose every selector is enforced, what the *engine* says can name only the caller's own query and series.
+//! What storage, remote reads, stores, rings and limits of a tenant say can name anything. The two cannot be told apart by
+//! their `errorType`, so only messages are passed on whose wording is known: those of Prometheus' engine (2.x and 3.x) and
+//! of its annotations. What a pattern leaves open is a number, one quoted string, or a set of labels of a series that was
+//! read; nothing may stand behind its end. Of Mimir's messages about limits, nothing passes but their identifier.
+//!
+//! Positions refer to the enforced query, which the caller has not written, and are cut off.
+
+use super::passage::UpstreamSaid;
+
+/// What stands in the place of a message that is not passed on.
+pub const UNKNOWN: &str = "the upstream could not evaluate the query";
+
+/// An error of the upstream as a caller may see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SafeError {
+    /// One of Prometheus' own; `execution` for what is none.
+    pub error_type: &'static str,
+    /// The message, or [`UNKNOWN`].
+    pub error: String,
+}
+
+/// Prometheus' own types of errors (`web/api/v1`).
+const ERROR_TYPES: [&str; 8] = [
+    "timeout",
+    "canceled",
+    "execution",
+    "bad_data",
+    "internal",
+    "unavailable",
+    "not_found",
+    "not_acceptable",
+];
+
+/// What may be passed on of an error.
+#[must_use]
+pub fn error(said: &UpstreamSaid) -> SafeError {
+    let error_type = ERROR_TYPES.into_iter().find(|known| *known == said.error_type);
+    let message = ERRORS.iter().find_map(|pattern| known(&said.error, pattern));
+    let message = match message {
+        Some(message) if error_type.is_some() => message.to_owned(),
+        _ => mimir_limit(&said.error).unwrap_or_else(|| UNKNOWN.to_owned()),
+    };
+    SafeError {
+        error_type: error_type.unwrap_or("execution"),
+        error: message,
+    }
+}
+
+/// Mimir's identifiers of the limits that a query can exceed; the words around them name a tenant's settings.
+const MIMIR_LIMITS: [&str; 8] = [
+    "err-mimir-max-chunks-per-query",
+    "err-mimir-max-series-per-query",
+    "err-mimir-max-chunks-bytes-per-query",
+    "err-mimir-max-estimated-chunks-per-query",
+    "err-mimir-max-estimated-memory-consumption-per-query",
+    "err-mimir-max-query-length",
+    "err-mimir-max-total-query-length",
+    "err-mimir-max-query-expression-size-bytes",
+];
+
+fn mimir_limit(text: &str) -> Option<String> {
+    let limit = MIMIR_LIMITS
+        .into_iter()
+        .find(|limit| text.contains(&format!("({limit})")))?;
+    Some(format!(
+        "the query exceeds a limit of the upstream's ({limit}): select fewer series or a shorter time"
+    ))
+}
+
+/// What may be passed on of a warning or an info: all of it but the position.
+#[must_use]
+pub fn annotation(text: &str) -> Option<&str> {
+    ANNOTATIONS.iter().find_map(|pattern| known(text, pattern))
+}
+
+/// A piece of a message.
+#[derive(Debug, Clone, Copy)]
+enum Piece {
+    /// These words.
+    Text(&'static str),
+    /// A number as Go writes it.
+    Number,
+    /// A string in double quotes, as Go writes it.
+    Quoted,
+    /// Words of the engine's own: lower-case letters, digits, `_`, and operators.
+    Word,
+    /// A time as Go writes it: `2024-01-02T15:04:05Z`.
+    Time,
+    /// A set of labels, in braces, with the name of a metric before it or not.
+    Labels,
+    /// The piece that follows and all behind it, or nothing.
+    Optional,
+}
+
+use Piece::{Labels, Number, Optional, Quoted, Text, Time, Word};
+
+/// Messages of the engine's (`promql/engine.go`, `promql/functions.go`, `promql/durations.go`). Not among them: `expanding series: ..` and all of `promql.ErrStorage`, which
+/// quote storage; what `info()` says, which quotes series that the query does not name; `unexpected error: ..`.
+const ERRORS: &[&[Piece]] = &[
+    &[Text("query timed out in "), Word],
+    &[Text("query was canceled in "), Word],
+    &[
+        Text("query processing would load too many samples into memory in "),
+        Word,
+    ],
+    &[Text("vector cannot contain metrics with the same labelset")],
+    &[Text(
+        "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)",
+    )],
+    &[Text(
+        "multiple matches for labels: grouping labels must ensure unique matches",
+    )],
+    &[
+        Text("found duplicate series for the match group "),
+        Labels,
+        Text(" on the "),
+        Word,
+        Text(" hand-side of the operation: ["),
+        Labels,
+        Text(", "),
+        Labels,
+        Text("];many-to-many matching not allowed: matching labels must be unique on one side"),
+    ],
+    &[Text("Parameter value is NaN")],
+    &[Text("Ratio value is NaN")],
+    &[Text("Ratio value "), Number, Text(" is NaN")],
+    &[Text("Scalar value "), Number, Text(" overflows int64")],
+    &[Text("Scalar value "), Number, Text(" underflows int64")],
+    &[Text("invalid label name "), Quoted],
+    &[Text("invalid smoothing factor. Expected: 0 < sf < 1, got: "), Number],
+    &[Text("invalid trend factor. Expected: 0 < tf < 1, got: "), Number],
+    &[
+        Text("invalid expression type "),
+        Quoted,
+        Text(" for range query, must be Scalar or instant Vector"),
+    ],
+    &[Text("@ modifier is disabled")],
+    &[Text("negative offset is disabled")],
+    &[Text("anchored modifier is not supported with histograms")],
+    &[Text("smoothed modifier is not supported with histograms")],
+    &[Text(
+        "exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query resolution (?step=XX)",
+    )],
+];
+
+/// The annotations of `util/annotations` in Prometheus 2.x and 3.x, without the position that most end in.
+const ANNOTATIONS: &[&[Piece]] = &[
+    &[
+        Text("PromQL warning: ratio value should be between -1 and 1, got "),
+        Number,
+        Text(", capping to "),
+        Number,
+    ],
+    &[
+        Text("PromQL warning: quantile value should be between 0 and 1, got "),
+        Number,
+    ],
+    &[
+        Text("PromQL warning: bucket label \"le\" is missing or has a malformed value of "),
+        Quoted,
+        Optional,
+        Text(" for metric name "),
+        Quoted,
+    ],
+    &[Text(
+        "PromQL warning: encountered a mix of histograms and floats for aggregation",
+    )],
+    &[
+        Text("PromQL warning: encountered a mix of histograms and floats for metric name "),
+        Quoted,
+    ],
+    &[
+        Text("PromQL warning: vector contains a mix of classic and native histograms"),
+        Optional,
+        Text(" for metric name "),
+        Quoted,
+    ],
+    &[
+        Text("PromQL warning: this native histogram metric is not a counter: "),
+        Quoted,
+    ],
+    &[
+        Text("PromQL warning: this native histogram metric is not a gauge: "),
+        Quoted,
+    ],
+    &[
+        Text(
+            "PromQL warning: vector contains a mix of histograms with exponential and custom buckets schemas for metric name ",
+        ),
+        Quoted,
+    ],
+    &[
+        Text("PromQL warning: vector contains histograms with incompatible custom buckets for metric name "),
+        Quoted,
+    ],
+    &[
+        Text("PromQL warning: incompatible bucket layout encountered for binary operator "),
+        Word,
+    ],
+    &[Text(
+        "PromQL warning: sort is ineffective for range queries since results are always ordered by labels",
+    )],
+    &[
+        Text("PromQL warning: conflicting counter resets during histogram "),
+        Word,
+    ],
+    &[
+        Text("PromQL warning: sample has start time that overlaps with previous sample timestamp for metric "),
+        Quoted,
+        Optional,
+        Text(" ("),
+        Number,
+        Text(" occurrences)"),
+    ],
+    &[
+        Text("PromQL info: metric might not be a counter, name does not end in _total/_sum/_count/_bucket: "),
+        Quoted,
+    ],
+    &[
+        Text("PromQL info: metric might not be a counter, name does not end in _total/_sum/_count: "),
+        Quoted,
+    ],
+    &[
+        Text(
+            "PromQL info: metric might not be a counter, __type__ label is not set to \"counter\" or \"histogram\", got ",
+        ),
+        Quoted,
+        Text(": "),
+        Quoted,
+    ],
+    &[Text(FORCED_MONOTONICITY), Optional, Text(" for metric name "), Quoted],
+    &[
+        Text(FORCED_MONOTONICITY),
+        Text(", from buckets "),
+        Number,
+        Text(" to "),
+        Number,
+        Text(", with a max diff of "),
+        Number,
+        Text(", over "),
+        Number,
+        Text(" samples from "),
+        Time,
+        Text(" to "),
+        Time,
+    ],
+    &[
+        Text(FORCED_MONOTONICITY),
+        Text(" for metric name "),
+        Quoted,
+        Text(", from buckets "),
+        Number,
+        Text(" to "),
+        Number,
+        Text(", with a max diff of "),
+        Number,
+        Text(", over "),
+        Number,
+        Text(" samples from "),
+        Time,
+        Text(" to "),
+        Time,
+    ],
+    &[
+        Text("PromQL info: incompatible sample types encountered for binary operator "),
+        Quoted,
+        Text(": "),
+        Word,
+        Text(" "),
+        Word,
+        Text(" "),
+        Word,
+    ],
+    &[Text("PromQL info: ignored histogram in "), Word, Text(" aggregation")],
+    &[
+        Text("PromQL info: ignored histograms in a range containing both floats and histograms for metric name "),
+        Quoted,
+    ],
+    &[
+        Text("PromQL info: input to histogram_quantile has NaN observations, result is NaN"),
+        Optional,
+        Text(" for metric name "),
+        Quoted,
+    ],
+    &[
+        Text("PromQL info: input to histogram_quantile has NaN observations, result is skewed higher"),
+        Optional,
+        Text(" for metric name "),
+        Quoted,
+    ],
+    &[
+        Text("PromQL info: input to histogram_fraction has NaN observations, which are excluded from all fractions"),
+        Optional,
+        Text(" for metric name "),
+        Quoted,
+    ],
+    &[
+        Text("PromQL info: mismatched custom buckets were reconciled during "),
+        Word,
+    ],
+    &[Number, Text(" more warning annotations omitted")],
+    &[Number, Text(" more info annotations omitted")],
+];
+
+const FORCED_MONOTONICITY: &str = "PromQL info: input to histogram_quantile needed to be fixed for monotonicity (see \
+    https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile)";
+
+/// The text without its position, if it is of this pattern.
+fn known<'t>(text: &'t str, pattern: &[Piece]) -> Option<&'t str> {
+    let text = without_position(text);
+    let mut rest = text;
+    for piece in pattern {
+        rest = match piece {
+            Optional if rest.is_empty() => return Some(text),
+            Optional => rest,
+            _ => piece.after(rest)?,
+        };
+    }
+    rest.is_empty().then_some(text)
+}
+
+/// Cuts ` (1:23)` off the end: where in the query, by line and column, or ` (1:23 - 1:30)`.
+fn without_position(text: &str) -> &str {
+    let position = |inside: &str| {
+        !inside.is_empty()
+            && inside
+                .bytes()
+                .all(|byte| matches!(byte, b'0'..=b'9' | b':' | b'-' | b' '))
+            && inside.contains(':')
+    };
+    match text.strip_suffix(')').and_then(|text| text.rsplit_once(" (")) {
+        Some((text, inside)) if position(inside) => text,
+        _ => text,
+    }
+}
+
+impl Piece {
+    /// What stands behind this piece at the text's beginning.
+    fn after(self, text: &str) -> Option<&str> {
+        let while_bytes = |allowed: fn(u8) -> bool| {
+            let length = text.bytes().position(|byte| !allowed(byte)).unwrap_or(text.len());
+            (length > 0).then(|| &text[length..])
+        };
+        match self {
+            Text(words) => text.strip_prefix(words),
+            Number => ["NaN", "+Inf", "-Inf", "Inf"]
+                .into_iter()
+                .find_map(|word| text.strip_prefix(word))
+                .or_else(|| while_bytes(|byte| matches!(byte, b'0'..=b'9' | b'.' | b'+' | b'-' | b'e'))),
+            Word => while_bytes(|byte| {
+                matches!(
+                    byte,
+                    b'a'..=b'z' | b'_' | b'+' | b'-' | b'*' | b'/' | b'%' | b'^' | b'=' | b'!' | b'<' | b'>'
+                )
+            }),
+            Time => while_bytes(|byte| matches!(byte, b'0'..=b'9' | b'-' | b':' | b'T' | b'Z' | b'.' | b'+')),
+            Quoted => quoted(text),
+            Labels => labels(text),
+            Optional => Some(text),
+        }
+    }
+}
+
+/// What stands behind a string in double quotes.
+fn quoted(text: &str) -> Option<&str> {
+    let inside = text.strip_prefix('"')?;
+    let mut escaped = false;
+    for (at, byte) in inside.bytes().enumerate() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = true,
+            b'"' => return Some(&inside[at + 1..]),
+            _ => {}
+        }
+    }
+    None
+}
+
+/// What stands behind `name{a="b", "c.d"="e"}`.
+fn labels(text: &str) -> Option<&str> {
+    let name = |text: &str| {
+        text.bytes()
+            .take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b':'))
+            .count()
+    };
+    let mut rest = text[name(text)..].strip_prefix('{')?;
+    if let Some(rest) = rest.strip_prefix('}') {
+        return Some(rest);
+    }
+    loop {
+        rest = match quoted(rest) {
+            Some(rest) => rest,
+            None => match name(rest) {
+                0 => return None,
+                length => &rest[length..],
+            },
+        };
+        // The name of a metric that is not of the old kind stands among the labels.
+        if let Some(value) = rest.strip_prefix('=') {
+            rest = quoted(value)?;
+        }
+        rest = match rest.strip_prefix(", ") {
+            Some(rest) => rest,
+            None => return rest.strip_prefix('}'),
+        };
+    }
+}
