@@ -8,3 +8,4 @@ pub mod dev;
 pub mod enforce;
 pub mod run;
 pub mod runner;
+pub mod token;
