@@ -398,8 +398,8 @@ metrics_api:
         ] {
             let time = expires(text, now).map(|time| time.to_string());
             assert_eq!(
-                time.as_deref(),
-                expected.as_ref().copied().map_err(|error| error),
+                time.as_deref().map_err(|error| *error),
+                expected.as_ref().copied(),
                 "{text}"
             );
         }

@@ -1,4 +1,4 @@
-//! An OpenID Connect issuer on loopback: its keys, its documents, and JWTs signed as told.
+//! An OIDC issuer on loopback: its keys, its documents, and JWTs signed as told.
 
 use std::future::pending;
 use std::sync::{Arc, Mutex, MutexGuard};

@@ -226,6 +226,11 @@ async fn each_failure_says_what_was_asked_and_what_came() {
         );
         assert!(error.contains(expected), "{error}");
     }
+}
+
+#[tokio::test]
+async fn an_issuer_that_does_not_answer_is_given_up() {
+    let issuer = FakeIssuer::start(vec![Pair::ec256().jwk("a")]).await;
     issuer.answers().hangs = true;
     let times = Times {
         patience: Duration::from_millis(50),
