@@ -87,6 +87,8 @@ enum Piece {
     Quoted,
     /// Words of the engine's own: lower-case letters, digits, `_`, and operators.
     Word,
+    /// What the engine was doing.
+    Phase,
     /// A time as Go writes it: `2024-01-02T15:04:05Z`.
     Time,
     /// A set of labels, in braces, with the name of a metric before it or not.
@@ -95,16 +97,23 @@ enum Piece {
     Optional,
 }
 
-use Piece::{Labels, Number, Optional, Quoted, Text, Time, Word};
+use Piece::{Labels, Number, Optional, Phase, Quoted, Text, Time, Word};
+
+const PHASES: [&str; 4] = [
+    "expression evaluation",
+    "query execution",
+    "query queue",
+    "query preparation",
+];
 
 /// Messages of the engine's (`promql/engine.go`, `promql/functions.go`, `promql/durations.go`). Not among them: `expanding series: ..` and all of `promql.ErrStorage`, which
 /// quote storage; what `info()` says, which quotes series that the query does not name; `unexpected error: ..`.
 const ERRORS: &[&[Piece]] = &[
-    &[Text("query timed out in "), Word],
-    &[Text("query was canceled in "), Word],
+    &[Text("query timed out in "), Phase],
+    &[Text("query was canceled in "), Phase],
     &[
         Text("query processing would load too many samples into memory in "),
-        Word,
+        Phase,
     ],
     &[Text("vector cannot contain metrics with the same labelset")],
     &[Text(
@@ -301,6 +310,8 @@ const ANNOTATIONS: &[&[Piece]] = &[
         Text("PromQL info: mismatched custom buckets were reconciled during "),
         Word,
     ],
+    // What `limit` asked for.
+    &[Text("results truncated due to limit")],
     &[Number, Text(" more warning annotations omitted")],
     &[Number, Text(" more info annotations omitted")],
 ];
@@ -322,14 +333,12 @@ fn known<'t>(text: &'t str, pattern: &[Piece]) -> Option<&'t str> {
     rest.is_empty().then_some(text)
 }
 
-/// Cuts ` (1:23)` off the end: where in the query, by line and column, or ` (1:23 - 1:30)`.
+/// Cuts ` (1:23)` off the end: where in the query, by line and column.
 fn without_position(text: &str) -> &str {
     let position = |inside: &str| {
-        !inside.is_empty()
-            && inside
-                .bytes()
-                .all(|byte| matches!(byte, b'0'..=b'9' | b':' | b'-' | b' '))
-            && inside.contains(':')
+        let numbers = inside.split_once(':').map(|(line, column)| [line, column]);
+        let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        numbers.is_some_and(|numbers| numbers.into_iter().all(digits)) || inside == "invalid position"
     };
     match text.strip_suffix(')').and_then(|text| text.rsplit_once(" (")) {
         Some((text, inside)) if position(inside) => text,
@@ -357,6 +366,7 @@ impl Piece {
                 )
             }),
             Time => while_bytes(|byte| matches!(byte, b'0'..=b'9' | b'-' | b':' | b'T' | b'Z' | b'.' | b'+')),
+            Phase => PHASES.into_iter().find_map(|phase| text.strip_prefix(phase)),
             Quoted => quoted(text),
             Labels => labels(text),
             Optional => Some(text),
@@ -406,5 +416,219 @@ fn labels(text: &str) -> Option<&str> {
             Some(rest) => rest,
             None => return rest.strip_prefix('}'),
         };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn says(error_type: &str, message: &str) -> SafeError {
+        error(&UpstreamSaid {
+            error_type: error_type.to_owned(),
+            error: message.to_owned(),
+        })
+    }
+
+    #[test]
+    fn what_the_engine_says_of_a_query_passes() {
+        for (error_type, message) in [
+            ("timeout", "query timed out in expression evaluation"),
+            ("canceled", "query was canceled in query execution"),
+            (
+                "execution",
+                "query processing would load too many samples into memory in query execution",
+            ),
+            ("execution", "vector cannot contain metrics with the same labelset"),
+            (
+                "execution",
+                "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)",
+            ),
+            (
+                "execution",
+                "multiple matches for labels: grouping labels must ensure unique matches",
+            ),
+            (
+                "execution",
+                "found duplicate series for the match group {job=\"a, \\\"b\\\"]\"} on the right hand-side of the operation: \
+                 [up{instance=\"a:1\", job=\"a\"}, {\"a.b\", c=\"d\"}];many-to-many matching not allowed: matching labels \
+                 must be unique on one side",
+            ),
+            (
+                "execution",
+                "found duplicate series for the match group {} on the left hand-side of the operation: [{}, a:b{}];\
+                 many-to-many matching not allowed: matching labels must be unique on one side",
+            ),
+            ("execution", "Scalar value 1e+30 overflows int64"),
+            ("execution", "Scalar value -Inf underflows int64"),
+            ("execution", "Ratio value NaN is NaN"),
+            ("execution", "invalid label name \"a b\""),
+            (
+                "execution",
+                "invalid smoothing factor. Expected: 0 < sf < 1, got: 2.000000",
+            ),
+            (
+                "bad_data",
+                "invalid expression type \"range vector\" for range query, must be Scalar or instant Vector",
+            ),
+            (
+                "bad_data",
+                "exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query resolution (?step=XX)",
+            ),
+        ] {
+            let safe = says(error_type, message);
+            assert_eq!((safe.error_type, &*safe.error), (error_type, message));
+        }
+    }
+
+    #[test]
+    fn what_storage_and_others_say_does_not_pass() {
+        for (error_type, message, kept) in [
+            (
+                "execution",
+                "expanding series: open block acme: no such file or directory",
+                "execution",
+            ),
+            (
+                "internal",
+                "remote_read: remote server http://acme:9090/api/v1/read returned 500",
+                "internal",
+            ),
+            (
+                "execution",
+                "expanding series: proxy Series(): rpc error: store acme-7:10901 is down",
+                "execution",
+            ),
+            (
+                "execution",
+                "this should be an info metric, with float samples: target_info{o=\"acme\"}",
+                "execution",
+            ),
+            (
+                "execution",
+                "found duplicate series for info metric: existing target_info{o=\"acme\"} @ 1, new b @ 1",
+                "execution",
+            ),
+            (
+                "execution",
+                "unexpected error: runtime error: index out of range, acme",
+                "execution",
+            ),
+            (
+                "execution",
+                "vector cannot contain metrics with the same labelset: acme",
+                "execution",
+            ),
+            (
+                "execution",
+                "acme: vector cannot contain metrics with the same labelset",
+                "execution",
+            ),
+            ("execution", "invalid label name \"a\" acme", "execution"),
+            ("execution", "query timed out in acme-7", "execution"),
+            ("execution", "query timed out in tenant acme", "timeout"),
+            (
+                "execution",
+                "found duplicate series for the match group acme{} on the left hand-side of the operation: [{}, store]",
+                "execution",
+            ),
+            (
+                "too_many_requests",
+                "vector cannot contain metrics with the same labelset",
+                "execution",
+            ),
+            (
+                "422",
+                "error when executing query=\"x\" on tenant acme: cannot fetch data from vmstorage-3",
+                "execution",
+            ),
+            ("bad_data", "1:5: parse error: unexpected \"acme\"", "bad_data"),
+            (
+                "unavailable",
+                "partial response: err-mimir-store-consistency-check-failed acme",
+                "unavailable",
+            ),
+            ("not_found", "", "not_found"),
+            ("", "", "execution"),
+        ] {
+            let safe = says(error_type, message);
+            assert_eq!(safe.error, UNKNOWN, "{message}");
+            assert!(ERROR_TYPES.contains(&safe.error_type));
+            if error_type == kept {
+                assert_eq!(safe.error_type, kept);
+            }
+        }
+        assert_eq!(says("422", "x").error_type, "execution");
+    }
+
+    #[test]
+    fn of_a_limit_of_mimir_only_its_identifier_passes() {
+        let safe = says(
+            "execution",
+            "expanding series: the query of tenant acme exceeded the maximum number of chunks (limit: 5) \
+             (err-mimir-max-chunks-per-query). Contact acme.",
+        );
+        assert!(safe.error.contains("(err-mimir-max-chunks-per-query)"));
+        assert!(!safe.error.contains("acme"));
+    }
+
+    #[test]
+    fn annotations_of_the_engine_pass_without_their_position() {
+        for annotated in [
+            "PromQL warning: ratio value should be between -1 and 1, got 1.5, capping to 1",
+            "PromQL warning: quantile value should be between 0 and 1, got NaN",
+            "PromQL warning: bucket label \"le\" is missing or has a malformed value of \"\"",
+            "PromQL warning: bucket label \"le\" is missing or has a malformed value of \"x\" for metric name \"m\"",
+            "PromQL warning: encountered a mix of histograms and floats for aggregation",
+            "PromQL warning: encountered a mix of histograms and floats for metric name \"m\"",
+            "PromQL warning: vector contains a mix of classic and native histograms",
+            "PromQL warning: vector contains a mix of classic and native histograms for metric name \"m\"",
+            "PromQL warning: this native histogram metric is not a counter: \"m\"",
+            "PromQL warning: this native histogram metric is not a gauge: \"m\"",
+            "PromQL warning: incompatible bucket layout encountered for binary operator +",
+            "PromQL warning: sort is ineffective for range queries since results are always ordered by labels",
+            "PromQL warning: conflicting counter resets during histogram addition",
+            "PromQL warning: sample has start time that overlaps with previous sample timestamp for metric \"m\"",
+            "PromQL warning: sample has start time that overlaps with previous sample timestamp for metric \"m\" (3 occurrences)",
+            "PromQL info: metric might not be a counter, name does not end in _total/_sum/_count/_bucket: \"a \\\"b\\\"\"",
+            "PromQL info: metric might not be a counter, name does not end in _total/_sum/_count: \"m\"",
+            "PromQL info: metric might not be a counter, __type__ label is not set to \"counter\" or \"histogram\", got \"gauge\": \"m\"",
+            "PromQL info: input to histogram_quantile needed to be fixed for monotonicity (see https://prometheus.io/docs/\
+             prometheus/latest/querying/functions/#histogram_quantile) for metric name \"m\"",
+            "PromQL info: input to histogram_quantile needed to be fixed for monotonicity (see https://prometheus.io/docs/\
+             prometheus/latest/querying/functions/#histogram_quantile), from buckets 0.1 to +Inf, with a max diff of 1e-05, \
+             over 3 samples from 2024-01-02T15:04:05Z to 2024-01-02T15:05:05Z",
+            "PromQL info: incompatible sample types encountered for binary operator \"*\": histogram * histogram",
+            "PromQL info: ignored histogram in min aggregation",
+            "PromQL info: input to histogram_fraction has NaN observations, which are excluded from all fractions",
+            "PromQL info: mismatched custom buckets were reconciled during aggregation",
+            "results truncated due to limit",
+            "12 more warning annotations omitted",
+            "1 more info annotations omitted",
+        ] {
+            assert_eq!(annotation(annotated), Some(annotated));
+            assert_eq!(annotation(&format!("{annotated} (1:23)")), Some(annotated));
+            assert_eq!(annotation(&format!("{annotated} acme")), None, "{annotated}");
+            assert_eq!(annotation(&format!("acme {annotated}")), None, "{annotated}");
+        }
+    }
+
+    #[test]
+    fn other_warnings_do_not_pass() {
+        for warning in [
+            "",
+            "PromQL warning: acme",
+            "PromQL info: ignored histogram in acme-7 aggregation",
+            "PromQL warning: this native histogram metric is not a gauge: \"m\" in \"acme\"",
+            "PromQL warning: this native histogram metric is not a gauge: \"m",
+            "receive series from Addr: acme-7:10901 LabelSets: {tenant=\"acme\"}: context deadline exceeded",
+            "No StoreAPIs matched for this query",
+            "results may be truncated due to limit",
+            "remote_read: remote server http://acme/ returned HTTP status 500",
+            "error querying tenant acme: partial data",
+            "more warning annotations omitted",
+        ] {
+            assert_eq!(annotation(warning), None, "{warning}");
+        }
     }
 }
