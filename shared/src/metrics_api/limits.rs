@@ -44,7 +44,13 @@ impl Held<'_> {
             return Ok(());
         }
         let found = format!("the selectors have {found} bytes together");
-        Err(self.refuse(Kind::Limit, "query_bytes", &found, &allowed.to_string(), "ask for them in several requests"))
+        Err(self.refuse(
+            Kind::Limit,
+            "query_bytes",
+            &found,
+            &allowed.to_string(),
+            "ask for them in several requests",
+        ))
     }
 
     pub(super) fn selectors(&self, found: usize) -> Result<(), Problem> {
@@ -53,7 +59,13 @@ impl Held<'_> {
             return Ok(());
         }
         let found = format!("the request has {found} selectors");
-        Err(self.refuse(Kind::Limit, "selectors", &found, &allowed.to_string(), "ask for them in several requests"))
+        Err(self.refuse(
+            Kind::Limit,
+            "selectors",
+            &found,
+            &allowed.to_string(),
+            "ask for them in several requests",
+        ))
     }
 
     pub(super) fn step(&self, step: Duration) -> Result<(), Problem> {

@@ -18,6 +18,7 @@ mod command_run;
 mod command_schema;
 mod harness;
 mod isolation;
+mod metrics_api;
 mod postgres;
 mod pushgateway;
 mod secrets;
