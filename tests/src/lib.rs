@@ -31,7 +31,7 @@ pub use http::post;
 pub use metrics_api::{Answer, Customer, MetricsApi, records};
 pub use pgbouncer::PgBouncer;
 pub use postgres::{Database, PASSWORD, PASSWORD_IN_URL, Postgres, USER};
-pub use prometheus::{Prometheus, Series, promtool_check_metrics};
+pub use prometheus::{Prometheus, Series, promtool, promtool_check_metrics};
 pub use pushgateway::{GATEWAY_PASSWORD, GATEWAY_USER, Pushgateway};
 pub use sql_exporter::{Exported, export};
 pub use supervisor::free_port;

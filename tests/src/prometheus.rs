@@ -69,6 +69,19 @@ impl Prometheus {
         Self::run(server, program, &config, &[]).await
     }
 
+    /// One with this configuration and further files beside it.
+    ///
+    /// # Errors
+    /// When Prometheus is not installed or does not start, with its log.
+    pub async fn configured(config: &str, files: &[(&str, &str)]) -> Result<Self> {
+        let program = program("prometheus", "prometheus")?;
+        let server = Supervised::new("prometheus", StopSignal::Term)?;
+        for (name, content) in files {
+            server.write(name, content)?;
+        }
+        Self::run(server, program, config, &[]).await
+    }
+
     /// An empty one that takes what is written to it remotely; `program` is another than Debian's.
     ///
     /// # Errors
@@ -157,6 +170,23 @@ impl Prometheus {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     }
+}
+
+/// What `promtool` prints for these arguments.
+///
+/// # Errors
+/// What it says on standard error when it fails, or that it is not installed.
+pub async fn promtool(arguments: &[&str]) -> Result<String> {
+    let output = tokio::process::Command::new(program("promtool", "prometheus")?)
+        .args(arguments)
+        .output()
+        .await?;
+    ensure!(
+        output.status.success(),
+        "promtool {arguments:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Ok(String::from_utf8(output.stdout)?)
 }
 
 /// Holds text against `promtool check metrics`, whose complaints are the error.

@@ -19,6 +19,8 @@ mod command_schema;
 mod harness;
 mod isolation;
 mod metrics_api;
+mod metrics_api_clients;
+mod metrics_api_shop;
 mod postgres;
 mod pushgateway;
 mod secrets;
