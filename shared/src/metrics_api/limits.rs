@@ -19,7 +19,7 @@ pub(super) struct Held<'a> {
 }
 
 /// What was found of a request, each below its limit.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Found {
     /// Bytes of the query or of the selectors, as the caller wrote them.
     pub(super) query_bytes: usize,

@@ -147,7 +147,7 @@ impl Asker<'_> {
         let form = vec![
             ("query", query),
             ("time", seconds(self.now)),
-            ("timeout", self.timeout(self.left)),
+            ("timeout", timeout(self.left)),
         ];
         Ok((form, found))
     }
@@ -284,17 +284,13 @@ impl Asker<'_> {
 
     /// The caller's timeout, but no longer than an answer may still take: the upstream should not go on after that.
     fn add_timeout(&self, parameters: &Parameters, form: &mut Form) -> Result<(), Problem> {
-        let timeout = match parameters.duration("timeout")? {
+        let limit = match parameters.duration("timeout")? {
             Some(nanos) if nanos < NANOS => return Err(Problem::parameter("timeout", "no time at all")),
             Some(nanos) => self.left.min(Duration::from_nanos(nanos.unsigned_abs())),
             None => self.left,
         };
-        form.push(("timeout", self.timeout(timeout)));
+        form.push(("timeout", timeout(limit)));
         Ok(())
-    }
-
-    fn timeout(&self, timeout: Duration) -> String {
-        seconds(i64::try_from(timeout.as_millis()).unwrap_or(i64::MAX).max(1))
     }
 }
 
@@ -307,4 +303,9 @@ fn add_limit(parameters: &Parameters, form: &mut Form) -> Result<(), Problem> {
         form.push(("limit", limit.to_string()));
     }
     Ok(())
+}
+
+/// No timeout at all would be a longer one.
+fn timeout(duration: Duration) -> String {
+    seconds(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX).max(1))
 }

@@ -46,7 +46,7 @@ impl Fake {
                     drop(socket.write_all(&answer).await);
                     if then == Then::Hang {
                         drop(socket.read(&mut [0; 64]).await);
-                        drop(sender.send(()));
+                        let _ = sender.send(());
                     }
                 });
             }
@@ -94,14 +94,13 @@ async fn request(socket: &mut tokio::net::TcpStream) -> String {
 }
 
 fn http(status: u16, headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
-    let mut answer = format!(
-        "HTTP/1.1 {status} X\r\nconnection: close\r\ncontent-length: {}\r\n",
-        body.len()
-    );
-    for (name, value) in headers {
-        answer += &format!("{name}: {value}\r\n");
-    }
-    [answer.as_bytes(), b"\r\n", body].concat()
+    let headers: String = headers
+        .iter()
+        .map(|(name, value)| [name, ": ", value, "\r\n"].concat())
+        .collect();
+    let length = body.len();
+    let head = format!("HTTP/1.1 {status} X\r\nconnection: close\r\ncontent-length: {length}\r\n{headers}\r\n");
+    [head.as_bytes(), body].concat()
 }
 
 fn gzip(bytes: &[u8]) -> Vec<u8> {
@@ -275,12 +274,12 @@ async fn nobody_without_the_authorizers_word_is_answered() {
     assert!(fake.received.lock().unwrap().is_empty());
 }
 
-#[tokio::test]
-async fn upstreams_that_fail_are_told_of_in_words_of_ours() {
+/// Answers that are none: their names, what the caller gets for a status, and the type of the error.
+fn failures() -> Vec<(&'static str, Vec<u8>, u16, &'static str)> {
     let html = format!("<html>{CANARY}</html>");
     let error = |kind: &str, text: &str| json!({"status": "error", "errorType": kind, "error": text}).to_string();
     let foreign = format!("expanding series: store {CANARY} failed");
-    let cases: Vec<(&str, Vec<u8>, u16, &str)> = vec![
+    vec![
         ("500 of HTML", http(500, &[], html.as_bytes()), 502, "unavailable"),
         ("502 of HTML", http(502, &[], html.as_bytes()), 502, "unavailable"),
         (
@@ -362,8 +361,12 @@ async fn upstreams_that_fail_are_told_of_in_words_of_ours() {
             502,
             "internal",
         ),
-    ];
-    for (name, bytes, status, kind) in cases {
+    ]
+}
+
+#[tokio::test]
+async fn upstreams_that_fail_are_told_of_in_words_of_ours() {
+    for (name, bytes, status, kind) in failures() {
         let fake = Fake::new(bytes, Then::Close).await;
         for path in ["/api/v1/query", "/api/v1/labels", "/federate"] {
             for event in [get(path, &[]), with_gzip(get(path, &[]))] {
