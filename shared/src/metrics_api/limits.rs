@@ -19,7 +19,7 @@ pub(super) struct Held<'a> {
 }
 
 /// What was found of a request, each below its limit.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Found {
     /// Bytes of the query or of the selectors, as the caller wrote them.
     pub(super) query_bytes: usize,
@@ -141,9 +141,11 @@ impl Held<'_> {
             // What could not be proved is for the log.
             EnforceError::Internal(_) => "the query could not be enforced; nothing was asked".to_owned(),
             EnforceError::Parse(ParseError::TooLarge(_)) => {
-                format!("invalid parameter {which}: {error} (plan {:?})", self.name)
+                format!("{which}:{error} (plan {:?})", self.name)
             }
-            _ => format!("invalid parameter {which}: {error}"),
+            EnforceError::TooLong(_) => format!("{which}: {error}"),
+            // These begin with the line and the column.
+            EnforceError::Parse(ParseError::Syntax(_)) | EnforceError::Refused(_) => format!("{which}:{error}"),
         };
         Problem::new(kind, message)
     }

@@ -147,7 +147,7 @@ impl Asker<'_> {
         let form = vec![
             ("query", query),
             ("time", seconds(self.now)),
-            ("timeout", self.timeout(self.left)),
+            ("timeout", timeout(self.left)),
         ];
         Ok((form, found))
     }
@@ -180,7 +180,7 @@ impl Asker<'_> {
             let error = own
                 .and_then(|tree| promql::analyse(&tree, window).err())
                 .unwrap_or(error);
-            Problem::new(Kind::Query, format!("invalid parameter \"query\": {error}"))
+            Problem::new(Kind::Query, format!("query:{error}"))
         })?;
         let found = self.held.cost(&analysis, self.now, slack)?;
         let found = Found {
@@ -195,7 +195,7 @@ impl Asker<'_> {
         let query = self
             .policy
             .enforce(written)
-            .map_err(|error| self.held.unenforced("\"query\"", &error))?;
+            .map_err(|error| self.held.unenforced("query", &error))?;
         let found = Found {
             query_bytes: written.len(),
             selectors: self.parse(&query)?.selector_count(),
@@ -228,15 +228,15 @@ impl Asker<'_> {
         self.held.selectors(found.selectors)?;
         if written.is_empty() {
             let all = self.policy.selector();
-            let all = all.map_err(|error| self.held.unenforced("\"match[]\"", &error))?;
+            let all = all.map_err(|error| self.held.unenforced("match[]", &error))?;
             return Ok((vec![all], found));
         }
         let enforced = written.iter().enumerate().map(|(index, selector)| {
             self.policy.enforce_selector(selector).map_err(|error| {
                 let which = if written.len() == 1 {
-                    "\"match[]\"".to_owned()
+                    "match[]".to_owned()
                 } else {
-                    format!("\"match[]\" no. {}", index + 1)
+                    format!("match[] {}", index + 1)
                 };
                 self.held.unenforced(&which, &error)
             })
@@ -284,17 +284,13 @@ impl Asker<'_> {
 
     /// The caller's timeout, but no longer than an answer may still take: the upstream should not go on after that.
     fn add_timeout(&self, parameters: &Parameters, form: &mut Form) -> Result<(), Problem> {
-        let timeout = match parameters.duration("timeout")? {
+        let limit = match parameters.duration("timeout")? {
             Some(nanos) if nanos < NANOS => return Err(Problem::parameter("timeout", "no time at all")),
             Some(nanos) => self.left.min(Duration::from_nanos(nanos.unsigned_abs())),
             None => self.left,
         };
-        form.push(("timeout", self.timeout(timeout)));
+        form.push(("timeout", timeout(limit)));
         Ok(())
-    }
-
-    fn timeout(&self, timeout: Duration) -> String {
-        seconds(i64::try_from(timeout.as_millis()).unwrap_or(i64::MAX).max(1))
     }
 }
 
@@ -307,4 +303,9 @@ fn add_limit(parameters: &Parameters, form: &mut Form) -> Result<(), Problem> {
         form.push(("limit", limit.to_string()));
     }
     Ok(())
+}
+
+/// No timeout at all would be a longer one.
+fn timeout(duration: Duration) -> String {
+    seconds(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX).max(1))
 }

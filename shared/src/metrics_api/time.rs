@@ -1,7 +1,7 @@
 //! Times and durations as Prometheus' HTTP API reads them, and as they are written for an upstream.
 //!
-//! Two things differ: what is no time at all for Prometheus' storage (NaN, infinities, what is beyond the year 9999) is
-//! refused instead of becoming some other time, and so are Go's hexadecimal numbers.
+//! What differs: NaN, infinities and times outside the years 0 to 9999 are refused, where Go makes some other time of them;
+//! and so are what only Go's parsers take, `1_000` and hours of one digit.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -73,7 +73,7 @@ pub(super) fn parse_time(text: &str) -> Result<Time, TimeError> {
     }
 }
 
-/// Decimal numbers; Rust and Go read the same ones, but for Go's hexadecimal ones.
+/// Decimal numbers; what Rust reads, Go reads alike.
 fn parse_float(text: &str) -> Option<f64> {
     text.parse().ok()
 }
