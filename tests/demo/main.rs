@@ -1,6 +1,7 @@
-//! The demo: a shop's numbers on their way from PostgreSQL through the collector and the Pushgateway to Prometheus.
+//! The demo: a shop's numbers on their way from PostgreSQL through the collector and the Pushgateway to Prometheus, and
+//! from there through the Metrics API to two customers.
 //!
-//! Everything is real: the servers of the tests' harness, the configuration in `config/`, the function's own binary,
+//! Everything is real: the servers of the tests' harness, the configuration in `config/`, the functions' own binaries,
 //! started by the local runner as Lambda would start it. With `ONCE=1` every job runs once, the series are shown, and
 //! the exit status says whether all of them arrived; without, the shop lives and the schedules fire until Ctrl-C.
 
@@ -11,6 +12,7 @@
 )]
 
 mod collector;
+mod customers;
 mod progress;
 mod shop;
 mod tables;
@@ -23,6 +25,7 @@ use fanlight_tests::{Prometheus, Pushgateway, binaries};
 use shared::config::{self, Configuration};
 
 use crate::collector::{Collector, Run};
+use crate::customers::Customers;
 use crate::progress::Progress;
 use crate::shop::Shop;
 
@@ -75,6 +78,9 @@ async fn demo(once: bool) -> Result<()> {
     for run in &mut runs {
         run.series = arrived(&prometheus, run).await?;
     }
+    progress.step("letting two customers in");
+    let customers = Customers::arrive(&folder, &prometheus).await?;
+    let told = customers.ask().await?;
     progress.end();
 
     if once {
@@ -85,8 +91,11 @@ async fn demo(once: bool) -> Result<()> {
     if !failed.is_empty() {
         bail!("{}\nthe function's log:\n{}", failed.join("\n"), collector.log());
     }
+    println!("{told}");
     if !once {
-        println!("{}", tables::places(&shop, &gateway, &prometheus));
+        let mut places = tables::places(&shop, &gateway, &prometheus);
+        customers.places(&mut places);
+        println!("{places}");
         println!("The shop is open and the schedules fire; Ctrl-C ends it all.");
         tokio::try_join!(shop.live(), collector.follow_schedules(&configuration))?;
     }

@@ -85,7 +85,8 @@ pub(crate) fn places(shop: &Shop, gateway: &Pushgateway, prometheus: &Prometheus
     table
 }
 
-fn table<const N: usize>(header: [&str; N]) -> Table {
+/// An empty one.
+pub(crate) fn table<const N: usize>(header: [&str; N]) -> Table {
     let mut table = Table::new();
     table.load_style(presets::UTF8_FULL_CONDENSED).set_header(header);
     table

@@ -1,11 +1,12 @@
 //! The Metrics API as customers meet it: both functions' real binaries behind the local API Gateway.
 
 use std::net::Ipv4Addr;
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use fanlight_cli::metrics_api::rest_api;
-use fanlight_cli::runner::api_gateway::{Authorizer, RestApi};
+use fanlight_cli::runner::api_gateway::Authorizer;
 use fanlight_cli::runner::{CapturedLog, Function, LogSink};
 use jiff::Timestamp;
 use reqwest::header::HeaderMap;
@@ -148,11 +149,11 @@ impl Answer {
 /// The API in front of an upstream.
 #[derive(Debug)]
 pub struct MetricsApi {
-    /// Its configuration, which is read when an instance of a function starts.
-    pub config: ConfigFolder,
     url: String,
     log: CapturedLog,
     server: JoinHandle<()>,
+    /// Read whenever an instance of a function starts.
+    config: Option<ConfigFolder>,
 }
 
 impl MetricsApi {
@@ -175,25 +176,45 @@ impl MetricsApi {
              - {{name: organisation_id, from: organisations}}\n  authorizer: {{tokens: '{{{{API_TOKENS}}}}'}}\n{rest}"
         );
         let config = ConfigFolder::new(&[("fanlight.yaml", &config)])?;
+        // Whatever could be logged is, so that a secret in it is found.
+        let environment = [("FANLIGHT_LOG", "trace".to_owned())];
+        let mut api = Self::serving(config.path(), environment, customers).await?;
+        api.config = Some(config);
+        Ok(api)
+    }
+
+    /// The API of a configuration whose tokens are `{{API_TOKENS}}`, with the functions' further environment.
+    ///
+    /// # Errors
+    /// When the workspace does not build or nothing can be listened on.
+    pub async fn serving(
+        config: &Path,
+        environment: impl IntoIterator<Item = (&'static str, String)> + Clone,
+        customers: &[Customer],
+    ) -> Result<Self> {
         let (sink, log) = LogSink::captured();
         let function = |name: &str, binary| {
             Function::builder(name, binary)
-                .env("FANLIGHT_CONFIG", config.path())
-                // Whatever could be logged is, so that a secret in it is found.
-                .env("FANLIGHT_LOG", "trace")
+                .env("FANLIGHT_CONFIG", config)
                 .env("API_TOKENS", records(customers))
+                .envs(environment.clone())
                 .timeout(TIMEOUT)
                 .log(sink.clone())
                 .build()
         };
         let authorizer = Authorizer::new(function("authorizer", binaries::authorizer()?)?);
         let api = rest_api(authorizer, function("metrics-api", binaries::metrics_api()?)?, TIMEOUT).build()?;
-        let (url, server) = serve(api).await?;
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let url = api.url(listener.local_addr()?);
+        let server = tokio::spawn(async move {
+            // Serving goes on until the task is aborted.
+            let _ = api.serve(listener).await;
+        });
         Ok(Self {
-            config,
             url,
             log,
             server,
+            config: None,
         })
     }
 
@@ -258,14 +279,4 @@ impl Drop for MetricsApi {
         // The functions' processes end with the last clone of the API.
         self.server.abort();
     }
-}
-
-async fn serve(api: RestApi) -> Result<(String, JoinHandle<()>)> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-    let url = api.url(listener.local_addr()?);
-    let server = tokio::spawn(async move {
-        // Serving goes on until the task is aborted.
-        let _ = api.serve(listener).await;
-    });
-    Ok((url, server))
 }

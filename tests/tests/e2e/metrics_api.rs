@@ -102,15 +102,15 @@ async fn whoever_asks_for_what_is_not_his_is_told_no() -> Result<()> {
     let cases = [
         (
             r#"orders{organisation_id="bolt"}"#,
-            r#"bad_data: invalid parameter "query": 1:8: label "organisation_id" may not be "bolt"; name values that you may read"#,
+            r#"bad_data: query:1:8: label "organisation_id" may not be "bolt"; name values that you may read"#,
         ),
         (
             r#"sum(orders{metric_purpose="internal"})"#,
-            r#"bad_data: invalid parameter "query": 1:12: label "metric_purpose" is fixed: leave it out, or write metric_purpose = "external""#,
+            r#"bad_data: query:1:12: label "metric_purpose" is fixed: leave it out, or write metric_purpose = "external""#,
         ),
         (
             r#"orders or {organisation_id=~".*"}"#,
-            r#"bad_data: invalid parameter "query": 1:12: label "organisation_id" may be narrowed with plain values joined by | only, and ".*" is not plain"#,
+            r#"bad_data: query:1:12: label "organisation_id" may be narrowed with plain values joined by | only, and ".*" is not plain"#,
         ),
     ];
     for (query, expected) in cases {
