@@ -331,7 +331,7 @@ mod tests {
 metrics_api:
   upstream: {url: 'http://prometheus:9090'}
   labels:
-    organisation: {from: organisations}
+  - {name: organisation, from: organisations}
   plans: {standard: {}, gold: {}}
   authorizer: {tokens: '{{API_TOKENS}}'}
 ";
