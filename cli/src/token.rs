@@ -331,7 +331,7 @@ mod tests {
 metrics_api:
   upstream: {url: 'http://prometheus:9090'}
   labels:
-    organisation: {from: organisations}
+  - {name: organisation, from: organisations}
   plans: {standard: {}, gold: {}}
   authorizer: {tokens: '{{API_TOKENS}}'}
 ";
@@ -397,11 +397,7 @@ metrics_api:
             ("", Err("is no time")),
         ] {
             let time = expires(text, now).map(|time| time.to_string());
-            assert_eq!(
-                time.as_deref().map_err(|error| *error),
-                expected.as_ref().copied(),
-                "{text}"
-            );
+            assert_eq!(time.as_deref().map_err(|error| *error), expected, "{text}");
         }
     }
 
