@@ -378,8 +378,10 @@ impl<'de> Deserialize<'de> for OffsetText {
             }
 
             fn visit_str<E: de::Error>(self, text: &str) -> Result<OffsetText, E> {
-                let parsed = text.trim().parse().map(OffsetText);
-                parsed.map_err(|_| {
+                // A day is 24 hours here: lengths of time have no calendar. Months and years have none either.
+                let span = text.trim().parse::<jiff::Span>();
+                let length = span.and_then(|span| span.to_duration(jiff::SpanRelativeTo::days_are_24_hours()));
+                length.map(OffsetText).map_err(|_| {
                     E::custom(format!(
                         "`{text}` is not a length of time such as `30s`, `5m`, `1h 30m` or `-1d`"
                     ))
