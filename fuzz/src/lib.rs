@@ -1,7 +1,15 @@
-//! What is fuzzed: the module as it stands in `shared`.
+//! What is fuzzed: the modules as they stand in `shared`.
 
 #[path = "../../shared/src/promql/mod.rs"]
 pub mod promql;
+
+/// The passage of answers, without what needs compression and networks.
+#[path = "../../shared/src/envelope"]
+pub mod envelope {
+    pub mod passage;
+    pub mod safe;
+    mod value;
+}
 
 use promql::{Characters, EnforcedLabel, OnConflict, Policy};
 
