@@ -24,7 +24,7 @@ async fn main() -> Result<(), Error> {
 
 async fn handle(event: LambdaEvent<Value>) -> Result<Response, Error> {
     let LambdaEvent { payload, context } = event;
-    let number = payload["number"].as_u64().unwrap_or_default();
+    let number = payload["number"].as_u64().or_else(default_number).unwrap_or_default();
     let by_default = std::env::var("PROBE_DO").unwrap_or_else(|_| "echo".into());
     match payload["do"].as_str().unwrap_or(&by_default) {
         "fail" => return Err("no luck".into()),
@@ -86,6 +86,10 @@ async fn handle(event: LambdaEvent<Value>) -> Result<Response, Error> {
         _ => {}
     }
     Ok(FunctionResponse::BufferedResponse(payload))
+}
+
+fn default_number() -> Option<u64> {
+    std::env::var("PROBE_NUMBER").ok()?.parse().ok()
 }
 
 /// Chunks of a kilobyte each, and perhaps the end of the process half-way.

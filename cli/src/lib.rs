@@ -9,3 +9,4 @@ pub mod enforce;
 pub mod metrics_api;
 pub mod run;
 pub mod runner;
+pub mod token;

@@ -1,5 +1,7 @@
 //! What is fuzzed: the modules as they stand in `shared`.
 
+#[path = "../../shared/src/federation/mod.rs"]
+pub mod federation;
 #[path = "../../shared/src/promql/mod.rs"]
 pub mod promql;
 

@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use reqwest::Client;
+use reqwest::{Client, ClientBuilder};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, RootCertStore};
@@ -20,7 +20,19 @@ pub(crate) fn client() -> Result<&'static Client> {
         .map_err(|error| anyhow::anyhow!("{error:#}"))
 }
 
+/// A client of the same trust that keeps its connections, for one runtime that asks very much.
+pub(crate) fn keeping_connections() -> Result<Client> {
+    Ok(builder()?.timeout(Duration::from_mins(2)).build()?)
+}
+
 fn build() -> Result<Client> {
+    Ok(builder()?
+        .pool_max_idle_per_host(0)
+        .timeout(Duration::from_secs(10))
+        .build()?)
+}
+
+fn builder() -> Result<ClientBuilder> {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(
         Authority::shared()?.certificate.as_bytes(),
@@ -30,12 +42,7 @@ fn build() -> Result<Client> {
         .with_safe_default_protocol_versions()?
         .with_root_certificates(roots)
         .with_no_client_auth();
-    Ok(Client::builder()
-        .tls_backend_preconfigured(tls)
-        .no_proxy()
-        .pool_max_idle_per_host(0)
-        .timeout(Duration::from_secs(10))
-        .build()?)
+    Ok(Client::builder().tls_backend_preconfigured(tls).no_proxy())
 }
 
 /// The body of the answer to a POST, whatever its status.

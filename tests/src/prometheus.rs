@@ -56,7 +56,7 @@ impl Prometheus {
     /// When Prometheus is not installed or does not start, with its log.
     pub async fn start(targets: &[String]) -> Result<Self> {
         let program = program("prometheus", "prometheus")?;
-        let mut server = Supervised::new("prometheus", StopSignal::Term)?;
+        let server = Supervised::new("prometheus", StopSignal::Term)?;
         let targets = targets.iter().fold(String::new(), |mut list, target| {
             // Writing into a string cannot fail.
             let _ = write!(list, "{target:?}, ");
@@ -66,14 +66,44 @@ impl Prometheus {
             "global:\n  scrape_interval: 1s\nscrape_configs:\n- job_name: pushgateway\n  honor_labels: true\n  \
              static_configs:\n  - targets: [{targets}]\n"
         );
-        server.write("prometheus.yaml", &config)?;
+        Self::run(server, program, &config, &[]).await
+    }
+
+    /// One with this configuration and further files beside it.
+    ///
+    /// # Errors
+    /// When Prometheus is not installed or does not start, with its log.
+    pub async fn configured(config: &str, files: &[(&str, &str)]) -> Result<Self> {
+        let program = program("prometheus", "prometheus")?;
+        let server = Supervised::new("prometheus", StopSignal::Term)?;
+        for (name, content) in files {
+            server.write(name, content)?;
+        }
+        Self::run(server, program, config, &[]).await
+    }
+
+    /// An empty one that takes what is written to it remotely; `program` is another than Debian's.
+    ///
+    /// # Errors
+    /// When Prometheus is not installed or does not start, with its log.
+    pub(crate) async fn receiving(program: String, flags: &[&str]) -> Result<Self> {
+        let server = Supervised::new("prometheus", StopSignal::Term)?;
+        let flags = [&["--web.enable-remote-write-receiver"], flags].concat();
+        Self::run(server, program, "global: {}\n", &flags).await
+    }
+
+    async fn run(mut server: Supervised, program: String, config: &str, flags: &[&str]) -> Result<Self> {
+        server.write("prometheus.yaml", config)?;
+        let flags: Vec<String> = flags.iter().map(ToString::to_string).collect();
         let command = move |port| {
-            words![
+            let mut command = words![
                 program,
                 "--config.file=prometheus.yaml",
                 "--storage.tsdb.path=data",
                 format!("--web.listen-address=127.0.0.1:{port}"),
-            ]
+            ];
+            command.extend_from_slice(&flags);
+            command
         };
         let ready = async |port| http::get(&format!("http://127.0.0.1:{port}/-/ready")).await.map(drop);
         let port = server.start(command, ready).await?;
@@ -140,6 +170,23 @@ impl Prometheus {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     }
+}
+
+/// What `promtool` prints for these arguments.
+///
+/// # Errors
+/// What it says on standard error when it fails, or that it is not installed.
+pub async fn promtool(arguments: &[&str]) -> Result<String> {
+    let output = tokio::process::Command::new(program("promtool", "prometheus")?)
+        .args(arguments)
+        .output()
+        .await?;
+    ensure!(
+        output.status.success(),
+        "promtool {arguments:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Ok(String::from_utf8(output.stdout)?)
 }
 
 /// Holds text against `promtool check metrics`, whose complaints are the error.

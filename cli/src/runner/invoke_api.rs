@@ -19,7 +19,7 @@ use super::function::{Function, InvokeError};
 use super::invocation::{Invocation, Outcome};
 
 /// The largest event of a synchronous invocation: 6 MB.
-const LARGEST_EVENT: usize = 6 * 1024 * 1024;
+pub(super) const LARGEST_EVENT: usize = 6 * 1024 * 1024;
 /// The largest event of an asynchronous one: 1 MB.
 const LARGEST_ASYNCHRONOUS_EVENT: usize = 1024 * 1024;
 

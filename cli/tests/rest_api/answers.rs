@@ -179,3 +179,24 @@ async fn the_head_of_a_stream_is_its_prelude() {
     let answer = api.get("/a?do=bytes").await;
     assert_eq!((answer.status, answer.text(), answer.whole), (201, "\0body", true));
 }
+
+/// As every function in Rust answers.
+#[tokio::test]
+async fn a_stream_of_the_rust_runtime_is_understood() {
+    let (sink, log) = fanlight_cli::runner::LogSink::captured();
+    let function = Function::builder("integration", example("probe"))
+        .env("PROBE_DO", "stream")
+        .env("PROBE_NUMBER", "3")
+        .timeout(Duration::from_mins(2))
+        .log(sink)
+        .build()
+        .expect("a function");
+    let builder = RestApi::builder().any("/{proxy+}", Integration::streamed(function.clone()));
+    let api = Served::serve(builder, function, log).await;
+    let answer = api.get("/a").await;
+    assert_eq!(
+        (answer.status, answer.header("content-type")),
+        (200, Some("application/octet-stream"))
+    );
+    assert_eq!((answer.body.len(), answer.whole), (3 * 1024, true));
+}

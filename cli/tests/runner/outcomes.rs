@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fanlight_cli::runner::{FailureKind, Outcome};
+use fanlight_cli::runner::{BrokenStream, FailureKind, Outcome, Streaming};
 
 use crate::{failure, json, once, probe};
 
@@ -260,6 +260,83 @@ async fn a_crash_within_a_streamed_answer_keeps_what_came() {
     );
     let partial = failure.partial.as_ref().expect("a part of the answer");
     assert_eq!(partial.http_parts().expect("a prelude").1.len(), 3 * 1024);
+}
+
+#[tokio::test]
+async fn a_streamed_answer_can_be_read_while_it_comes() {
+    let (builder, log) = probe();
+    let function = builder.build().expect("a function");
+    let event = r#"{"do": "stream", "number": 7000}"#;
+    let Ok(Streaming::Begun(mut invocation)) = function.invoke_streaming(event).await else {
+        panic!("not begun")
+    };
+    assert!(invocation.head.streamed);
+    assert_eq!(
+        invocation.head.content_type.as_deref(),
+        Some("application/vnd.awslambda.http-integration-response")
+    );
+    let mut size = 0;
+    while let Some(bytes) = invocation.next().await {
+        size += bytes.expect("a whole answer").len();
+    }
+    assert!(size > 7000 * 1024, "{size}");
+    let id = invocation.request_id.clone();
+    let report = invocation.finished().await.expect("a report");
+    assert_eq!(report.request_id, id);
+    assert!(matches!(report.outcome, Outcome::Success(reply) if reply.streamed && reply.body.is_empty()));
+    assert!(
+        log.text().contains(&format!("REPORT RequestId: {id}")),
+        "{}",
+        log.text()
+    );
+    function.shutdown().await;
+}
+
+#[tokio::test]
+async fn an_answer_that_is_not_streamed_can_be_read_as_one_that_is() {
+    let (builder, _log) = probe();
+    let function = builder.build().expect("a function");
+    let Ok(Streaming::Begun(mut invocation)) = function.invoke_streaming(r#"{"a": 1}"#).await else {
+        panic!("not begun")
+    };
+    assert!(!invocation.head.streamed);
+    assert_eq!(invocation.next().await.expect("bytes").expect("whole"), r#"{"a":1}"#);
+    assert!(invocation.next().await.is_none());
+    function.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_streamed_invocation_tells_when_the_function_fails() {
+    let (builder, _log) = probe();
+    let function = builder.build().expect("a function");
+    for (event, kind) in [
+        (r#"{"do": "fail"}"#, FailureKind::FunctionError),
+        (r#"{"do": "panic"}"#, FailureKind::FunctionError),
+        (r#"{"do": "exit", "number": 1}"#, FailureKind::Crashed),
+    ] {
+        let Ok(Streaming::Failed(invocation)) = function.invoke_streaming(event).await else {
+            panic!("begun: {event}")
+        };
+        assert_eq!(failure(&invocation).kind, kind, "{event}");
+    }
+    let event = r#"{"do": "stream and exit", "number": 3}"#;
+    let Ok(Streaming::Begun(mut invocation)) = function.invoke_streaming(event).await else {
+        panic!("not begun")
+    };
+    let broken = loop {
+        match invocation.next().await.expect("no end") {
+            Ok(_) => {}
+            Err(BrokenStream::Failed(failure)) => break failure,
+            Err(ended) => panic!("{ended}"),
+        }
+    };
+    assert!(
+        matches!(broken.kind, FailureKind::Crashed | FailureKind::BrokenStream),
+        "{broken}"
+    );
+    let report = invocation.finished().await.expect("a report");
+    assert_eq!(failure(&report).kind, broken.kind);
+    function.shutdown().await;
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! JWTs of configured OpenID Connect issuers (RFC 7519; RFC 8725 for what goes wrong with them).
+//! JWTs of configured OIDC issuers (RFC 7519; RFC 8725 for what goes wrong with them).
 //!
 //! Nothing in a JWT says how it is to be verified. Its `iss` chooses among the configured issuers, its `kid` among that
 //! issuer's keys, and its `alg` must be one that both the issuer and the key are for. Headers that bring a key along

@@ -98,7 +98,7 @@ pub enum KeysErrorReason {
     /// Something else than JSON.
     #[error("does not answer with JSON")]
     NotJson,
-    /// The discovery document of another issuer (OpenID Connect Discovery 1.0, section 4.3).
+    /// The discovery document of another issuer (OIDC Discovery 1.0, section 4.3).
     #[error("is the discovery document of another issuer: its `issuer` must be the configured one to the letter")]
     OtherIssuer,
     /// A discovery document that does not say where the keys are, or only where they can be changed on their way.
@@ -172,7 +172,7 @@ impl KeySet {
     }
 
     fn first_url(&self) -> String {
-        // OpenID Connect Discovery 1.0, section 4.1: a slash at the issuer's end is removed.
+        // OIDC Discovery 1.0, section 4.1: a slash at the issuer's end is removed.
         let discovery = || format!("{}/.well-known/openid-configuration", self.issuer.trim_end_matches('/'));
         self.jwks_url.clone().unwrap_or_else(discovery)
     }

@@ -80,3 +80,76 @@ pub(super) fn of_library(algorithm: Algorithm) -> jsonwebtoken::Algorithm {
         Algorithm::EdDSA => jsonwebtoken::Algorithm::EdDSA,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::fake_issuer::Pair;
+    use super::*;
+
+    const ALL: [Algorithm; 9] = [
+        Algorithm::RS256,
+        Algorithm::RS384,
+        Algorithm::RS512,
+        Algorithm::PS256,
+        Algorithm::PS384,
+        Algorithm::PS512,
+        Algorithm::ES256,
+        Algorithm::ES384,
+        Algorithm::EdDSA,
+    ];
+
+    #[test]
+    fn a_key_is_for_the_algorithms_of_its_kind_or_the_one_that_it_names() {
+        use Algorithm::{ES256, ES384, EdDSA, RS256};
+        let (rsa, p256, p384, ed) = (Pair::rsa(), Pair::ec256(), Pair::ec384(), Pair::ed());
+        for (pair, changes, expected) in [
+            (&rsa, json!({}), Some(&ALL[..6])),
+            (&rsa, json!({"alg": "RS256"}), Some(&[RS256][..])),
+            (
+                &rsa,
+                json!({"use": "sig", "key_ops": ["verify"], "x5t": "a", "issuer": {}}),
+                Some(&ALL[..6]),
+            ),
+            (&p256, json!({}), Some(&[ES256])),
+            (&p256, json!({"alg": "ES256"}), Some(&[ES256])),
+            (&p384, json!({}), Some(&[ES384])),
+            (&ed, json!({}), Some(&[EdDSA])),
+            (&rsa, json!({"use": "enc"}), None),
+            (&rsa, json!({"use": "other"}), None),
+            (&rsa, json!({"key_ops": ["encrypt"]}), None),
+            (&rsa, json!({"key_ops": []}), None),
+            (&rsa, json!({"alg": "RSA-OAEP"}), None),
+            (&rsa, json!({"alg": "HS256"}), None),
+            (&rsa, json!({"alg": "ES256"}), None),
+            (&rsa, json!({"alg": "XY1"}), None),
+            (&rsa, json!({"alg": null, "kid": null}), None),
+            (&rsa, json!({"kid": 1}), None),
+            (&rsa, json!({"n": "!"}), None),
+            (&rsa, json!({"kty": "oct", "k": "c2VjcmV0"}), None),
+            (&p256, json!({"crv": "P-521"}), None),
+            (&p256, json!({"crv": "secp256k1"}), None),
+            (&p256, json!({"alg": "ES384"}), None),
+            (&ed, json!({"crv": "X25519"}), None),
+        ] {
+            let mut jwk = pair.jwk("k");
+            for (name, value) in changes.as_object().unwrap() {
+                jwk[name] = value.clone();
+            }
+            let key = Key::read(&jwk);
+            let algorithms: Option<Vec<_>> =
+                key.map(|key| ALL.into_iter().filter(|algorithm| key.is("k", *algorithm)).collect());
+            assert_eq!(algorithms.as_deref(), expected, "{changes}");
+        }
+        for value in [
+            json!(null),
+            json!("k"),
+            json!({}),
+            json!({"kty": "oct", "kid": "k", "k": "c2VjcmV0"}),
+        ] {
+            assert!(Key::read(&value).is_none(), "{value}");
+        }
+        assert!(!Key::read(&rsa.jwk("k")).unwrap().is("K", RS256));
+    }
+}

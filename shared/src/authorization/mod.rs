@@ -7,6 +7,8 @@
 mod authenticator;
 mod caller;
 mod credentials;
+#[cfg(test)]
+mod fake_issuer;
 mod jwt;
 mod key_set;
 mod keys;
@@ -26,4 +28,4 @@ pub use record::{Flaw, Record, is_client, is_id};
 pub use records::{DocumentError, RecordFlaw, Records};
 pub use refusal::{Denied, NotAuthenticated, Reason, Unavailable};
 pub use request::{MalformedRequest, Request};
-pub use token::{NoRandomness, PREFIX, Token, TokenHash, random_text};
+pub use token::{NoRandomness, Token, TokenHash, random_text};

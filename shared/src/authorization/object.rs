@@ -1,6 +1,7 @@
 //! JSON objects in which no name may stand twice: which of two values counts is not left to chance.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -47,10 +48,11 @@ impl<'de, V: Deserialize<'de>> Visitor<'de> for Fields<V> {
             repeated: None,
         };
         while let Some((name, value)) = map.next_entry::<String, V>()? {
-            if object.fields.contains_key(&name) {
-                object.repeated = Some(name);
-            } else {
-                object.fields.insert(name, value);
+            match object.fields.entry(name) {
+                Entry::Vacant(entry) => {
+                    entry.insert(value);
+                }
+                Entry::Occupied(entry) => object.repeated = Some(entry.key().clone()),
             }
         }
         Ok(object)

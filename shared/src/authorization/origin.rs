@@ -1,7 +1,7 @@
 //! Origins: the addresses that a token may be used from.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::str::FromStr;
 
 use ipnet::{IpNet, Ipv4Net};
@@ -58,7 +58,8 @@ impl FromStr for Origin {
 
 /// A network of mapped IPv4 addresses as the IPv4 network that it is.
 fn unmapped(network: IpNet) -> IpNet {
-    const MAPPED: u8 = Ipv6Addr::BITS as u8 - 32;
+    /// The bits before the IPv4 address (RFC 4291, section 2.5.5.2).
+    const MAPPED: u8 = 96;
     let IpNet::V6(v6) = network else { return network };
     let v4 = v6.addr().to_ipv4_mapped().zip(v6.prefix_len().checked_sub(MAPPED));
     match v4.map(|(address, prefix)| Ipv4Net::new(address, prefix)) {

@@ -13,7 +13,7 @@ use aws_lc_rs::rand;
 use secrecy::{ExposeSecret as _, SecretString};
 
 /// What every token begins with.
-pub const PREFIX: &str = "fanlight_";
+const PREFIX: &str = "fanlight_";
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 /// 62 to the power of 43 is more than 2 to the power of 256.
 const RANDOM: usize = 43;

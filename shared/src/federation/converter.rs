@@ -11,6 +11,9 @@ use super::{Broken, PART_LIMIT, Summary};
 /// How much JSON is converted before the room for its text is measured anew, in bytes.
 const WINDOW: usize = 16 << 10;
 
+/// The most that is looked at of a piece to complete the sample that the last one ended in, in bytes.
+const SEAM: usize = 1 << 10;
+
 /// Converts the JSON answer of an instant query, in pieces of any size, to a [`Format`].
 ///
 /// Each sample is written as soon as it has been read; what is held in between is at most one sample, or what came
@@ -134,8 +137,11 @@ impl Converter {
         if let Some(broken) = self.broken {
             return Err(broken);
         }
-        let (valid, result) = self.utf8.check(json);
-        let result = self.walk(&json[..valid], out).and(result);
+        let checked = self.utf8.check(json);
+        let result = self
+            .walk(&checked.first, out)
+            .and_then(|()| self.walk(checked.rest, out))
+            .and(checked.result);
         self.broken = result.err();
         result
     }
@@ -172,6 +178,9 @@ impl Converter {
         if !matches!(self.place, Place::End) {
             return Err(Broken::Truncated);
         }
+        if self.utf8.is_within_character() {
+            return Err(Broken::Trailing);
+        }
         for (present, name) in [
             (self.envelope.success, "status"),
             (self.envelope.data, "data"),
@@ -189,7 +198,12 @@ impl Converter {
         let mut at = 0;
         while let Some(&byte) = json.get(at) {
             match self.place {
-                Place::Key(_) | Place::Text(..) | Place::Element => at += self.collect(&json[at..], out)?,
+                Place::Key(_) | Place::Text(..) | Place::Element => {
+                    at += match self.fast_across(&json[at..], out) {
+                        Some(length) => length,
+                        None => self.collect(&json[at..], out)?,
+                    };
+                }
                 Place::Skipped(level) => match self.skim.feed(&json[at..])? {
                     Some(length) => {
                         at += length;
@@ -346,10 +360,35 @@ impl Converter {
         Ok(())
     }
 
+    fn may_be_fast(&self) -> bool {
+        self.envelope.begun && self.writer.is_text()
+    }
+
+    /// Converts the sample that began in an earlier piece, if the fast path takes it. Gives how much of the JSON
+    /// belongs to it.
+    fn fast_across(&mut self, json: &[u8], out: &mut Vec<u8>) -> Option<usize> {
+        let begun = self.part.len();
+        let seam = &json[..json.len().min(SEAM)];
+        // Nothing is looked at again more often than new bytes come.
+        if !matches!(self.place, Place::Element) || begun == 0 || seam.len() < begun || !self.may_be_fast() {
+            return None;
+        }
+        self.part.extend_from_slice(seam);
+        let end = out.len();
+        out.resize(end + self.part.len() + SLACK, 0);
+        let sample = convert(&self.part, &mut out[end..], &self.writer.time);
+        out.truncate(end + sample.map_or(0, |sample| sample.written));
+        self.part.truncate(begun);
+        let length = sample?.read.checked_sub(begun)?;
+        self.summary.samples += 1;
+        self.place = Place::AfterElement;
+        Some(length)
+    }
+
     /// Converts all samples that the JSON begins with and that the fast path takes. Gives their length, with the commas
     /// between them.
     fn fast(&mut self, json: &[u8], out: &mut Vec<u8>) -> usize {
-        if !self.envelope.begun || !self.writer.is_text() {
+        if !self.may_be_fast() {
             return 0;
         }
         let mut read = 0;

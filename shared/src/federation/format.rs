@@ -52,9 +52,14 @@ pub enum Format {
     Text(Escaping),
     /// `OpenMetrics` text.
     OpenMetrics(OpenMetricsVersion, Escaping),
-    /// RFC 4180 with the columns `name,labels,time,value`, the labels as JSON.
+    /// RFC 4180 with the columns `name,labels,time,value`: the labels as JSON, the time as RFC 3339 in UTC.
+    ///
+    /// Names are as they are, but one that a spreadsheet could take for a formula, since it begins with `=`, `+`, `-`,
+    /// `@` or a control character, has an apostrophe in front. No other cell that the upstream fills can begin so,
+    /// apart from negative numbers and `+Inf`. The last row is `fanlight_federate_samples`, without a time.
     Csv,
-    /// An object a line: `{"name":..,"labels":{..},"time":..,"value":..}`.
+    /// An object a line: `{"name":..,"labels":{..},"time":..,"value":..}`, with `"NaN"`, `"+Inf"` and `"-Inf"` as
+    /// strings. The last line is `fanlight_federate_samples`, whose time is `null`.
     NdJson,
 }
 

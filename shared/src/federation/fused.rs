@@ -4,6 +4,11 @@
 //! others to the slow path: what it does not recognise, it does not judge. Quotes, backslashes and line feeds within
 //! strings are spelled alike in JSON and in the text formats, so that most strings are copied as they are.
 
+#![expect(
+    clippy::inline_always,
+    reason = "a call would cost more than what is called, and they are few"
+)]
+
 use super::words::{before, name_ends, string_ends, word};
 use super::write::Time;
 

@@ -6,9 +6,11 @@ pub(super) const HELPER: &str = "__fanlight_name__";
 /// An expression that has every series of the selectors once.
 ///
 /// `or` compares labels without the metric's name, and so would drop `b{x="1"}` beside `a{x="1"}`. The name is
-/// therefore copied into a label that [`Converter`](super::Converter) drops. `label_replace` leaves histograms and the
-/// name itself as they are. Selectors that are written alike count once; of none there is no expression, and the result
-/// is empty.
+/// therefore copied into a label that [`Converter`](super::Converter) drops. Selectors that are written alike count once;
+/// of none there is no expression, and the result is empty.
+///
+/// `label_replace` leaves the name and native histograms as they are, except that Prometheus 2.42 and older make zeros
+/// of native histograms, which these have only behind a feature flag.
 ///
 /// The selectors are taken as they are: they must have been enforced.
 ///

@@ -3,6 +3,11 @@
 //! Every search gives a word whose lowest set bit lies in the first byte that was searched for; what is above it says
 //! nothing, since borrows and carries run upwards.
 
+#![expect(
+    clippy::inline_always,
+    reason = "a call would cost more than what is called, and they are few"
+)]
+
 /// The byte in all eight places.
 const fn splat(byte: u8) -> u64 {
     u64::from_ne_bytes([byte; 8])

@@ -146,7 +146,12 @@ impl Event {
 
     fn form(&self, body: &str) -> Result<Vec<(String, String)>, Problem> {
         let refuse = |why: String| Err(Problem::new(Kind::UnsupportedBody, why));
-        if self.headers.content_encoding.iter().any(|coding| !coding.eq_ignore_ascii_case("identity")) {
+        if self
+            .headers
+            .content_encoding
+            .iter()
+            .any(|coding| !coding.eq_ignore_ascii_case("identity"))
+        {
             return refuse("the body is compressed; send it as it is".to_owned());
         }
         match self.headers.content_type.as_slice() {

@@ -94,7 +94,10 @@ impl Conversion {
                 self.step()?;
             }
             let written = (self.text.len() - before) as u64;
-            self.left = self.left.checked_sub(written).ok_or(Fault::TooLarge { limit: self.limit })?;
+            self.left = self
+                .left
+                .checked_sub(written)
+                .ok_or(Fault::TooLarge { limit: self.limit })?;
         }
         Ok(())
     }

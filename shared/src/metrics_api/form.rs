@@ -34,7 +34,10 @@ pub(super) fn parse(body: &[u8], most: usize) -> Result<Vec<(String, String)>, F
             if has_broken_escape(bytes) {
                 return Err(FormError::Escape(start));
             }
-            let spaced: Vec<u8> = bytes.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }).collect();
+            let spaced: Vec<u8> = bytes
+                .iter()
+                .map(|byte| if *byte == b'+' { b' ' } else { *byte })
+                .collect();
             percent_decode(&spaced)
                 .decode_utf8()
                 .map(Cow::into_owned)
@@ -76,7 +79,10 @@ mod tests {
             ("=a", &[("", "a")]),
             ("query=%C3%A9", &[("query", "é")]),
         ] {
-            let expected: Vec<_> = expected.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect();
+            let expected: Vec<_> = expected
+                .iter()
+                .map(|(a, b)| ((*a).to_owned(), (*b).to_owned()))
+                .collect();
             assert_eq!(pairs(body), expected, "{body}");
         }
     }

@@ -30,7 +30,9 @@ impl LabelName {
         if has_broken_escape(segment.as_bytes()) {
             return Err(refuse("has a % that is not followed by two hexadecimal digits"));
         }
-        let decoded = percent_decode_str(segment).decode_utf8().map_err(|_| refuse("is not UTF-8"))?;
+        let decoded = percent_decode_str(segment)
+            .decode_utf8()
+            .map_err(|_| refuse("is not UTF-8"))?;
         let name = unescape(&decoded).unwrap_or_else(|| decoded.into_owned());
         if name.is_empty() {
             return Err(refuse("is empty"));

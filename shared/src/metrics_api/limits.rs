@@ -19,7 +19,7 @@ pub(super) struct Held<'a> {
 }
 
 /// What was found of a request, each below its limit.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Found {
     /// Bytes of the query or of the selectors, as the caller wrote them.
     pub(super) query_bytes: usize,
@@ -44,7 +44,13 @@ impl Held<'_> {
             return Ok(());
         }
         let found = format!("the selectors have {found} bytes together");
-        Err(self.refuse(Kind::Limit, "query_bytes", &found, &allowed.to_string(), "ask for them in several requests"))
+        Err(self.refuse(
+            Kind::Limit,
+            "query_bytes",
+            &found,
+            &allowed.to_string(),
+            "ask for them in several requests",
+        ))
     }
 
     pub(super) fn selectors(&self, found: usize) -> Result<(), Problem> {
@@ -53,7 +59,13 @@ impl Held<'_> {
             return Ok(());
         }
         let found = format!("the request has {found} selectors");
-        Err(self.refuse(Kind::Limit, "selectors", &found, &allowed.to_string(), "ask for them in several requests"))
+        Err(self.refuse(
+            Kind::Limit,
+            "selectors",
+            &found,
+            &allowed.to_string(),
+            "ask for them in several requests",
+        ))
     }
 
     pub(super) fn step(&self, step: Duration) -> Result<(), Problem> {
@@ -129,9 +141,11 @@ impl Held<'_> {
             // What could not be proved is for the log.
             EnforceError::Internal(_) => "the query could not be enforced; nothing was asked".to_owned(),
             EnforceError::Parse(ParseError::TooLarge(_)) => {
-                format!("invalid parameter {which}: {error} (plan {:?})", self.name)
+                format!("{which}:{error} (plan {:?})", self.name)
             }
-            _ => format!("invalid parameter {which}: {error}"),
+            EnforceError::TooLong(_) => format!("{which}: {error}"),
+            // These begin with the line and the column.
+            EnforceError::Parse(ParseError::Syntax(_)) | EnforceError::Refused(_) => format!("{which}:{error}"),
         };
         Problem::new(kind, message)
     }

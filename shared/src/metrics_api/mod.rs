@@ -155,7 +155,10 @@ impl MetricsApi {
             }
             Relayed::Error(said) => Err(Failure {
                 problem: upstream_answer::refused(&said),
-                reason: format!("the upstream answered 200 with an error: {}: {}", said.error_type, said.error),
+                reason: format!(
+                    "the upstream answered 200 with an error: {}: {}",
+                    said.error_type, said.error
+                ),
             }),
         }
     }
@@ -191,7 +194,11 @@ impl MetricsApi {
         let question = Question {
             method: rebuilt.method,
             path: rebuilt.path,
-            form: rebuilt.form.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
+            form: rebuilt
+                .form
+                .into_iter()
+                .map(|(name, value)| (name.to_owned(), value))
+                .collect(),
             gzip: event.accepts_gzip(),
         };
         // Without the box the compiler finds the futures of a function's `main` nested too deep.
@@ -212,7 +219,10 @@ impl MetricsApi {
 fn nobody(error: NoCaller) -> Failure {
     let problem = match error {
         NoCaller::Expired => Problem::new(Kind::Unauthenticated, "the credentials have expired"),
-        _ => Problem::new(Kind::Unauthenticated, "the request has no credentials that this API knows"),
+        _ => Problem::new(
+            Kind::Unauthenticated,
+            "the request has no credentials that this API knows",
+        ),
     };
     Failure {
         problem,
@@ -223,7 +233,10 @@ fn nobody(error: NoCaller) -> Failure {
 /// Organisations that cannot be enforced may not be read.
 fn unreadable(error: &PolicyError) -> Failure {
     Failure {
-        problem: Problem::new(Kind::Forbidden, "nothing may be read in your name; tell whoever runs this API"),
+        problem: Problem::new(
+            Kind::Forbidden,
+            "nothing may be read in your name; tell whoever runs this API",
+        ),
         reason: error.to_string(),
     }
 }

@@ -19,7 +19,10 @@ impl Parameters {
                 return Err(unknown(&name, endpoint));
             };
             if *times == Times::Once && read.iter().any(|(other, _)| other == name) {
-                return Err(Problem::parameter(name, "given more than once; give it once, in the URL or in the body"));
+                return Err(Problem::parameter(
+                    name,
+                    "given more than once; give it once, in the URL or in the body",
+                ));
             }
             if value.contains('\0') {
                 return Err(Problem::parameter(name, "has a NUL"));

@@ -144,7 +144,11 @@ impl Asker<'_> {
     fn federation(&self, parameters: &Parameters) -> Result<Asked, Problem> {
         let (selectors, found) = self.selectors(parameters)?;
         let query = crate::federation::union(&selectors);
-        let form = vec![("query", query), ("time", seconds(self.now)), ("timeout", self.timeout(self.left))];
+        let form = vec![
+            ("query", query),
+            ("time", seconds(self.now)),
+            ("timeout", timeout(self.left)),
+        ];
         Ok((form, found))
     }
 
@@ -167,19 +171,16 @@ impl Asker<'_> {
     }
 
     /// The enforced query, which may cost what it costs in `window`.
-    fn query(
-        &self,
-        parameters: &Parameters,
-        window: &Window,
-        slack: Duration,
-    ) -> Result<(String, Found), Problem> {
+    fn query(&self, parameters: &Parameters, window: &Window, slack: Duration) -> Result<(String, Found), Problem> {
         let (query, written) = self.enforce(parameters)?;
         let analysis = promql::analyse(&self.parse(&query)?, window).map_err(|error| {
             // Positions in what the caller has written mean more to him, where that is a query by itself.
             let own = parameters.get("query").unwrap_or_default();
             let own = promql::parse(own, &self.held.plan.query_limits()).ok();
-            let error = own.and_then(|tree| promql::analyse(&tree, window).err()).unwrap_or(error);
-            Problem::new(Kind::Query, format!("invalid parameter \"query\": {error}"))
+            let error = own
+                .and_then(|tree| promql::analyse(&tree, window).err())
+                .unwrap_or(error);
+            Problem::new(Kind::Query, format!("query:{error}"))
         })?;
         let found = self.held.cost(&analysis, self.now, slack)?;
         let found = Found {
@@ -194,7 +195,7 @@ impl Asker<'_> {
         let query = self
             .policy
             .enforce(written)
-            .map_err(|error| self.held.unenforced("\"query\"", &error))?;
+            .map_err(|error| self.held.unenforced("query", &error))?;
         let found = Found {
             query_bytes: written.len(),
             selectors: self.parse(&query)?.selector_count(),
@@ -227,15 +228,15 @@ impl Asker<'_> {
         self.held.selectors(found.selectors)?;
         if written.is_empty() {
             let all = self.policy.selector();
-            let all = all.map_err(|error| self.held.unenforced("\"match[]\"", &error))?;
+            let all = all.map_err(|error| self.held.unenforced("match[]", &error))?;
             return Ok((vec![all], found));
         }
         let enforced = written.iter().enumerate().map(|(index, selector)| {
             self.policy.enforce_selector(selector).map_err(|error| {
                 let which = if written.len() == 1 {
-                    "\"match[]\"".to_owned()
+                    "match[]".to_owned()
                 } else {
-                    format!("\"match[]\" no. {}", index + 1)
+                    format!("match[] {}", index + 1)
                 };
                 self.held.unenforced(&which, &error)
             })
@@ -265,7 +266,10 @@ impl Asker<'_> {
         let earliest = before(self.now, plan.reach);
         let start = start.unwrap_or_else(|| before(end, plan.range).max(earliest).min(end));
         if end < start {
-            return Err(Problem::parameter("end", "end timestamp must not be before start timestamp"));
+            return Err(Problem::parameter(
+                "end",
+                "end timestamp must not be before start timestamp",
+            ));
         }
         let (range, reach) = (between(start, end), between(start, self.now));
         self.held.range(range, Duration::ZERO)?;
@@ -280,17 +284,13 @@ impl Asker<'_> {
 
     /// The caller's timeout, but no longer than an answer may still take: the upstream should not go on after that.
     fn add_timeout(&self, parameters: &Parameters, form: &mut Form) -> Result<(), Problem> {
-        let timeout = match parameters.duration("timeout")? {
+        let limit = match parameters.duration("timeout")? {
             Some(nanos) if nanos < NANOS => return Err(Problem::parameter("timeout", "no time at all")),
             Some(nanos) => self.left.min(Duration::from_nanos(nanos.unsigned_abs())),
             None => self.left,
         };
-        form.push(("timeout", self.timeout(timeout)));
+        form.push(("timeout", timeout(limit)));
         Ok(())
-    }
-
-    fn timeout(&self, timeout: Duration) -> String {
-        seconds(i64::try_from(timeout.as_millis()).unwrap_or(i64::MAX).max(1))
     }
 }
 
@@ -303,4 +303,9 @@ fn add_limit(parameters: &Parameters, form: &mut Form) -> Result<(), Problem> {
         form.push(("limit", limit.to_string()));
     }
     Ok(())
+}
+
+/// No timeout at all would be a longer one.
+fn timeout(duration: Duration) -> String {
+    seconds(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX).max(1))
 }

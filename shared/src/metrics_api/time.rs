@@ -1,7 +1,7 @@
 //! Times and durations as Prometheus' HTTP API reads them, and as they are written for an upstream.
 //!
-//! Two things differ: what is no time at all for Prometheus' storage (NaN, infinities, what is beyond the year 9999) is
-//! refused instead of becoming some other time, and so are Go's hexadecimal numbers.
+//! What differs: NaN, infinities and times outside the years 0 to 9999 are refused, where Go makes some other time of them;
+//! and so are what only Go's parsers take, `1_000` and hours of one digit.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -73,7 +73,7 @@ pub(super) fn parse_time(text: &str) -> Result<Time, TimeError> {
     }
 }
 
-/// Decimal numbers; Rust and Go read the same ones, but for Go's hexadecimal ones.
+/// Decimal numbers; what Rust reads, Go reads alike.
 fn parse_float(text: &str) -> Option<f64> {
     text.parse().ok()
 }
@@ -93,7 +93,11 @@ fn rfc3339(text: &str) -> Option<Millis> {
     if hour > 23 || minute > 59 || second > 59 || !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
-    let millis = fraction.bytes().chain(*b"000").take(3).fold(0, |sum, digit| sum * 10 + i64::from(digit - b'0'));
+    let millis = fraction
+        .bytes()
+        .chain(*b"000")
+        .take(3)
+        .fold(0, |sum, digit| sum * 10 + i64::from(digit - b'0'));
     let offset = match zone.split_at(1) {
         ("Z", "") => 0,
         (sign, hours_minutes) => {
@@ -234,12 +238,39 @@ mod tests {
     #[test]
     fn what_is_no_time_is_refused() {
         for text in [
-            "", "now", "5m", "NaN", "Inf", "-Inf", "infinity", "1e300", "1e15", "-1e15", "0x10", "1_000", " 1", "1 ",
-            "2015-06-03", "2015-06-03T13:21:58", "2015-06-03 13:21:58Z", "2015-06-03t13:21:58Z", "2015-06-03T13:21:58z",
-            "2015-06-03T13:21:60Z", "2015-06-03T24:00:00Z", "2015-02-29T00:00:00Z", "2015-13-01T00:00:00Z",
-            "2015-06-03T13:21:58.Z", "2015-06-03T13:21:58+0100", "2015-06-03T13:21:58+01", "15-06-03T13:21:58Z",
-            "2015-06-03T13:21:58Z[UTC]", "20150603T132158Z", "2015-06-03T13:21:58Z0", "+2015-06-03T13:21:58Z",
-            "2015-06-03T13:21:5xZ", "٢015-06-03T13:21:58Z",
+            "",
+            "now",
+            "5m",
+            "NaN",
+            "Inf",
+            "-Inf",
+            "infinity",
+            "1e300",
+            "1e15",
+            "-1e15",
+            "0x10",
+            "1_000",
+            " 1",
+            "1 ",
+            "2015-06-03",
+            "2015-06-03T13:21:58",
+            "2015-06-03 13:21:58Z",
+            "2015-06-03t13:21:58Z",
+            "2015-06-03T13:21:58z",
+            "2015-06-03T13:21:60Z",
+            "2015-06-03T24:00:00Z",
+            "2015-02-29T00:00:00Z",
+            "2015-13-01T00:00:00Z",
+            "2015-06-03T13:21:58.Z",
+            "2015-06-03T13:21:58+0100",
+            "2015-06-03T13:21:58+01",
+            "15-06-03T13:21:58Z",
+            "2015-06-03T13:21:58Z[UTC]",
+            "20150603T132158Z",
+            "2015-06-03T13:21:58Z0",
+            "+2015-06-03T13:21:58Z",
+            "2015-06-03T13:21:5xZ",
+            "٢015-06-03T13:21:58Z",
         ] {
             assert!(parse_time(text).is_err(), "{text}");
         }
@@ -256,18 +287,37 @@ mod tests {
             ("-5", -5 * SECOND),
             ("5m", 300 * SECOND),
             ("1h30m", 5400 * SECOND),
-            ("1y2w3d4h5m6s7ms", (365 + 14 + 3) * 86_400 * SECOND + (4 * 3600 + 5 * 60 + 6) * SECOND + 7 * NANOS),
+            (
+                "1y2w3d4h5m6s7ms",
+                (365 + 14 + 3) * 86_400 * SECOND + (4 * 3600 + 5 * 60 + 6) * SECOND + 7 * NANOS,
+            ),
             ("100ms", 100 * NANOS),
             ("0s", 0),
             ("292y", 292 * 365 * 86_400 * SECOND),
         ] {
             assert_eq!(parse_duration(text), Ok(nanos), "{text}");
         }
-        for text in ["", "m", "5m5m", "5s5m", "1.5h", "-5m", "5 m", "5M", "5us", "293y", "5m5", "9223372036854775808s"] {
+        for text in [
+            "",
+            "m",
+            "5m5m",
+            "5s5m",
+            "1.5h",
+            "-5m",
+            "5 m",
+            "5M",
+            "5us",
+            "293y",
+            "5m5",
+            "9223372036854775808s",
+        ] {
             assert!(matches!(parse_duration(text), Err(DurationError::Syntax(_))), "{text}");
         }
         for text in ["1e10", "-1e10", "Inf", "NaN", "1e300", "9223372036.854775807"] {
-            assert!(matches!(parse_duration(text), Err(DurationError::Overflow(_))), "{text}");
+            assert!(
+                matches!(parse_duration(text), Err(DurationError::Overflow(_))),
+                "{text}"
+            );
         }
     }
 

@@ -13,14 +13,21 @@ const TIME_IS_UP: &str = "the upstream did not answer in time; ask for less";
 
 /// What is wrong with an upstream that did not answer, or not to the end.
 pub(super) fn kind(error: &UpstreamError) -> Kind {
-    if error.is_timeout() { Kind::Timeout } else { Kind::Upstream }
+    if error.is_timeout() {
+        Kind::Timeout
+    } else {
+        Kind::Upstream
+    }
 }
 
 /// What a caller is told of that, without where the upstream is and what it said.
 pub(super) fn unanswered(error: &UpstreamError) -> Problem {
     match kind(error) {
         Kind::Timeout => Problem::new(Kind::Timeout, TIME_IS_UP),
-        kind => Problem::new(kind, "the upstream cannot be reached, or gives no answer that can be understood"),
+        kind => Problem::new(
+            kind,
+            "the upstream cannot be reached, or gives no answer that can be understood",
+        ),
     }
 }
 
@@ -37,9 +44,15 @@ pub(super) async fn failed(answer: Answer) -> (Problem, String) {
     let problem = match (status, said) {
         (429, _) => Problem::new(Kind::RateLimited, "too many requests; try again later"),
         // Whatever is wrong with our credentials is no fault of the caller's.
-        (401 | 403, _) => Problem::new(Kind::Upstream, "the upstream does not let us ask; tell whoever runs this API"),
+        (401 | 403, _) => Problem::new(
+            Kind::Upstream,
+            "the upstream does not let us ask; tell whoever runs this API",
+        ),
         (400..=599, Some(said)) => refused(&said),
-        (503, None) => Problem::new(Kind::UpstreamUnavailable, "the upstream cannot answer now; try again later"),
+        (503, None) => Problem::new(
+            Kind::UpstreamUnavailable,
+            "the upstream cannot answer now; try again later",
+        ),
         (504, None) => Problem::new(Kind::Timeout, TIME_IS_UP),
         (404 | 405 | 501, None) => Problem::new(Kind::Upstream, "the upstream does not serve this"),
         _ => Problem::new(Kind::Upstream, "the upstream failed; try again later"),

@@ -59,7 +59,7 @@ pub(super) struct ProxyAnswer {
     is_base64_encoded: Option<bool>,
 }
 
-/// The value of a header.
+/// The value of a header. A list, as some runtimes write repeated headers of a prelude, is documented nowhere.
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
 enum Scalar {

@@ -58,7 +58,7 @@ use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{ConnectInfo, State};
 use axum::http::header::{ACCEPT, AUTHORIZATION};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
+use axum::http::{HeaderName, HeaderValue, Request, Response};
 use tokio::net::TcpListener;
 use tokio::time::timeout;
 use tracing::warn;
@@ -77,7 +77,8 @@ use self::request::{ApiRequest, RequestIds};
 use self::routes::Resource;
 use self::usage_plan::ApiKey;
 use super::function::InvokeError;
-use super::invocation::{LARGEST_REPLY, Outcome};
+use super::invocation::Outcome;
+use super::invoke_api::LARGEST_EVENT;
 
 /// A REST API on this machine. Clones are the same API.
 #[derive(Clone)]
@@ -126,19 +127,16 @@ impl RestApi {
 
 async fn handle(State(RestApi { inner }): State<RestApi>, request: Request<Body>) -> Response<Body> {
     let ids = RequestIds::new();
-    let mut response = match inner.respond(request, ids.clone()).await {
-        Ok(response) => response,
-        Err(error) => error.answer(&inner.responses, &ids.request_id),
-    };
-    let own = [
-        ("x-amzn-requestid", ids.request_id),
-        ("x-amz-apigw-id", ids.extended),
-        ("x-amzn-trace-id", ids.trace),
-    ];
-    let own = own.map(|(name, value)| HeaderValue::try_from(value).map(|value| (HeaderName::from_static(name), value)));
-    response
-        .headers_mut()
-        .extend(own.into_iter().flatten().collect::<HeaderMap>());
+    let result = inner.respond(request, ids.clone()).await;
+    // What API Gateway answers by itself belongs to no trace.
+    let trace = result.is_ok().then_some(("x-amzn-trace-id", ids.trace));
+    let mut response = result.unwrap_or_else(|error| error.answer(&inner.responses, &ids.request_id));
+    let own = [("x-amzn-requestid", ids.request_id), ("x-amz-apigw-id", ids.extended)];
+    for (name, value) in own.into_iter().chain(trace) {
+        if let Ok(value) = HeaderValue::try_from(value) {
+            response.headers_mut().insert(HeaderName::from_static(name), value);
+        }
+    }
     response
 }
 
@@ -189,7 +187,7 @@ impl Inner {
         };
         let event = source.proxy_event(context, key.as_ref(), &self.binary_media_types);
         // Lambda takes no more, streamed or not.
-        if event.len() > LARGEST_REPLY {
+        if event.len() > LARGEST_EVENT {
             return Err(GatewayError::RequestTooLarge);
         }
         match integration.transfer {

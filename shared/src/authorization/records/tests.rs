@@ -67,7 +67,11 @@ fn a_record_is_read_as_it_is_written() {
     }
     for record in &read.records {
         let text = document(&[record.to_json().to_string()]);
-        assert_eq!(Records::read(&text).unwrap().records, [record.clone()], "{text}");
+        assert_eq!(
+            Records::read(&text).unwrap().records,
+            std::slice::from_ref(record),
+            "{text}"
+        );
     }
 }
 

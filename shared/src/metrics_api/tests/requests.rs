@@ -1,0 +1,738 @@
+//! Requests as they are rebuilt or refused, before anything is asked.
+
+use proptest::prelude::*;
+use proptest::sample::select;
+
+use super::*;
+
+/// What becomes of a request: what the upstream is asked, as `METHOD path name=value&..`, or `status: message`.
+fn rebuilt_by(settings: &Settings, event: &Value) -> Result<Rebuilt, Problem> {
+    let event = parse(event);
+    let (endpoint, method) = Endpoint::of(&event.method, &event.path, settings.exemplars)?;
+    let parameters = Parameters::read(&event, &endpoint, method)?;
+    let plan = &settings.plans[DEFAULT_PLAN];
+    let organisations = ["a", "b"].map(str::to_owned);
+    let policy = settings.policy(&organisations, plan.query_limits()).unwrap();
+    let asker = Asker {
+        policy: &policy,
+        held: Held {
+            name: DEFAULT_PLAN,
+            plan,
+        },
+        now: NOW * 1000,
+        left: Duration::from_secs(50),
+    };
+    asker.rebuild(&endpoint, &parameters)
+}
+
+fn outcome(settings: &Settings, event: &Value) -> String {
+    match rebuilt_by(settings, event) {
+        Ok(rebuilt) => {
+            let form: Vec<String> = rebuilt
+                .form
+                .iter()
+                .map(|(name, value)| format!("{name}={value}"))
+                .collect();
+            format!("{:?} {} {}", rebuilt.method, rebuilt.path, form.join("&"))
+        }
+        Err(problem) => format!("{}: {}", problem.status(), problem.message),
+    }
+}
+
+fn of(event: &Value) -> String {
+    outcome(&settings("http://unused"), event)
+}
+
+/// The enforced selector of all that the caller may see.
+const ALL: &str = r#"{ purpose = "external" , org =~ "a|b" }"#;
+/// The latest range that the plan allows.
+const MONTH: &str = "start=1792540800&end=1795219200";
+
+#[test]
+fn every_endpoint_is_rebuilt() {
+    for (path, parameters, expected) in [
+        ("/api/v1/query", &[][..], format!("Post /api/v1/query query={ALL}&time={NOW}&timeout=50")),
+        ("/api/v1/query", &[("query", "{}")], format!("Post /api/v1/query query={ALL}&time={NOW}&timeout=50")),
+        (
+            "/api/v1/query",
+            &[("query", "sum(up{x='1'}) # all"), ("time", "2026-11-20T23:00:00.5Z"), ("timeout", "5s"), ("limit", "+7")],
+            r#"Post /api/v1/query query=sum ( up { purpose = "external" , org =~ "a|b" , x = "1" } )&time=1795215600.5&timeout=5&limit=7"#
+                .replace("600.5&", "600.500&"),
+        ),
+        (
+            "/api/v1/query",
+            &[("query", "1"), ("time", ""), ("timeout", "1h"), ("limit", "0")],
+            format!("Post /api/v1/query query=1&time={NOW}&timeout=50"),
+        ),
+        (
+            "/api/v1/query_range",
+            &[("query", "up"), ("start", "1795215600"), ("end", "1795219200.0004"), ("step", "1m")],
+            format!("Post /api/v1/query_range query=up {ALL}&start=1795215600&end={NOW}&step=60&timeout=50"),
+        ),
+        (
+            "/api/v1/query_range",
+            &[("start", "1795215600"), ("end", "1795219200"), ("step", "14.4")],
+            format!("Post /api/v1/query_range query={ALL}&start=1795215600&end={NOW}&step=14.400&timeout=50"),
+        ),
+        ("/api/v1/series", &[], format!("Post /api/v1/series match[]={ALL}&{MONTH}")),
+        (
+            "/api/v1/series",
+            &[("match[]", "up"), ("match[]", ""), ("start", "1795219000"), ("limit", "5")],
+            format!("Post /api/v1/series match[]=up {ALL}&match[]={ALL}&start=1795219000&end={NOW}&limit=5"),
+        ),
+        (
+            "/api/v1/labels",
+            &[("end", "1795219100"), ("start", "-292273086-05-16T16:47:06Z")],
+            format!("Post /api/v1/labels match[]={ALL}&start=1792540700&end=1795219100"),
+        ),
+        (
+            "/api/v1/labels",
+            &[("end", "292277025-08-18T07:12:54.999999999Z")],
+            format!("Post /api/v1/labels match[]={ALL}&{MONTH}"),
+        ),
+        ("/api/v1/label/job/values", &[], format!("Get /api/v1/label/job/values match[]={ALL}&{MONTH}")),
+        (
+            "/api/v1/label/http%2estatus/values",
+            &[("match[]", "up")],
+            format!("Get /api/v1/label/http.status/values match[]=up {ALL}&{MONTH}"),
+        ),
+        (
+            "/api/v1/query_exemplars",
+            &[("query", "rate(x[5m] offset 1y)"), ("start", "1795219000"), ("end", "1795219200")],
+            format!("Post /api/v1/query_exemplars query=rate ( x {ALL} [ 5m ] offset 1y )&start=1795219000&end={NOW}"),
+        ),
+        ("/api/v1/format_query", &[("query", "up")], format!("Post /api/v1/format_query query=up {ALL}")),
+        ("/federate", &[], format!("Post /api/v1/query query={ALL}&time={NOW}&timeout=50")),
+        ("/federate", &[("match[]", "up")], format!("Post /api/v1/query query=up {ALL}&time={NOW}&timeout=50")),
+        ("/api/v1/explain", &[("query", "up")], format!("Post /api/v1/explain query=up {ALL}&time={NOW}&timeout=50")),
+        (
+            "/api/v1/explain",
+            &[("match[]", "up")],
+            format!("Post /api/v1/explain match[]=up {ALL}&{MONTH}"),
+        ),
+    ] {
+        assert_eq!(of(&get(path, parameters)), expected, "{path} {parameters:?}");
+    }
+}
+
+#[test]
+fn the_union_of_several_selectors_is_asked_for() {
+    let asked = of(&get("/federate", &[("match[]", "up"), ("match[]", "{job='x'}")]));
+    assert_eq!(
+        asked.matches(r#"purpose = "external" , org =~ "a|b""#).count(),
+        2,
+        "{asked}"
+    );
+    assert!(asked.contains(" or "), "{asked}");
+}
+
+#[test]
+fn a_form_is_what_a_url_is() {
+    for (path, body) in [
+        ("/api/v1/query", "query=up%7Ba%3D%22b%22%7D&time=1795219100&limit=3"),
+        (
+            "/api/v1/query_range",
+            "query=up&start=1795215600&end=1795219200&step=60",
+        ),
+        ("/api/v1/series", "match%5B%5D=up&match[]=down"),
+        ("/api/v1/labels", "match%5B%5D=up"),
+        ("/api/v1/query_exemplars", "query=up"),
+        ("/api/v1/format_query", "query=up"),
+        ("/api/v1/explain", "query=up"),
+    ] {
+        let pairs = form::parse(body.as_bytes(), 10).unwrap();
+        let pairs: Vec<(&str, &str)> = pairs
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect();
+        let by_url = of(&get(path, &pairs));
+        assert!(by_url.starts_with("Post "), "{by_url}");
+        assert_eq!(of(&post(path, body)), by_url, "{path}");
+        let mut encoded = post(path, &base64::Engine::encode(&base64::prelude::BASE64_STANDARD, body));
+        encoded["isBase64Encoded"] = json!(true);
+        assert_eq!(of(&encoded), by_url, "{path} in base64");
+        let mut with_charset = post(path, body);
+        with_charset["multiValueHeaders"]["content-type"] = json!(["Application/X-WWW-Form-URLEncoded; charset=UTF-8"]);
+        assert_eq!(of(&with_charset), by_url, "{path} with a charset");
+        let mut in_url = get(path, &pairs);
+        in_url["httpMethod"] = "POST".into();
+        assert_eq!(of(&in_url), by_url, "{path} as a POST without a body");
+    }
+    for path in ["/api/v1/label/job/values", "/federate", "/api/v1/status/buildinfo"] {
+        assert!(of(&post(path, "a=b")).starts_with("405: "), "{path}");
+    }
+}
+
+#[test]
+fn url_and_body_are_merged_by_one_rule() {
+    let mut both = post("/api/v1/series", "match[]=of_body&limit=5");
+    both["multiValueQueryStringParameters"] = json!({"match[]": ["of_url"], "start": ["1795219000"]});
+    assert_eq!(
+        of(&both),
+        format!("Post /api/v1/series match[]=of_body {ALL}&match[]=of_url {ALL}&start=1795219000&end={NOW}&limit=5")
+    );
+    both["multiValueQueryStringParameters"]["limit"] = json!(["6"]);
+    assert_eq!(
+        of(&both),
+        "400: invalid parameter \"limit\": given more than once; give it once, in the URL or in the body"
+    );
+}
+
+#[test]
+fn hostile_parameters_are_refused_by_name() {
+    for name in [
+        "extra_filters",
+        "extra_filters[]",
+        "extra_label",
+        "trace",
+        "storeMatch[]",
+        "replicaLabels[]",
+        "dedup",
+        "engine",
+        "explain",
+        "partial_response",
+        "max_source_resolution",
+        "lookback_delta",
+        "stats",
+        "match",
+        "match%5B%5D",
+        "Query",
+        "query[]",
+        " query",
+        "query ",
+        "",
+        "__proto__",
+    ] {
+        for path in [
+            "/api/v1/query",
+            "/api/v1/series",
+            "/federate",
+            "/api/v1/status/buildinfo",
+        ] {
+            let refused = of(&get(path, &[(name, "1")]));
+            assert!(
+                refused.starts_with(&format!("400: unknown parameter {name:?}: {path} has ")),
+                "{refused}"
+            );
+        }
+    }
+    assert_eq!(
+        of(&get("/api/v1/query", &[("dedup", "false")])),
+        "400: unknown parameter \"dedup\": /api/v1/query has query, time, timeout, limit"
+    );
+    assert_eq!(
+        of(&get("/api/v1/status/buildinfo", &[("a", "")])),
+        "400: unknown parameter \"a\": /api/v1/status/buildinfo has no parameters"
+    );
+}
+
+#[test]
+fn what_is_given_twice_is_refused() {
+    for (path, names) in [
+        ("/api/v1/query", &["query", "time", "timeout", "limit"][..]),
+        (
+            "/api/v1/query_range",
+            &["query", "start", "end", "step", "timeout", "limit"],
+        ),
+        ("/api/v1/series", &["start", "end", "limit"]),
+        ("/api/v1/labels", &["start", "end", "limit"]),
+        ("/api/v1/query_exemplars", &["query", "start", "end"]),
+        ("/api/v1/format_query", &["query"]),
+        ("/api/v1/explain", &["query", "time", "start", "end", "step"]),
+    ] {
+        for name in names {
+            let twice = "given more than once";
+            assert!(
+                of(&get(path, &[(name, "1"), (name, "1")])).contains(twice),
+                "{path} {name} in the URL"
+            );
+            assert!(
+                of(&post(path, &format!("{name}=1&{name}=1"))).contains(twice),
+                "{path} {name} in the body"
+            );
+            let mut both = post(path, &format!("{name}=1"));
+            both["multiValueQueryStringParameters"] = json!({ *name: ["1"] });
+            assert!(of(&both).contains(twice), "{path} {name} in both");
+        }
+    }
+}
+
+#[test]
+fn only_exact_paths_are_served() {
+    for path in [
+        "/",
+        "",
+        "/api/v1",
+        "/api/v1/",
+        "/api/v1/%71uery",
+        "/api/v1/query/",
+        "/api/v1/query%2f",
+        "//api/v1/query",
+        "/api//v1/query",
+        "/api/v1/./query",
+        "/api/v1/../v1/query",
+        "/api/v1/..%2fquery",
+        "/API/v1/query",
+        "/api/v1/query?query=up",
+        "/api/v1/query;a",
+        "/api/v1/query%00",
+        "/api/v1/query\u{0}",
+        "/prod/api/v1/query",
+        "/api/v1/metadata",
+        "/api/v1/rules",
+        "/api/v1/alerts",
+        "/api/v1/targets",
+        "/api/v1/read",
+        "/api/v1/write",
+        "/api/v1/status/config",
+        "/api/v1/status/tsdb",
+        "/api/v1/admin/tsdb/delete_series",
+        "/api/v1/parse_query",
+        "/api/v1/label/job",
+        "/api/v1/label/job/values/",
+        "/api/v1/label/a/b/values",
+        "/api/v1/label/../values/x",
+        "/federate/",
+        "/metrics",
+        "/-/reload",
+        "/graph",
+        "/api/v1/label/values",
+    ] {
+        let refused = of(&get(path, &[]));
+        assert!(refused.starts_with("404: nothing is served at "), "{path}: {refused}");
+    }
+    // One segment, which names a label and leads nowhere else.
+    for (path, sent) in [
+        (
+            "/api/v1/label/..%2f..%2fquery/values",
+            "/api/v1/label/U___2e__2e__2f__2e__2e__2f_query/values",
+        ),
+        (
+            "/api/v1/label/%252e%252e/values",
+            "/api/v1/label/U___25_2e_25_2e/values",
+        ),
+        ("/api/v1/label/../values", "/api/v1/label/U___2e__2e_/values"),
+        ("/api/v1/label/a%3fb%23c/values", "/api/v1/label/U__a_3f_b_23_c/values"),
+    ] {
+        let asked = of(&get(path, &[]));
+        assert!(asked.starts_with(&format!("Get {sent} match[]=")), "{path}: {asked}");
+    }
+    for path in [
+        "/api/v1/label//values",
+        "/api/v1/label/%/values",
+        "/api/v1/label/%ff/values",
+        "/api/v1/label/a%00/values",
+    ] {
+        assert!(
+            of(&get(path, &[])).starts_with("400: the label's name in the path "),
+            "{path}"
+        );
+    }
+    let mut off = settings("http://unused");
+    off.exemplars = false;
+    assert!(outcome(&off, &get("/api/v1/query_exemplars", &[])).starts_with("404: "));
+}
+
+#[test]
+fn other_methods_are_refused_with_those_that_are_allowed() {
+    for method in ["HEAD", "OPTIONS", "PUT", "DELETE", "PATCH", "get", "CONNECT", ""] {
+        for (path, allow) in [
+            ("/api/v1/query", "GET, POST"),
+            ("/federate", "GET"),
+            ("/api/v1/label/job/values", "GET"),
+        ] {
+            let problem = rebuilt_by(&settings("http://unused"), &event(method, path)).unwrap_err();
+            assert_eq!((problem.status(), problem.allow), (405, Some(allow)), "{method} {path}");
+        }
+    }
+}
+
+#[test]
+fn bodies_are_forms_or_refused() {
+    let with = |change: &dyn Fn(&mut Value)| {
+        let mut event = post("/api/v1/query", "query=up");
+        change(&mut event);
+        of(&event)
+    };
+    let content_type = |values: Value| with(&|event| event["multiValueHeaders"]["content-type"] = values.clone());
+    for (refused, why) in [
+        (
+            content_type(json!(["multipart/form-data; boundary=x"])),
+            "415: the body is \"multipart/form-data",
+        ),
+        (
+            content_type(json!(["application/json"])),
+            "415: the body is \"application/json\"",
+        ),
+        (
+            content_type(json!(["application/x-www-form-urlencoded; charset=utf-16"])),
+            "415: the body is ",
+        ),
+        (
+            content_type(json!(["application/x-www-form-urlencoded, text/plain"])),
+            "415: the body is ",
+        ),
+        (
+            content_type(json!(["application/x-www-form-urlencoded", "text/plain"])),
+            "415: the body has several Content-Types",
+        ),
+        (content_type(json!([])), "415: the body has no Content-Type"),
+        (
+            with(&|event| event["multiValueHeaders"]["Content-Encoding"] = json!(["gzip"])),
+            "415: the body is compressed",
+        ),
+        (
+            with(&|event| event["httpMethod"] = "GET".into()),
+            "415: a GET request may have no body",
+        ),
+        (
+            with(&|event| event["isBase64Encoded"] = true.into()),
+            "415: the body is not the base64",
+        ),
+        (
+            with(&|event| event["body"] = "query=%ff".into()),
+            "415: the form is not UTF-8",
+        ),
+        (with(&|event| event["body"] = "query=%".into()), "415: the form has a %"),
+        (
+            with(&|event| event["body"] = "query=a%00".into()),
+            "400: invalid parameter \"query\": has a NUL",
+        ),
+        (
+            with(&|event| event["body"] = "a=b&".repeat(2000).into()),
+            "415: the form has more than the 1000",
+        ),
+        (
+            with(&|event| event["body"] = format!("query={}", "a".repeat(10 << 20)).into()),
+            "413: the request has 10485766 bytes",
+        ),
+        (
+            with(&|event| event["body"] = format!("query={}", "a".repeat(2 << 20)).into()),
+            "413: the request has 2097157 bytes",
+        ),
+    ] {
+        assert!(refused.starts_with(why), "{refused}");
+    }
+    // `;` separates nothing: this is one query, and none of PromQL.
+    assert!(with(&|event| event["body"] = "query=up;time=5".into()).starts_with("400: query:1:3: "));
+    let mut invalid = post("/api/v1/query", "cXVlcnk9/w==");
+    invalid["isBase64Encoded"] = true.into();
+    assert!(
+        of(&invalid).starts_with("415: the form is not UTF-8"),
+        "{}",
+        of(&invalid)
+    );
+}
+
+#[test]
+fn times_and_numbers_are_refused_as_prometheus_refuses_them() {
+    let range = |start: &str, end: &str, step: &str| {
+        of(&get(
+            "/api/v1/query_range",
+            &[("query", "up"), ("start", start), ("end", end), ("step", step)],
+        ))
+    };
+    let now = NOW.to_string();
+    for (refused, why) in [
+        (
+            range("", &now, "60"),
+            "400: invalid parameter \"start\": cannot parse \"\" to a valid timestamp",
+        ),
+        (
+            range(&now, "soon", "60"),
+            "400: invalid parameter \"end\": cannot parse \"soon\" to a valid timestamp",
+        ),
+        (
+            range(&now, &now, ""),
+            "400: invalid parameter \"step\": cannot parse \"\" to a valid duration",
+        ),
+        (
+            range(&now, &now, "0"),
+            "400: invalid parameter \"step\": zero or negative query resolution step widths",
+        ),
+        (
+            range(&now, &now, "-1"),
+            "400: invalid parameter \"step\": zero or negative query resolution step widths",
+        ),
+        (
+            range(&now, &now, "0.0001"),
+            "400: invalid parameter \"step\": zero or negative",
+        ),
+        (
+            range(&now, &now, "1e300"),
+            "400: invalid parameter \"step\": cannot parse \"1e300\"",
+        ),
+        (
+            range(&now, "1795219199", "60"),
+            "400: invalid parameter \"end\": end timestamp must not be before start time",
+        ),
+        (
+            range("1795208199", &now, "1"),
+            "400: exceeded maximum resolution of 11,000 points per timeseries.",
+        ),
+        (
+            range("-292273086-05-16T16:47:06Z", &now, "60"),
+            "400: invalid parameter \"start\": no data can be there",
+        ),
+        (
+            of(&get("/api/v1/query", &[("limit", "-1")])),
+            "400: invalid parameter \"limit\": limit must be non-negative",
+        ),
+        (
+            of(&get("/api/v1/query", &[("limit", "1e3")])),
+            "400: invalid parameter \"limit\": no whole number",
+        ),
+        (
+            of(&get("/api/v1/query", &[("timeout", "0")])),
+            "400: invalid parameter \"timeout\": no time at all",
+        ),
+        (
+            of(&get("/api/v1/query", &[("timeout", "soon")])),
+            "400: invalid parameter \"timeout\": cannot parse",
+        ),
+        (
+            of(&get("/api/v1/query", &[("time", "NaN")])),
+            "400: invalid parameter \"time\": cannot parse \"NaN\"",
+        ),
+        (
+            of(&get(
+                "/api/v1/series",
+                &[("start", "1795219200"), ("end", "1795219100")],
+            )),
+            "400: invalid parameter \"end\": end timestamp must not be before start timestamp",
+        ),
+        (
+            of(&get("/api/v1/explain", &[("query", "up"), ("match[]", "up")])),
+            "400: invalid parameter \"query\": not together",
+        ),
+        (
+            of(&get("/api/v1/explain", &[("time", "1"), ("step", "1")])),
+            "400: invalid parameter \"time\": not together",
+        ),
+    ] {
+        assert!(refused.starts_with(why), "{refused}");
+    }
+    // Eleven thousand steps are as many as Prometheus takes.
+    assert!(range("1795208200", &now, "1").starts_with("Post "));
+}
+
+#[test]
+fn queries_are_refused_with_their_place() {
+    for (event, expected) in [
+        (get("/api/v1/query", &[("query", "sum(")]), "400: query:1:5: "),
+        (
+            get("/api/v1/query", &[("query", "up{\n org='c'}")]),
+            "400: query:2:2: label \"org\" may not be \"c\"",
+        ),
+        (get("/api/v1/query", &[("query", "up[step()]")]), "400: query:1:"),
+        (get("/api/v1/series", &[("match[]", "up{")]), "400: match[]:1:4: "),
+        (
+            get("/federate", &[("match[]", "up"), ("match[]", "sum(up)")]),
+            "400: match[] 2:1:",
+        ),
+        (
+            get("/api/v1/series", &[("match[]", "{purpose='internal'}")]),
+            "400: match[]:1:2: label \"purpose\" is fixed",
+        ),
+    ] {
+        let refused = of(&event);
+        assert!(refused.starts_with(expected), "{refused}");
+    }
+}
+
+#[test]
+fn each_limit_names_itself_the_value_the_allowed_value_and_the_plan() {
+    let mut settings = settings("http://unused");
+    settings.plans.insert(
+        DEFAULT_PLAN.to_owned(),
+        Plan {
+            query_bytes: 20,
+            depth: 3,
+            selectors: 2,
+            range: Duration::from_hours(1),
+            reach: Duration::from_hours(2),
+            points: 100,
+            step: Duration::from_secs(15),
+            ..Plan::default()
+        },
+    );
+    let range = |query: &str, back: i64, step: &str| {
+        let start = (NOW - back).to_string();
+        let end = NOW.to_string();
+        get(
+            "/api/v1/query_range",
+            &[("query", query), ("start", &start), ("end", &end), ("step", step)],
+        )
+    };
+    let plan = "the plan \"default\" allows";
+    for (event, expected) in [
+        (
+            get("/api/v1/query", &[("query", "aaaaaaaaaaaaaaaaaaaaa")]),
+            "400: query:1:21: the query has 21 bytes, more than the 20 allowed; split it (plan \"default\")".to_owned(),
+        ),
+        (
+            get("/api/v1/query", &[("query", "((((up))))")]),
+            "400: query:1:4: the query is nested deeper than the 3 levels".to_owned(),
+        ),
+        (
+            get("/api/v1/query", &[("query", "a + b + c")]),
+            "400: query:1:9: the query has more than the 2 selectors".to_owned(),
+        ),
+        (
+            get("/federate", &[("match[]", "a"), ("match[]", "b"), ("match[]", "c")]),
+            format!("400: the request has 3 selectors, and {plan} 2 (limit `selectors`)"),
+        ),
+        (
+            get("/federate", &[("match[]", "aaaaaaaaaaa"), ("match[]", "bbbbbbbbbbb")]),
+            format!("400: the selectors have 22 bytes together, and {plan} 20 (limit `query_bytes`)"),
+        ),
+        (
+            range("up", 3600, "5"),
+            format!("400: the step is 5s, and {plan} no less than 15s (limit `step`)"),
+        ),
+        (
+            range("up", 3700, "60"),
+            format!("422: the time from start to end is 1h1m40s, and {plan} 1h (limit `range`)"),
+        ),
+        (
+            get("/api/v1/series", &[("start", "1795212000"), ("end", "1795215700")]),
+            format!("422: the time from start to end is 1h1m40s, and {plan} 1h (limit `range`)"),
+        ),
+        (
+            get("/api/v1/series", &[("start", "1795200000"), ("end", "1795200000")]),
+            format!("422: the request reads samples of up to 5h20m ago, and {plan} 2h (limit `reach`)"),
+        ),
+        (
+            get("/api/v1/query", &[("query", "up offset 1d")]),
+            format!("422: the request reads samples of up to 1d4m59s999ms ago, and {plan} 2h (limit `reach`)"),
+        ),
+        (
+            get("/api/v1/query", &[("query", "up @ 0")]),
+            format!(" ago, and {plan} 2h (limit `reach`)"),
+        ),
+        (
+            get("/api/v1/query", &[("query", "rate(up[3h])")]),
+            format!(" ago, and {plan} 2h (limit `reach`)"),
+        ),
+        (
+            get("/api/v1/query", &[("query", "up"), ("time", "1795200000")]),
+            format!(" ago, and {plan} 2h (limit `reach`)"),
+        ),
+        (
+            get("/api/v1/query", &[("query", "up[1h:1s]")]),
+            format!("422: the query computes 3602 points a series, and {plan} 100 (limit `points`)"),
+        ),
+        (
+            range("up", 3600, "15"),
+            format!("422: the query computes 241 points a series, and {plan} 100 (limit `points`)"),
+        ),
+    ] {
+        let refused = outcome(&settings, &event);
+        assert!(
+            refused.contains(&expected) && refused.starts_with('4'),
+            "{refused}\n{expected}"
+        );
+    }
+    // A dashboard's last hour, both ends aligned to its step, and the lookback of the first point.
+    assert!(outcome(&settings, &range("up", 3630, "60")).starts_with("Post "));
+    assert!(outcome(&settings, &get("/api/v1/query", &[("query", "up offset 2h")])).starts_with("Post "));
+}
+
+fn query() -> impl Strategy<Value = String> {
+    let whole = select(vec![
+        "",
+        "{}",
+        "up",
+        "up{org='a'}",
+        "up{org='c'}",
+        "sum by (x) (rate(a[5m]))",
+        "a / on (x) group_left b",
+        "topk(scalar(b), a)",
+        "1 + 1",
+        "a # } or {",
+        "{__name__=~'.+'}",
+        "count_values('org', a)",
+        "a[5m:1m]",
+        "a offset 1d",
+        "label_replace(a, 'org', 'c', '', '')",
+        "{'org'!='a'}",
+        "`x`",
+        "info(a)",
+        "a or b unless c",
+        "absent({x='y'})",
+    ]);
+    prop_oneof![3 => whole.prop_map(str::to_owned), 1 => "[a-z{}()='\"#,\\[\\]:+ @\\\\~!\n]{0,12}"]
+}
+
+fn parameter() -> impl Strategy<Value = (String, String)> {
+    let name = select(vec![
+        "query",
+        "match[]",
+        "match[]",
+        "time",
+        "start",
+        "end",
+        "step",
+        "timeout",
+        "limit",
+        "dedup",
+        "extra_filters[]",
+    ]);
+    let time = (0..90_000_i64).prop_map(|back| (NOW - back).to_string());
+    let value = prop_oneof![query(), time, Just("60".to_owned()), "[ -~]{0,6}"];
+    (name.prop_map(str::to_owned), value)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    /// Whatever is asked, the upstream is asked by known names, and no selector of anything lacks the policy.
+    #[test]
+    fn what_is_rebuilt_is_enforced(
+        path in select(vec![
+            "/api/v1/query", "/api/v1/query_range", "/api/v1/series", "/api/v1/labels", "/api/v1/label/job/values",
+            "/api/v1/query_exemplars", "/api/v1/format_query", "/federate", "/api/v1/explain",
+        ]),
+        main in query(),
+        parameters in prop::collection::vec(parameter(), 0..3),
+        range in any::<bool>(),
+    ) {
+        let mut all: Vec<(&str, &str)> = parameters.iter().map(|(a, b)| (a.as_str(), b.as_str())).collect();
+        let name = if ["/api/v1/series", "/api/v1/labels", "/api/v1/label/job/values", "/federate"].contains(&path) {
+            "match[]"
+        } else {
+            "query"
+        };
+        all.push((name, &main));
+        let start = (NOW - 600).to_string();
+        let end = NOW.to_string();
+        if range && path == "/api/v1/query_range" {
+            all.extend([("start", start.as_str()), ("end", end.as_str()), ("step", "60")]);
+        }
+        let Ok(rebuilt) = rebuilt_by(&settings("http://unused"), &get(path, &all)) else { return Ok(()) };
+        let mut selectors = 0;
+        for (name, value) in &rebuilt.form {
+            prop_assert!(
+                ["query", "match[]", "time", "start", "end", "step", "timeout", "limit"].contains(name),
+                "{}", name
+            );
+            if ["query", "match[]"].contains(name) {
+                let read = promql_selectors(value);
+                selectors += read;
+                // `=~` of both organisations and the fixed label, once in each selector; nobody else's anywhere.
+                prop_assert!(value.matches(r#"purpose = "external" , org =~ "a|b""#).count() >= read, "{}", value);
+            } else {
+                prop_assert!(value.bytes().all(|byte| b"-.0123456789".contains(&byte)), "{}={}", name, value);
+            }
+        }
+        prop_assert!(selectors > 0 || !rebuilt.form.iter().any(|(name, _)| *name == "match[]"));
+    }
+}
+
+fn promql_selectors(query: &str) -> usize {
+    let limits = crate::promql::Limits {
+        bytes: u32::MAX,
+        ..crate::promql::Limits::default()
+    };
+    crate::promql::parse(query, &limits).unwrap().selector_count()
+}

@@ -1,0 +1,138 @@
+//! The two servers, with the same samples at the same times.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::SystemTime;
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::Value;
+
+use super::data::{self, Period};
+use super::{Edition, queries, remote_write};
+use crate::supervisor::program;
+use crate::{Prometheus, binaries, http};
+
+/// What `scripts/prometheus-3` ends with where Go is lacking.
+const NO_GO: i32 = 3;
+
+/// A Prometheus with the series of all, and one with those that A may read.
+#[derive(Debug)]
+pub struct Servers {
+    all: Prometheus,
+    alone: Prometheus,
+    period: Period,
+    edition: Edition,
+}
+
+impl Servers {
+    /// Starts Debian's.
+    ///
+    /// # Errors
+    /// When Prometheus is not installed, does not start or does not take the samples.
+    pub async fn debian() -> Result<Self> {
+        let program = program("prometheus", "prometheus")?;
+        let flags = ["--enable-feature=native-histograms,exemplar-storage"];
+        Self::start(Edition::Debian, &program, &flags).await
+    }
+
+    /// Starts the newest, which is `program`, with every feature flag that has to do with queries.
+    ///
+    /// # Errors
+    /// As [`Servers::debian`].
+    pub async fn newest(program: &Path) -> Result<Self> {
+        let program = program.to_str().context("the path of Prometheus is no text")?;
+        let flags = [
+            "--enable-feature=promql-experimental-functions,promql-duration-expr,promql-extended-range-selectors,\
+             promql-binop-fill-modifiers,promql-delayed-name-removal,promql-per-step-stats,use-start-timestamps,\
+             st-storage,native-histograms,exemplar-storage,type-and-unit-labels,metadata-wal-records,search-api",
+        ];
+        Self::start(Edition::Newest, program, &flags).await
+    }
+
+    async fn start(edition: Edition, program: &str, flags: &[&str]) -> Result<Self> {
+        let all = Prometheus::receiving(program.to_owned(), flags).await?;
+        let alone = Prometheus::receiving(program.to_owned(), flags).await?;
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?.as_millis();
+        let period = Period::around(i64::try_from(now)?);
+        let series = data::series(edition);
+        let client = http::client()?;
+        for request in data::requests(&series, period, true) {
+            remote_write::write(client, &all.url(), &request).await?;
+        }
+        for request in data::requests(&series, period, false) {
+            remote_write::write(client, &alone.url(), &request).await?;
+        }
+        let servers = Self {
+            all,
+            alone,
+            period,
+            edition,
+        };
+        if edition == Edition::Newest {
+            servers.check_grammar().await?;
+        }
+        Ok(servers)
+    }
+
+    /// Whether every function and operator that the server has is one that queries are made of.
+    async fn check_grammar(&self) -> Result<()> {
+        let features: Value = serde_json::from_str(&http::get(&format!("{}/api/v1/features", self.alone())).await?)?;
+        let rules: Vec<_> = queries::rules(self.edition).into_iter().map(|rule| rule.name).collect();
+        for group in ["promql_functions", "promql_operators"] {
+            let names = features["data"][group]
+                .as_object()
+                .context("Prometheus tells no features")?;
+            let unknown: Vec<_> = names
+                .keys()
+                .filter(|name| !rules.contains(&name.as_str()) && !rules.contains(&format!("matcher {name}").as_str()))
+                .collect();
+            ensure!(
+                unknown.is_empty(),
+                "Prometheus has {group} that no query is made of: {unknown:?}"
+            );
+        }
+        Ok(())
+    }
+
+    /// The address of the server with everybody's series, for Fanlight to have as its upstream.
+    #[must_use]
+    pub fn upstream(&self) -> String {
+        self.all.url()
+    }
+
+    /// The address of the server with A's.
+    #[must_use]
+    pub fn alone(&self) -> String {
+        self.alone.url()
+    }
+
+    pub(super) fn edition(&self) -> Edition {
+        self.edition
+    }
+
+    pub(super) fn period(&self) -> Period {
+        self.period
+    }
+}
+
+/// The newest Prometheus, built from its Go module if that was not done yet; `None` where Go is not installed.
+///
+/// # Errors
+/// When it does not build.
+pub fn prometheus_3() -> Result<Option<std::path::PathBuf>> {
+    let script = binaries::workspace().join("scripts/prometheus-3");
+    let output = Command::new(&script)
+        .stderr(Stdio::inherit())
+        .output()
+        .with_context(|| format!("cannot run {}", script.display()))?;
+    if output.status.code() == Some(NO_GO) {
+        return Ok(None);
+    }
+    ensure!(
+        output.status.success(),
+        "{} ended with {}",
+        script.display(),
+        output.status
+    );
+    Ok(Some(String::from_utf8(output.stdout)?.trim_end().into()))
+}
