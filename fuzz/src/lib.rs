@@ -5,6 +5,14 @@ pub mod federation;
 #[path = "../../shared/src/promql/mod.rs"]
 pub mod promql;
 
+/// The passage of answers, without what needs compression and networks.
+#[path = "../../shared/src/envelope"]
+pub mod envelope {
+    pub mod passage;
+    pub mod safe;
+    mod value;
+}
+
 use promql::{Characters, EnforcedLabel, OnConflict, Policy};
 
 /// The policy that is fuzzed against, with one label of each kind.

@@ -185,13 +185,19 @@ impl Passage {
         self.filtered
     }
 
-    /// Whether the answer is complete. Only then may what came out be called so.
+    /// Adds to `output` the closing brace, which is held back until the answer is known to be complete: without it, nobody
+    /// can take what came out for a whole.
     ///
     /// # Errors
     /// [`PassageError`].
-    pub fn finish(&self) -> Result<(), PassageError> {
+    pub fn finish(&mut self, output: &mut Vec<u8>) -> Result<(), PassageError> {
         match self.place {
-            Place::End => Ok(()),
+            Place::End => {
+                if self.begun {
+                    output.append(&mut self.before);
+                }
+                Ok(())
+            }
             Place::Failed(error) => Err(error),
             _ => Err(PassageError::Broken("it ends too early")),
         }
@@ -265,16 +271,7 @@ impl Passage {
             _ => return Err(NOT_JSON),
         };
         self.place = place;
-        match place {
-            Place::End => {
-                self.keep_before(&[byte])?;
-                if self.success == Some(true) {
-                    output.append(&mut self.before);
-                }
-                self.before.clear();
-            }
-            _ => self.keep_before(&[byte])?,
-        }
+        self.keep_before(&[byte])?;
         Ok(true)
     }
 

@@ -219,7 +219,7 @@ impl Relay {
     /// Adds to `output` the end of a body that is complete. See [`Finish`].
     fn finish(&mut self, output: &mut Vec<u8>) -> Result<Finish, Fault> {
         match &mut self.path {
-            Path::Identity => self.passage.finish()?,
+            Path::Identity => self.passage.finish(output)?,
             Path::Kept(kept) => {
                 let mut look = Recompression {
                     input: std::mem::take(kept).into(),
@@ -228,7 +228,7 @@ impl Relay {
                 let whole = look.input.clone();
                 while look.look(&mut self.passage)? {}
                 look.gunzip.finish()?;
-                self.passage.finish()?;
+                self.passage.finish(&mut Vec::new())?;
                 if !matches!(self.passage.head(), Head::Success) {
                     return Ok(Finish::Done);
                 }
@@ -245,8 +245,10 @@ impl Relay {
             }
             Path::Gzip(gzip) => {
                 gzip.gunzip.finish()?;
-                self.passage.finish()?;
+                let mut end = Vec::new();
+                self.passage.finish(&mut end)?;
                 if matches!(self.passage.head(), Head::Success) {
+                    gzip.gzip.write(&end, output);
                     std::mem::take(&mut gzip.gzip).finish(output);
                 }
             }

@@ -5,7 +5,7 @@
 //! both would carry credentials, and answers that hold everybody's series, to where nobody has configured them.
 //!
 //! Nothing is read, resolved or connected before the first question. Connections are kept for the next one; see
-//! [`connection`] for those that did not outlive a frozen sandbox.
+//! `connection.rs` for those that did not outlive a frozen sandbox.
 
 mod body;
 mod connection;

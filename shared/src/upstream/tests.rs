@@ -15,6 +15,7 @@ use axum::extract::{Request as Incoming, State};
 use axum::response::{IntoResponse as _, Response as Outgoing};
 use futures_util::StreamExt as _;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair};
+use reqwest::header::HeaderName;
 use rustls::RootCertStore;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -44,7 +45,7 @@ impl Received {
     }
 
     fn names(&self) -> Vec<&str> {
-        let mut names: Vec<_> = self.headers.keys().map(|name| name.as_str()).collect();
+        let mut names: Vec<_> = self.headers.keys().map(HeaderName::as_str).collect();
         names.sort_unstable();
         names
     }
@@ -567,7 +568,13 @@ async fn a_secret_that_was_rotated_is_fetched_again_and_used_once() {
 
 /// The signature that AWS would compute of what it received, by the steps of its documentation.
 fn signature(received: &Received, key: &str, region: &str, service: &str) -> String {
-    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let hex = |bytes: &[u8]| {
+        bytes
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect::<Vec<_>>()
+            .concat()
+    };
     let hash = |text: &str| hex(digest(&SHA256, text.as_bytes()).as_ref());
     let hmac = |key: &[u8], text: &str| {
         hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), text.as_bytes())
@@ -590,7 +597,7 @@ fn signature(received: &Received, key: &str, region: &str, service: &str) -> Str
         .split(',')
         .next()
         .unwrap();
-    let headers: String = signed
+    let headers: Vec<_> = signed
         .split(';')
         .map(|name| format!("{name}:{}\n", received.header(name).unwrap()))
         .collect();
@@ -598,7 +605,7 @@ fn signature(received: &Received, key: &str, region: &str, service: &str) -> Str
         method,
         &path.collect::<Vec<_>>().join("/"),
         &query.join("&"),
-        &headers,
+        &headers.concat(),
         signed,
         &hash(&received.body),
     ]
