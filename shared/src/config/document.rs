@@ -49,9 +49,10 @@ impl Document {
         lists.into_iter().flatten().filter_map(Entry::get).flatten()
     }
 
-    /// How much could not be read in jobs.
-    pub(crate) fn problems_in_jobs(&self) -> usize {
-        self.jobs().map(|job| job.problems).sum()
+    /// How much could not be read where it concerns nothing else: in jobs, and in the Metrics API.
+    pub(crate) fn contained_problems(&self) -> usize {
+        let in_jobs: usize = self.jobs().map(|job| job.problems).sum();
+        in_jobs + self.metrics_api.as_ref().map_or(0, |section| section.problems)
     }
 }
 
@@ -407,6 +408,37 @@ impl<'de> Deserialize<'de> for DurationText {
             _ => Err(de::Error::custom(format!(
                 "a length of time must be more than nothing, not {signed:#}: write one such as `30s`"
             ))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::de::IntoDeserializer;
+    use serde::de::value::{Error, StrDeserializer};
+
+    use super::*;
+
+    #[test]
+    fn a_length_of_time_is_read_as_people_write_it() {
+        let read = |text: &'static str| {
+            let deserializer: StrDeserializer<'_, Error> = text.into_deserializer();
+            OffsetText::deserialize(deserializer).map(|OffsetText(length)| length.as_secs())
+        };
+        for (text, seconds) in [
+            ("30s", 30),
+            ("5m", 300),
+            ("1h 30m", 5_400),
+            ("-1h", -3_600),
+            ("31d", 2_678_400),
+            ("-1d", -86_400),
+            ("2w", 1_209_600),
+            (" 1s ", 1),
+        ] {
+            assert_eq!(read(text), Ok(seconds), "{text}");
+        }
+        for text in ["", "soon", "1mo", "1y", "5", "1d2"] {
+            assert!(read(text).is_err(), "{text}");
         }
     }
 }

@@ -25,7 +25,7 @@ pub(crate) struct File {
     pub(crate) path: PathBuf,
     pub(crate) text: String,
     pub(crate) document: Document,
-    /// Whether something outside of its jobs could not be read: then nobody knows what its jobs were to get from there.
+    /// Whether something outside of its jobs and the Metrics API could not be read: then nobody knows what its jobs were to get from there.
     pub(crate) flawed: bool,
 }
 
@@ -149,11 +149,11 @@ fn read_file(path: PathBuf, report: &mut Report) -> File {
             ..mistake
         });
     }
-    let in_jobs = document.get().map_or(0, Document::problems_in_jobs);
+    let contained = document.get().map_or(0, Document::contained_problems);
     File {
         path,
         text,
-        flawed: misnamed || document.problems > in_jobs,
+        flawed: misnamed || document.problems > contained,
         document: document.value.unwrap_or_default(),
     }
 }

@@ -391,3 +391,19 @@ fn a_job_with_a_mistake_does_not_stop_the_metrics_api() {
     assert!(loaded.report.mistakes() > 0);
     assert!(loaded.configuration.metrics_api().is_ok());
 }
+
+#[test]
+fn a_mistake_in_the_metrics_api_does_not_stop_the_jobs() {
+    let job = minimal("", "");
+    for (upstream, labels, rest) in [
+        ("nam: x", "", ""),
+        ("timeout: soon", "", ""),
+        ("", "  - {name: 0}", ""),
+        ("", "", "  plans: {}"),
+    ] {
+        let text = least(upstream, labels, rest);
+        let loaded = Folder::new(&[("fanlight.yaml", &text), ("a.yaml", &job)]).load();
+        assert!(loaded.configuration.metrics_api().is_err());
+        assert!(loaded.configuration.job("j").is_ok(), "{text}");
+    }
+}
