@@ -231,6 +231,10 @@ impl Copy<'_> {
     #[inline(always)]
     fn value(&mut self, time: &Time) -> Option<()> {
         let rest = self.json.get(self.read..)?.strip_prefix(br#","value":["#)?;
+        // Before the first sample there is no time, and nothing is a prefix of anything.
+        if time.given.is_empty() {
+            return None;
+        }
         let rest = rest.strip_prefix(&*time.given)?.strip_prefix(b",\"")?;
         let length = float_length(rest)?;
         let tail = rest[length..].strip_prefix(b"\"]}")?;

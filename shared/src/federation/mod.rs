@@ -14,8 +14,8 @@
 //!   (`fanlight_federate_nameless_skipped`). So there is always a metric, and an empty selection is not an outage.
 //!   An answer without `fanlight_federate_samples` is not complete.
 //!
-//! Samples as Prometheus writes them take a fast path ([`fused`]), which recognises or leaves alone; all others are read
-//! by [`element`], and both give the same text. `RUSTC_BOOTSTRAP=1 cargo fuzz run -s none federate --
+//! Samples as Prometheus writes them take a fast path (`fused`), which recognises or leaves alone; all others are read
+//! by `element`, and both give the same text. `RUSTC_BOOTSTRAP=1 cargo fuzz run -s none federate --
 //! -dict=fuzz/federate.dict` looks for answers where they do not.
 
 mod broken;

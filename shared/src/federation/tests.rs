@@ -500,6 +500,7 @@ fn faults_of_samples() {
         (r#"{"metric":{"__name__":"a"},"value":["1","2"]}"#, Broken::Sample),
         (r#"{"metric":{"__name__":"a"},"value":[1,2]}"#, Broken::Sample),
         (r#"{"metric":{"__name__":"a"},"value":[1]}"#, Broken::Sample),
+        (r#"{"metric":{"__name__":"a"},"value":[,"2"]}"#, Broken::Malformed),
         (r#"{"metric":{"__name__":"a"},"value":[1,"2",3]}"#, Broken::Sample),
         (r#"{"metric":{"__name__":"a"},"value":[1,"2"],"a"}"#, Broken::Malformed),
         (r#"{"metric":{"__name__":"a"},"value":[1,"2"}}"#, Broken::Malformed),
