@@ -22,6 +22,22 @@ pub fn collector() -> Result<PathBuf> {
     Ok(folder()?.join("collector"))
 }
 
+/// The function of the Metrics API.
+///
+/// # Errors
+/// What Cargo says when the workspace does not build.
+pub fn metrics_api() -> Result<PathBuf> {
+    Ok(folder()?.join("metrics-api"))
+}
+
+/// The authorizer's function.
+///
+/// # Errors
+/// What Cargo says when the workspace does not build.
+pub fn authorizer() -> Result<PathBuf> {
+    Ok(folder()?.join("authorizer"))
+}
+
 /// The folder of the workspace.
 #[must_use]
 pub fn workspace() -> &'static Path {
