@@ -1,4 +1,7 @@
-//! `fanlight dev`: the collector on this machine, fired on its jobs' schedules until it is interrupted.
+//! `fanlight dev`: the functions on this machine until it is interrupted: the collector, fired on its jobs' schedules, and
+//! the Metrics API behind its authorizer.
+
+mod api;
 
 use std::io::{self, IsTerminal, Write};
 use std::net::SocketAddr;
@@ -8,31 +11,44 @@ use std::time::Duration;
 
 use clap::Args;
 use jiff::Timestamp;
-use shared::config::FolderError;
 use shared::config::job::Job;
+use shared::config::{FolderError, NoMetricsApi};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
+use self::api::{LocalApi, api_listen};
+use crate::runner::api_gateway::InvalidRestApi;
 use crate::runner::scheduler::{self, Clock, Report, ScheduledJob, SystemClock};
 use crate::runner::{EventEnd, EventReport, Function, InvalidFunction, Outcome, invoke_api};
 
-/// The name of the collector's function.
+/// The names of the functions, their packages and their binaries.
 const COLLECTOR: &str = "collector";
+const METRICS_API: &str = "metrics-api";
+const AUTHORIZER: &str = "authorizer";
 
 /// What the function has beyond its longest job's timeout, to log and push the failure of a job that took too long.
 const MARGIN: Duration = Duration::from_secs(5);
 /// The longest timeout that Lambda allows.
 const LONGEST_TIMEOUT: Duration = Duration::from_mins(15);
 
-/// Runs the collector on this machine, fired on its jobs' schedules, until interrupted.
+/// Runs the functions on this machine, the collector on its jobs' schedules, until interrupted.
 #[derive(Debug, Args)]
 pub struct DevArgs {
     /// Address of Lambda's Invoke API (`aws lambda invoke --endpoint-url http://ADDR`); port 0 takes a free one
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9001")]
     listen: SocketAddr,
+    /// Address of the Metrics API, served when it is configured; port 0 takes a free one
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9002")]
+    api_listen: SocketAddr,
     /// The collector's binary; the one beside this command by default
     #[arg(long, value_name = "PATH")]
     collector: Option<PathBuf>,
+    /// The Metrics API's binary; the one beside this command by default
+    #[arg(long, value_name = "PATH")]
+    metrics_api: Option<PathBuf>,
+    /// The authorizer's binary; the one beside this command by default
+    #[arg(long, value_name = "PATH")]
+    authorizer: Option<PathBuf>,
 }
 
 /// Why the runner could not start, or had to stop.
@@ -41,53 +57,99 @@ pub enum DevError {
     /// The configuration cannot be read.
     #[error(transparent)]
     Configuration(#[from] FolderError),
-    /// The collector's binary is not where it should be.
-    #[error("{0}; build it (`cargo build -p collector`) or name it with --collector PATH")]
-    Collector(#[from] InvalidFunction),
-    /// The address cannot be listened on.
-    #[error("cannot listen on {address}: {source}; choose another address with --listen ADDR")]
+    /// A function's binary is not where it should be.
+    #[error("{source}; build it (`cargo build -p {package}`) or name it with --{package} PATH")]
+    Function {
+        /// The function and its package.
+        package: &'static str,
+        /// What is wrong.
+        source: InvalidFunction,
+    },
+    /// An address cannot be listened on.
+    #[error("cannot listen on {address}: {source}; choose another address with --{option} ADDR")]
     Listen {
         /// The address.
         address: SocketAddr,
+        /// The option that names it.
+        option: &'static str,
         /// Why.
         source: io::Error,
     },
+    /// The Metrics API's section has a mistake.
+    #[error(transparent)]
+    MetricsApi(#[from] NoMetricsApi),
+    /// The REST API is none.
+    #[error(transparent)]
+    RestApi(#[from] InvalidRestApi),
     /// The system refused something else.
     #[error("cannot run: {0}")]
     Io(#[from] io::Error),
 }
 
-/// Fires the enabled jobs until SIGINT or SIGTERM and prints a line for each run. The collector gets the variables of
-/// this command's environment, and writes its log to standard error.
+impl DevError {
+    /// Whether it keeps the Metrics API alone from being served, and nobody has asked for that by an option.
+    fn is_of_api_alone(&self, args: &DevArgs) -> bool {
+        match self {
+            Self::MetricsApi(_) => true,
+            Self::Function { package, .. } => match *package {
+                METRICS_API => args.metrics_api.is_none(),
+                AUTHORIZER => args.authorizer.is_none(),
+                _ => false,
+            },
+            _ => false,
+        }
+    }
+}
+
+/// Fires the enabled jobs until SIGINT or SIGTERM and prints a line for each run, and serves the Metrics API if it is
+/// configured. The functions get the variables of this command's environment, and write their logs to standard error.
 ///
 /// # Errors
-/// When the configuration, the collector or the address cannot be used.
+/// When the configuration, a function or an address cannot be used.
 pub async fn run(args: DevArgs, config: &Path) -> Result<ExitCode, DevError> {
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     let loaded = shared::config::load(config)?;
     // As in the function: the jobs without mistakes run.
     eprint!("{}", loaded.report.render(io::stderr().is_terminal()));
     let enabled: Vec<&Job> = loaded.configuration.jobs.iter().filter(|job| job.enabled).collect();
-    let binary = match args.collector {
-        Some(path) => path,
-        None => std::env::current_exe()?.with_file_name(COLLECTOR),
+    let config = std::path::absolute(config)?;
+    let function = |package, binary| {
+        Function::builder(package, binary)
+            .envs(std::env::vars_os())
+            // Absolute, as the function runs in its binary's folder.
+            .env("FANLIGHT_CONFIG", &config)
     };
     let longest = enabled.iter().map(|job| job.timeout).max().unwrap_or_default();
-    let collector = Function::builder(COLLECTOR, binary)
-        .envs(std::env::vars_os())
-        // Absolute, as the function runs in its binary's folder.
-        .env("FANLIGHT_CONFIG", std::path::absolute(config)?)
+    let collector = function(COLLECTOR, beside(COLLECTOR, args.collector.as_ref())?)
         .timeout((longest + MARGIN).min(LONGEST_TIMEOUT))
         // Whoever watches is told of a failure at once; the next scheduled run is the second try.
         .retries(0)
-        .build()?;
+        .build()
+        .map_err(|source| DevError::Function {
+            package: COLLECTOR,
+            source,
+        })?;
     let listening = |source| DevError::Listen {
         address: args.listen,
+        option: "listen",
         source,
     };
     let listener = TcpListener::bind(args.listen).await.map_err(listening)?;
     let address = listener.local_addr().map_err(listening)?;
     let server = axum::serve(listener, invoke_api::router([collector.clone()]));
+    let api = match loaded.configuration.metrics_api() {
+        Ok(settings) => LocalApi::start(settings, &args, function).await.map(Some),
+        Err(NoMetricsApi::NotDeclared) => Ok(None),
+        Err(flawed) => Err(flawed.into()),
+    };
+    let api = match api {
+        // Who has not built it, or is in the middle of configuring it, still has his jobs.
+        Err(error) if error.is_of_api_alone(&args) => {
+            eprintln!("fanlight: the Metrics API is not served: {error}");
+            None
+        }
+        api => api?,
+    };
     let scheduled: Vec<ScheduledJob> = enabled
         .iter()
         .map(|job| ScheduledJob {
@@ -97,7 +159,15 @@ pub async fn run(args: DevArgs, config: &Path) -> Result<ExitCode, DevError> {
         })
         .collect();
 
-    print_plan(&mut io::stdout().lock(), address, &scheduled)?;
+    print_plan(&mut io::stdout().lock(), address, api.as_ref(), &scheduled)?;
+    let functions = api.iter().flat_map(LocalApi::functions).chain([collector]);
+    let functions: Vec<Function> = functions.collect();
+    let serving_api = async {
+        match api {
+            Some(api) => api.serve().await.map_err(|source| api_listen(&args, source)),
+            None => std::future::pending().await,
+        }
+    };
     let firing = async {
         scheduler::run(&scheduled, &SystemClock, |report| {
             // Nobody is left to tell that the output is closed.
@@ -109,15 +179,31 @@ pub async fn run(args: DevArgs, config: &Path) -> Result<ExitCode, DevError> {
     };
     let ended = tokio::select! {
         result = server.into_future() => result.map_err(listening),
+        result = serving_api => result,
         () = firing => Ok(()),
         _ = interrupt.recv() => Ok(()),
         _ = terminate.recv() => Ok(()),
     };
-    collector.shutdown().await;
+    for function in functions {
+        function.shutdown().await;
+    }
     ended.map(|()| ExitCode::SUCCESS)
 }
 
-fn print_plan(out: &mut impl Write, address: SocketAddr, jobs: &[ScheduledJob]) -> io::Result<()> {
+/// The binary that an option names, or the function's beside this command.
+fn beside(package: &str, named: Option<&PathBuf>) -> io::Result<PathBuf> {
+    match named {
+        Some(path) => Ok(path.clone()),
+        None => Ok(std::env::current_exe()?.with_file_name(package)),
+    }
+}
+
+fn print_plan(
+    out: &mut impl Write,
+    address: SocketAddr,
+    api: Option<&LocalApi>,
+    jobs: &[ScheduledJob],
+) -> io::Result<()> {
     writeln!(
         out,
         "Lambda's Invoke API for the function {COLLECTOR} is at http://{address}"
@@ -127,6 +213,20 @@ fn print_plan(out: &mut impl Write, address: SocketAddr, jobs: &[ScheduledJob]) 
             out,
             "anyone who can reach {address} can invoke it: it takes no credentials"
         )?;
+    }
+    if let Some(api) = api {
+        let url = api.url();
+        writeln!(
+            out,
+            "the Metrics API is at {url}: {url}/api/v1/query, {url}/federate; it needs a token, and no rate is limited"
+        )?;
+        if !api.address.ip().is_loopback() {
+            writeln!(
+                out,
+                "tokens travel to {} in the clear: there is no TLS in front of it",
+                api.address
+            )?;
+        }
     }
     let now = SystemClock.now();
     for job in jobs {

@@ -6,5 +6,6 @@
 pub mod check;
 pub mod dev;
 pub mod enforce;
+pub mod metrics_api;
 pub mod run;
 pub mod runner;

@@ -1,4 +1,4 @@
-//! `fanlight dev`, with the probe in the collector's place.
+//! `fanlight dev`, with probes in the functions' places.
 
 #![expect(
     clippy::expect_used,
@@ -8,7 +8,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Lines, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
 use serde_json::Value;
@@ -43,22 +43,44 @@ impl Drop for Dev {
     }
 }
 
-fn probe() -> PathBuf {
+const METRICS_API: &str = "
+metrics_api:
+  upstream: {url: 'http://localhost:9090'}
+  labels:
+  - {name: organisation_id, from: organisations}
+  authorizer: {tokens: '{{API_TOKENS}}'}
+placeholders:
+  API_TOKENS: {env: API_TOKENS}
+";
+
+fn example(name: &str) -> PathBuf {
     let command = PathBuf::from(env!("CARGO_BIN_EXE_fanlight"));
-    let probe = command.with_file_name("examples").join("probe");
+    let path = command.with_file_name("examples").join(name);
     assert!(
-        probe.exists(),
+        path.exists(),
         "{} is missing: run `cargo build -p fanlight-cli --examples`",
-        probe.display()
+        path.display()
     );
-    probe
+    path
+}
+
+fn probe() -> PathBuf {
+    example("probe")
 }
 
 fn dev(configuration: &str, arguments: &[&str]) -> Dev {
+    dev_of(Path::new(env!("CARGO_BIN_EXE_fanlight")), configuration, "", arguments)
+}
+
+/// The command of this path, with a `fanlight.yaml` beside the jobs' file.
+fn dev_of(command: &Path, configuration: &str, shared: &str, arguments: &[&str]) -> Dev {
     let folder = tempfile::tempdir().expect("a folder");
     fs::create_dir(folder.path().join("config")).expect("a folder");
     fs::write(folder.path().join("config/shop.yaml"), configuration).expect("a file");
-    let mut child = Command::new(env!("CARGO_BIN_EXE_fanlight"))
+    if !shared.is_empty() {
+        fs::write(folder.path().join("config/fanlight.yaml"), shared).expect("a file");
+    }
+    let mut child = Command::new(command)
         .args(["--config", "config", "dev"])
         .args(arguments)
         .current_dir(folder.path())
@@ -171,6 +193,125 @@ fn jobs_with_mistakes_are_reported_and_the_others_run() {
     let (status, log) = dev.end();
     assert_eq!(status, Some(0));
     assert!(log.contains("minute: `61` is not allowed"), "{log}");
+}
+
+/// The head and the body of an answer.
+fn get(address: &str, path: &str, headers: &str) -> (String, String) {
+    let mut stream = TcpStream::connect(address).expect("a connection");
+    write!(
+        stream,
+        "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n{headers}\r\n"
+    )
+    .expect("sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
+    (head.to_lowercase(), body.into())
+}
+
+/// How many processes have this folder as their configuration, as the functions' have.
+fn functions_of(folder: &Path) -> usize {
+    let folder = fs::canonicalize(folder).expect("a path").join("config");
+    let variable = format!("FANLIGHT_CONFIG={}", folder.display());
+    let processes = fs::read_dir("/proc").expect("processes").flatten();
+    processes
+        .filter(|process| {
+            let environment = fs::read(process.path().join("environ")).unwrap_or_default();
+            environment
+                .split(|byte| *byte == 0)
+                .any(|pair| pair == variable.as_bytes())
+        })
+        .count()
+}
+
+#[test]
+fn serves_the_metrics_api_behind_its_authorizer() {
+    let api_probe = example("api_probe");
+    let api_probe = api_probe.to_str().expect("UTF-8");
+    let probe = probe();
+    let mut arguments = vec!["--listen", "127.0.0.1:0", "--api-listen", "127.0.0.1:0"];
+    arguments.extend(["--collector", probe.to_str().expect("UTF-8")]);
+    arguments.extend(["--metrics-api", api_probe, "--authorizer", api_probe]);
+    let command = Path::new(env!("CARGO_BIN_EXE_fanlight"));
+    let mut dev = dev_of(command, CONFIGURATION, METRICS_API, &arguments);
+    assert!(dev.line().contains("Invoke API"));
+    let line = dev.line();
+    let url = line.strip_prefix("the Metrics API is at http://").expect("an address");
+    let (address, _) = url.split_once("/prod: ").expect("a stage");
+    assert!(dev.line().contains("  transfers  first run"));
+
+    let (head, body) = get(address, "/prod/api/v1/query", "");
+    assert!(head.starts_with("http/1.1 401"), "{head}");
+    assert!(
+        head.contains("www-authenticate: bearer realm=\"fanlight\", basic realm=\"fanlight\""),
+        "{head}"
+    );
+    assert_eq!(
+        body,
+        r#"{"status":"error","errorType":"unauthorized","error":"Unauthorized"}"#
+    );
+    let (head, body) = get(address, "/prod/api/v1/query", "Authorization: Bearer fail\r\n");
+    assert!(head.starts_with("http/1.1 500"), "{head}");
+    assert_eq!(
+        body,
+        r#"{"status":"error","errorType":"internal","error":"Internal server error"}"#
+    );
+    let (head, body) = get(address, "/prod/api/v1/query", "Authorization: Bearer allow\r\n");
+    assert!(
+        head.starts_with("http/1.1 200") && body.contains(r#""principalId":"acme""#),
+        "{head} {body}"
+    );
+
+    assert_eq!(functions_of(dev.folder.path()), 2);
+    dev.signal("-INT");
+    let (status, log) = dev.end();
+    assert_eq!(status, Some(0), "{log}");
+    assert!(
+        log.contains("authorizer | START") && log.contains("metrics-api | START"),
+        "{log}"
+    );
+    assert_eq!(functions_of(dev.folder.path()), 0);
+    assert!(TcpStream::connect(address).is_err());
+}
+
+#[test]
+fn jobs_run_while_the_metrics_api_cannot_be_served() {
+    let folder = tempfile::tempdir().expect("a folder");
+    // With nothing beside it.
+    let command = folder.path().join("fanlight");
+    fs::copy(env!("CARGO_BIN_EXE_fanlight"), &command).expect("a copy");
+    let probe = probe();
+    let arguments = ["--listen", "127.0.0.1:0", "--collector", probe.to_str().expect("UTF-8")];
+    let flawed = METRICS_API.replace("http://localhost:9090", "ftp://localhost");
+    for (shared, words) in [
+        (
+            METRICS_API,
+            "build it (`cargo build -p metrics-api`) or name it with --metrics-api PATH",
+        ),
+        (flawed.as_str(), "`metrics_api` has a mistake"),
+    ] {
+        let mut dev = dev_of(&command, CONFIGURATION, shared, &arguments);
+        assert!(dev.line().contains("Invoke API"));
+        let plan = dev.line();
+        assert!(plan.contains("  transfers  first run"), "{plan}");
+        dev.signal("-TERM");
+        let (status, log) = dev.end();
+        assert_eq!(status, Some(0), "{log}");
+        assert!(
+            log.contains("the Metrics API is not served: ") && log.contains(words),
+            "{log}"
+        );
+    }
+    // Where it was asked for, there is no going on without it.
+    let (status, log) = dev_of(
+        &command,
+        CONFIGURATION,
+        METRICS_API,
+        &[arguments.as_slice(), &["--metrics-api", "/nowhere"]].concat(),
+    )
+    .end();
+    assert_eq!(status, Some(1), "{log}");
+    assert!(log.contains("function metrics-api: /nowhere cannot be used"), "{log}");
 }
 
 #[test]

@@ -22,7 +22,7 @@ pub fn collector() -> Result<PathBuf> {
     Ok(folder()?.join("collector"))
 }
 
-/// The function of the Metrics API.
+/// The Metrics API's function.
 ///
 /// # Errors
 /// What Cargo says when the workspace does not build.
