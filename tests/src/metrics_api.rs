@@ -118,7 +118,11 @@ impl Answer {
     /// The answer, when it is none.
     pub fn data(&self) -> Result<Value> {
         let mut json = self.json()?;
-        ensure!(self.status == 200 && json["status"] == "success", "{}: {json}", self.status);
+        ensure!(
+            self.status == 200 && json["status"] == "success",
+            "{}: {json}",
+            self.status
+        );
         Ok(json["data"].take())
     }
 
@@ -128,9 +132,16 @@ impl Answer {
     /// The answer, when it is none.
     pub fn error(&self) -> Result<(u16, String)> {
         let json = self.json()?;
-        ensure!(json["status"] == "error" && !self.status.is_success(), "{}: {json}", self.status);
+        ensure!(
+            json["status"] == "error" && !self.status.is_success(),
+            "{}: {json}",
+            self.status
+        );
         let word = |key: &str| json[key].as_str().with_context(|| format!("no {key}: {json}"));
-        Ok((self.status.as_u16(), format!("{}: {}", word("errorType")?, word("error")?)))
+        Ok((
+            self.status.as_u16(),
+            format!("{}: {}", word("errorType")?, word("error")?),
+        ))
     }
 }
 

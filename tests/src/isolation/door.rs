@@ -6,15 +6,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use fanlight_cli::runner::api_gateway::{Authorizer, Integration, RestApi};
+use fanlight_cli::metrics_api::rest_api;
+use fanlight_cli::runner::api_gateway::Authorizer;
 use fanlight_cli::runner::{Function, LogSink};
-use serde_json::json;
-use shared::authorization::Token;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use super::data::ORGANISATIONS;
-use crate::{ConfigFolder, binaries, http};
+use crate::{ConfigFolder, Customer, binaries, http, records};
+
+/// The functions' time-out, and API Gateway's.
+const TIMEOUT: Duration = Duration::from_mins(1);
 
 /// A log that goes into `first` while that is there.
 fn log_into(first: &Arc<Mutex<Option<String>>>) -> LogSink {
@@ -63,9 +65,7 @@ impl Fanlight {
     pub async fn before(upstream: &str, at_once: usize) -> Result<Self> {
         // Limits are held elsewhere; here everything that Prometheus answers is to be answered.
         let configuration = format!(
-            "placeholders:
-  API_TOKENS: {{env: API_TOKENS}}
-metrics_api:
+            "metrics_api:
   upstream: {{url: {upstream:?}}}
   exemplars: true
   labels:
@@ -77,36 +77,27 @@ metrics_api:
 "
         );
         let config = ConfigFolder::new(&[("fanlight.yaml", &configuration)])?;
-        let token = Token::generate()?;
-        let records = json!({"tokens": [{
-            "id": "isolation",
-            "sha256": token.hash().to_hex(),
-            "client": "a",
-            "organisations": ORGANISATIONS,
-            "expires": "2999-01-01T00:00:00Z",
-        }]});
+        let customer = Customer::new("a", &ORGANISATIONS)?;
         // Of 200,000 requests that of the first is enough, which tells why the functions do not start.
         let first = Arc::new(Mutex::new(Some(String::new())));
         let log = log_into(&first);
-        let authorizer = Function::builder("authorizer", binaries::authorizer()?)
-            .env("FANLIGHT_CONFIG", config.path())
-            .env("API_TOKENS", records.to_string())
-            .log(log.clone())
-            .build()?;
-        let metrics_api = Function::builder("metrics-api", binaries::metrics_api()?)
-            .env("FANLIGHT_CONFIG", config.path())
-            .timeout(Duration::from_mins(1))
-            .concurrency(at_once)
-            .log(log.clone())
-            .build()?;
-        let api = RestApi::builder()
-            .authorizer(Authorizer::new(authorizer))
-            .any("/{proxy+}", Integration::streamed(metrics_api))
-            .build()?;
+        let records = records(std::slice::from_ref(&customer));
+        let function = |name: &str, binary| {
+            Function::builder(name, binary)
+                .env("FANLIGHT_CONFIG", config.path())
+                .env("API_TOKENS", &records)
+                .timeout(TIMEOUT)
+                // An instance is busy for a moment longer than its answer takes.
+                .concurrency(4 * at_once)
+                .log(log.clone())
+                .build()
+        };
+        let authorizer = Authorizer::new(function("authorizer", binaries::authorizer()?)?);
+        let api = rest_api(authorizer, function("metrics-api", binaries::metrics_api()?)?, TIMEOUT).build()?;
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let door = Door {
             url: api.url(listener.local_addr()?),
-            authorization: Some(format!("Bearer {}", token.expose())),
+            authorization: Some(customer.authorization()),
         };
         let fanlight = Self {
             door,
