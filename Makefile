@@ -19,8 +19,8 @@ test: ## all tests, against real servers
 	@scripts/install test
 	cargo test --locked --workspace
 
-isolation: ## N requests through the Metrics API against a Prometheus of one customer (N=200000, SEED=1 for the same again)
-	@scripts/install bench
+isolation: ## N requests through the Metrics API against a Prometheus of one customer (N=200000; SEED=1: the same again)
+	@scripts/install isolation
 	@cargo run --quiet --locked --release --bin isolation
 
 lint: ## formatting and Clippy, warnings being errors
