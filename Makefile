@@ -1,10 +1,12 @@
 # Two commands do everything: `make demo` and `make test`. `make help` lists the rest.
 
-.PHONY: help demo test lint deny bench schema build
+.PHONY: help demo test isolation lint deny bench schema build
 .DEFAULT_GOAL := help
 
 # Passed on to the demo: with ONCE=1 it runs every job once, shows the series and ends.
 export ONCE
+# And to the proof of isolation.
+export N SEED
 
 help: ## lists the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -16,6 +18,10 @@ demo: ## a shop whose numbers travel from PostgreSQL to Prometheus, until Ctrl-C
 test: ## all tests, against real servers
 	@scripts/install test
 	cargo test --locked --workspace
+
+isolation: ## N requests through the Metrics API against a Prometheus of one customer (N=200000; SEED=1: the same again)
+	@scripts/install isolation
+	@cargo run --quiet --locked --release --bin isolation
 
 lint: ## formatting and Clippy, warnings being errors
 	cargo fmt --all --check

@@ -44,6 +44,8 @@ pub(super) fn compare(request: &Request, raw: &Answer, enforced: &Answer) -> Ver
         (_, true, Fate::Refused) => different("it answers what it should refuse"),
         (false, false, _) => Verdict::BothRefuse,
         (true, false, Fate::Answered) => different("it refuses what it should answer"),
+        // Whoever is told that there is nothing is told nothing.
+        (false, true, Fate::Either) if matches!(same(request, enforced, enforced), Ok(false)) => Verdict::Refused,
         (false, true, _) => different("it answers what Prometheus refuses"),
         (true, true, _) => match same(request, raw, enforced) {
             Ok(true) => Verdict::Same,
@@ -237,7 +239,7 @@ mod tests {
     fn pairs_of_answers_have_their_verdicts() {
         let both = || vector(&[ONE, OTHER]);
         let error = |status| answer(status, ERROR);
-        let cases: [(&str, Fate, Answer, Answer, &str); 16] = [
+        let cases: [(&str, Fate, Answer, Answer, &str); 17] = [
             ("the same", Answered, both(), both(), "Same"),
             ("another order", Answered, both(), vector(&[OTHER, ONE]), "Same"),
             ("another number", Answered, both(), vector(&[ONE, CHANGED]), "differ"),
@@ -256,6 +258,13 @@ mod tests {
                 error(422),
                 both(),
                 "it answers",
+            ),
+            (
+                "nothing instead of an error",
+                Either,
+                error(404),
+                vector(&[]),
+                "Refused",
             ),
             ("a failure", Refused, error(422), error(502), "it fails"),
             ("a leak", Either, both(), answer(400, "no zyzzyva_ring"), "LEAK"),

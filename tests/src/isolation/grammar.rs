@@ -217,7 +217,7 @@ pub(super) const OPERATORS: &[Rule] = &[
     rule(">=", Any, "<vector> >= 0"),
     rule("<=", Any, "<number> <= <vector>"),
     rule("bool", Any, "<grouped> > bool <grouped>"),
-    rule("and", Any, "<vector> and <vector>"),
+    rule("and", Any, "<vector> and <same>"),
     rule("or", Any, "<vector> or <vector>"),
     rule("unless", Any, "<vector> unless <vector>"),
     rule("and on", Any, "<vector> and on (<label>) <vector>"),

@@ -10,6 +10,7 @@ mod canary;
 mod client;
 mod compare;
 mod data;
+mod door;
 mod exposition;
 mod grammar;
 mod hostile;
@@ -31,6 +32,7 @@ use compare::Verdict;
 use requests::Request;
 
 pub use data::ORGANISATIONS;
+pub use door::{Door, Fanlight};
 pub use report::Report;
 pub use servers::{Servers, prometheus_3};
 
@@ -50,16 +52,6 @@ impl fmt::Display for Edition {
             Self::Newest => "the newest Prometheus",
         })
     }
-}
-
-/// Where A's requests go in: `GET` and `POST` of `{url}/api/v1/query` and so on.
-#[derive(Debug, Clone)]
-pub struct Door {
-    /// Without a slash at its end.
-    pub url: String,
-    /// The value of the `Authorization` header that makes the caller A, who may read the external series of
-    /// [`ORGANISATIONS`].
-    pub authorization: Option<String>,
 }
 
 /// How much is asked.

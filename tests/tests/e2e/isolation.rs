@@ -1,7 +1,34 @@
-//! That the proof of isolation proves something: it notices doors that stand open.
+//! A customer is answered as if nobody else were there.
 
 use anyhow::Result;
-use fanlight_tests::isolation::{self, Door, Servers, Settings};
+use fanlight_tests::isolation::{self, Door, Fanlight, Servers, Settings};
+
+/// Each run asks what the last did. `make isolation` asks more and something else.
+const SETTINGS: Settings = Settings {
+    requests: 2_000,
+    seed: 1,
+    at_once: 4,
+};
+
+async fn prove(servers: &Servers) -> Result<()> {
+    let fanlight = Fanlight::before(&servers.upstream(), SETTINGS.at_once).await?;
+    let report = isolation::run(servers, fanlight.door(), SETTINGS).await?;
+    report.verdict()
+}
+
+#[tokio::test]
+async fn customers_of_debian_s_prometheus_see_their_own_alone() -> Result<()> {
+    prove(&Servers::debian().await?).await
+}
+
+#[tokio::test]
+async fn customers_of_the_newest_prometheus_see_their_own_alone() -> Result<()> {
+    let Some(program) = isolation::prometheus_3()? else {
+        println!("skipped: Go is not installed, so there is no newest Prometheus");
+        return Ok(());
+    };
+    prove(&Servers::newest(&program).await?).await
+}
 
 #[tokio::test]
 async fn a_door_that_enforces_nothing_is_noticed() -> Result<()> {
@@ -13,8 +40,7 @@ async fn a_door_that_enforces_nothing_is_noticed() -> Result<()> {
     };
     let settings = Settings {
         requests: 200,
-        seed: 1,
-        at_once: 4,
+        ..SETTINGS
     };
     let report = isolation::run(&servers, &door, settings).await?;
     let error = report.verdict().expect_err("everything is open").to_string();
