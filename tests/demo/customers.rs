@@ -1,14 +1,13 @@
 //! Two customers of the shop before the Metrics API: what each gets with curl, and what one takes into a Prometheus of
 //! his own.
 
+use std::fmt::Write as _;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
 use comfy_table::Table;
 use fanlight_tests::{Customer, MetricsApi, Prometheus};
 use tokio::process::Command;
-
-use crate::tables::table;
 
 /// The shop's organisations, as `shop.sql` has them.
 const LEMAIRE: &str = "6f1c2b1e-0d5a-4c53-9a57-3f1f0e0a7b11";
@@ -26,8 +25,7 @@ pub(crate) struct Customers {
 
 /// A request by curl and what came of it.
 struct Asked {
-    who: &'static str,
-    query: String,
+    command: String,
     status: String,
     answer: String,
 }
@@ -59,59 +57,55 @@ impl Customers {
         })
     }
 
-    /// What both are told, and that neither is told of the other.
-    pub(crate) async fn ask(&self) -> Result<Table> {
+    /// What both are told, and that neither is told of the other: as it would stand in a terminal.
+    pub(crate) async fn ask(&self) -> Result<String> {
         let others = format!("customer_transfers{{organisation_id={FONTAINE:?}}}");
         let asked = [
-            self.curl(&self.lemaire, "Boulangerie Lemaire", SUM).await?,
-            self.curl(&self.fontaine, "Atelier Fontaine", SUM).await?,
-            self.curl(&self.lemaire, "Boulangerie Lemaire", &others).await?,
+            self.curl(&self.lemaire, SUM).await?,
+            self.curl(&self.fontaine, SUM).await?,
+            self.curl(&self.lemaire, &others).await?,
         ];
-        let [lemaire, fontaine, refused] = &asked;
-        ensure!(
-            lemaire.status == "200" && fontaine.status == "200",
-            "{}",
-            self.problem(&asked)
-        );
-        ensure!(
-            lemaire.answer.contains(LEMAIRE) && !lemaire.answer.contains(FONTAINE),
-            "{}",
-            lemaire.answer
-        );
-        ensure!(
-            fontaine.answer.contains(FONTAINE) && !fontaine.answer.contains(LEMAIRE),
-            "{}",
-            fontaine.answer
-        );
-        ensure!(refused.status == "400", "{}", self.problem(&asked));
-
-        let mut table = table(["customer", "asks with curl", "status", "is told"]);
+        let mut said = String::new();
         for Asked {
-            who,
-            query,
+            command,
             status,
             answer,
-        } in asked
+        } in &asked
         {
-            table.add_row([who.to_owned(), query, status, answer]);
+            writeln!(said, "$ {command}\n{status} {answer}\n")?;
         }
-        let federated = self
-            .federating
-            .query_until(SUM, |series| !series.is_empty())
-            .await
-            .context("the federating Prometheus got nothing")?;
+        let statuses = asked.each_ref().map(|asked| asked.status.as_str());
+        ensure!(
+            statuses == ["200", "200", "400"],
+            "{said}the functions' log:\n{}",
+            self.api.log()
+        );
+        let [lemaire, fontaine, _] = asked.map(|asked| asked.answer);
+        ensure!(
+            lemaire.contains(LEMAIRE) && !lemaire.contains(FONTAINE),
+            "Lemaire is told {lemaire}"
+        );
+        ensure!(
+            fontaine.contains(FONTAINE) && !fontaine.contains(LEMAIRE),
+            "Fontaine is told {fontaine}"
+        );
+
+        let federated = self.federating.query_until(SUM, |series| !series.is_empty()).await;
+        let federated = federated.context("the federating Prometheus got nothing")?;
         let told: Vec<String> = federated
             .iter()
             .map(|series| format!("{series} {}", series.value))
             .collect();
-        ensure!(told.len() == 1 && told[0].contains(LEMAIRE), "{told:?}");
-        table.add_row([
-            "Boulangerie Lemaire".to_owned(),
-            format!("his own Prometheus, which federates: {SUM}"),
-            String::new(),
-            told.join("\n"),
-        ]);
-        Ok(table)
+        ensure!(
+            told.len() == 1 && told[0].contains(LEMAIRE),
+            "the federating Prometheus has {told:?}"
+        );
+        writeln!(
+            said,
+            "Lemaire's own Prometheus, which federates: {SUM}\n{}",
+            told.join("\n")
+        )?;
+        Ok(said)
     }
 
     /// How to ask by oneself.
@@ -126,34 +120,24 @@ impl Customers {
         table.add_row(["Lemaire's Prometheus".to_owned(), self.federating.url()]);
     }
 
-    async fn curl(&self, customer: &Customer, who: &'static str, query: &str) -> Result<Asked> {
+    async fn curl(&self, customer: &Customer, query: &str) -> Result<Asked> {
+        let url = format!("{}/api/v1/query", self.api.url());
+        let user = format!("{}:{}", customer.name(), customer.token());
+        let query = format!("query={query}");
         let output = Command::new("curl")
-            .args(["--silent", "--show-error", "--write-out", "\n%{http_code}", "--user"])
-            .arg(format!("{}:{}", customer.name(), customer.token()))
-            .arg("--data-urlencode")
-            .arg(format!("query={query}"))
-            .arg(format!("{}/api/v1/query", self.api.url()))
+            .args(["--silent", "--show-error", "--write-out", "\n%{http_code}"])
+            .args(["--user", &user, "--data-urlencode", &query, &url])
             .output()
             .await
             .context("curl is not installed")?;
         let said = String::from_utf8(output.stdout)?;
-        let (answer, status) = said.rsplit_once('\n').with_context(|| {
-            let problem = String::from_utf8_lossy(&output.stderr);
-            format!("curl: {problem}")
-        })?;
+        let (answer, status) = said
+            .rsplit_once('\n')
+            .with_context(|| format!("curl: {}", String::from_utf8_lossy(&output.stderr)))?;
         Ok(Asked {
-            who,
-            query: query.to_owned(),
+            command: format!("curl -u {}:.. {url} --data-urlencode '{query}'", customer.name()),
             status: status.to_owned(),
             answer: answer.trim_end().to_owned(),
         })
-    }
-
-    fn problem(&self, asked: &[Asked]) -> String {
-        let answers: Vec<_> = asked
-            .iter()
-            .map(|asked| format!("{} {}", asked.status, asked.answer))
-            .collect();
-        format!("{}\nthe functions' log:\n{}", answers.join("\n"), self.api.log())
     }
 }

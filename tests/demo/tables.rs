@@ -85,8 +85,7 @@ pub(crate) fn places(shop: &Shop, gateway: &Pushgateway, prometheus: &Prometheus
     table
 }
 
-/// An empty one.
-pub(crate) fn table<const N: usize>(header: [&str; N]) -> Table {
+fn table<const N: usize>(header: [&str; N]) -> Table {
     let mut table = Table::new();
     table.load_style(presets::UTF8_FULL_CONDENSED).set_header(header);
     table
