@@ -3,6 +3,7 @@ mod requests;
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::StreamExt as _;
 use serde_json::{Value, json};
 
@@ -100,5 +101,3 @@ async fn answer(api: &MetricsApi, event: &Value) -> (u16, http::HeaderMap, Vec<u
     let body: Vec<Bytes> = response.body.collect().await;
     (response.status.as_u16(), response.headers, body.concat())
 }
-
-use bytes::Bytes;
