@@ -246,37 +246,39 @@ impl Asker<'_> {
         Ok((enforced, found))
     }
 
-    /// `start` and `end` of a request that need not have them. Prometheus would search all that it has; here the
-    /// latest that the plan allows is searched, so that a request without them is answered, and at a bounded cost.
+    /// `start` and `end` of a request that need not have them. Prometheus would search all that it has between them; here
+    /// the latest that the plan allows is searched, so that a request without them, or one that asks for "ever", is
+    /// answered, and at a bounded cost. One whose whole time is out of reach is refused.
     fn bounds(&self, parameters: &Parameters, found: Found) -> Result<(Form, Found), Problem> {
         let plan = self.held.plan;
         let before = |time: Millis, duration: Duration| {
             time.saturating_sub(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX))
         };
         let start = match parameters.time("start")? {
-            Some(Time::Millis(start)) => Some(start),
-            Some(Time::Min) | None => None,
+            Some(Time::Millis(start)) => start,
+            Some(Time::Min) | None => Millis::MIN,
             Some(Time::Max) => return Err(Problem::parameter("start", "no data can be there")),
         };
         let end = match parameters.time("end")? {
             Some(Time::Millis(end)) => end,
-            Some(Time::Max) | None => self.now.max(start.unwrap_or(self.now)),
+            Some(Time::Max) | None => Millis::MAX,
             Some(Time::Min) => return Err(Problem::parameter("end", "no data can be there")),
         };
-        let earliest = before(self.now, plan.reach);
-        let start = start.unwrap_or_else(|| before(end, plan.range).max(earliest).min(end));
         if end < start {
             return Err(Problem::parameter(
                 "end",
                 "end timestamp must not be before start timestamp",
             ));
         }
-        let (range, reach) = (between(start, end), between(start, self.now));
-        self.held.range(range, Duration::ZERO)?;
-        self.held.reach(reach, Duration::ZERO)?;
+        self.held.reach(between(end, self.now), Duration::ZERO)?;
+        // Nothing is to be found later than now, unless somebody looks there alone.
+        let end = end.min(self.now.max(start));
+        let start = start
+            .max(before(end, plan.range))
+            .max(before(self.now, plan.reach).min(end));
         let found = Found {
-            range: Some(range),
-            reach: Some(reach),
+            range: Some(between(start, end)),
+            reach: Some(between(start, self.now)),
             ..found
         };
         Ok((vec![("start", seconds(start)), ("end", seconds(end))], found))

@@ -59,8 +59,9 @@ async fn grafanas_data_source_is_served() -> Result<()> {
         let target = format!("/api/v1/label/{label}/values?start={start}&end={end}&limit=40000");
         assert_eq!(shop.acmes(&target).await?, values, "{label}");
     }
-    let parsed = shop.acmes("/api/v1/format_query?query=sum(orders)by(status)").await?;
-    assert_eq!(parsed, json!("sum by (status) (orders)"));
+    let formatted = shop.acmes("/api/v1/format_query?query=sum(orders)by(status)").await?;
+    let enforced = r#"sum by (status) (orders{metric_purpose="external",organisation_id=~"acme-de|acme-fr"})"#;
+    assert_eq!(formatted, json!(enforced));
 
     // What is not there says so in the form that Grafana reads.
     for target in [
