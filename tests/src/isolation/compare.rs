@@ -59,7 +59,7 @@ pub(super) fn compare(request: &Request, raw: &Answer, enforced: &Answer) -> Ver
 /// results of something: of equals they take the first, or they take the first whatever they are, or they round
 /// differently. A query with one of them may be answered differently, but only if Prometheus itself answers it in more
 /// than one way, and never with anything of others.
-const ORDERLY: [&str; 10] = [
+const ORDERLY: [&str; 13] = [
     "topk",
     "bottomk",
     "limitk",
@@ -70,6 +70,10 @@ const ORDERLY: [&str; 10] = [
     "avg",
     "stddev",
     "stdvar",
+    // Of 0 and -0, and beside NaN.
+    "max",
+    "min",
+    "quantile",
 ];
 
 /// Whether a request that has been answered differently might have no one answer.

@@ -20,6 +20,8 @@ pub(super) struct Request {
     /// What the server with A's series alone is asked instead, where Prometheus has no such request.
     pub(super) unenforced: Option<Vec<(String, String)>>,
     pub(super) accept: Option<&'static str>,
+    /// Whether the answer may be compressed.
+    pub(super) gzip: bool,
     pub(super) fate: Fate,
     /// Whether the answer depends on when it is made.
     pub(super) about_now: bool,
@@ -72,6 +74,7 @@ impl Request {
             }
         };
         request.number = number;
+        request.gzip = random.bool();
         request.post = request.post && request.path != "/federate" && !request.path.ends_with("/values");
         request
     }
@@ -86,6 +89,7 @@ impl Request {
             parameters: parameters.iter().map(owned).collect(),
             unenforced: None,
             accept: None,
+            gzip: false,
             fate: Fate::Answered,
             about_now: false,
             ordered: false,
