@@ -25,8 +25,6 @@ pub(super) struct Request {
     pub(super) fate: Fate,
     /// Whether the answer depends on when it is made.
     pub(super) about_now: bool,
-    /// Whether the order of the answer says something.
-    pub(super) ordered: bool,
     pub(super) constructs: BTreeSet<&'static str>,
 }
 
@@ -92,7 +90,6 @@ impl Request {
             gzip: false,
             fate: Fate::Answered,
             about_now: false,
-            ordered: false,
             constructs: BTreeSet::from([kind]),
         }
     }
@@ -106,9 +103,7 @@ impl Request {
         let post = random.bool();
         let mut request = if random.bool() {
             let time = time(random, earliest..latest);
-            let mut request = Self::new("query", "/api/v1/query", &[("query", query), ("time", &time)]);
-            request.ordered = query.starts_with("sort");
-            request
+            Self::new("query", "/api/v1/query", &[("query", query), ("time", &time)])
         } else {
             let step = *random.choice(&["15", "60", "1m30s", "5m", "37.5"]).unwrap_or(&"60");
             let first = random.i64(earliest..latest - 60_000);
@@ -123,6 +118,12 @@ impl Request {
         };
         request.post = post;
         request
+    }
+
+    /// Whether the order of the answer says something, which that of a range query never does.
+    pub(super) fn is_ordered(&self) -> bool {
+        let sorted = |(name, value): &(String, String)| name == "query" && value.starts_with("sort");
+        self.path == "/api/v1/query" && self.parameters.iter().any(sorted)
     }
 
     fn series(random: &mut fastrand::Rng, edition: Edition, period: Period) -> Self {
