@@ -1,6 +1,9 @@
 //! Asks one of the two, over connections that are kept.
 
+use std::io::Read as _;
+
 use anyhow::{Context as _, Result};
+use flate2::read::MultiGzDecoder;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::Door;
@@ -46,6 +49,9 @@ impl Client {
         if let Some(accept) = request.accept {
             asked = asked.header("accept", accept);
         }
+        if request.gzip {
+            asked = asked.header("accept-encoding", "gzip");
+        }
         let answer = asked.send().await.with_context(|| request.to_string())?;
         let status = answer.status().as_u16();
         let headers = answer
@@ -53,7 +59,17 @@ impl Client {
             .iter()
             .map(|(name, value)| format!("{name}: {value:?}\n"));
         let headers = headers.collect();
-        let body = answer.bytes().await.with_context(|| request.to_string())?.to_vec();
+        let compressed = answer
+            .headers()
+            .get("content-encoding")
+            .is_some_and(|coding| coding == "gzip");
+        let mut body = answer.bytes().await.with_context(|| request.to_string())?.to_vec();
+        if compressed {
+            let mut plain = Vec::new();
+            let read = MultiGzDecoder::new(body.as_slice()).read_to_end(&mut plain);
+            read.with_context(|| format!("no gzip: {request}"))?;
+            body = plain;
+        }
         Ok(Answer { status, headers, body })
     }
 }

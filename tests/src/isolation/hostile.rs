@@ -190,6 +190,8 @@ fn smuggling(number: usize, period: Period) -> Option<Request> {
     let hostile = |path, parameters: &[(&str, &str)], fate| {
         let mut request = Request::new(KIND, path, parameters);
         request.fate = fate;
+        // Which has no time of its own.
+        request.about_now = path == "/federate";
         request
     };
     let instead = |mut request: Request, parameters: &[(&str, &str)]| {

@@ -20,11 +20,11 @@ pub(super) struct Request {
     /// What the server with A's series alone is asked instead, where Prometheus has no such request.
     pub(super) unenforced: Option<Vec<(String, String)>>,
     pub(super) accept: Option<&'static str>,
+    /// Whether the answer may be compressed.
+    pub(super) gzip: bool,
     pub(super) fate: Fate,
     /// Whether the answer depends on when it is made.
     pub(super) about_now: bool,
-    /// Whether the order of the answer says something.
-    pub(super) ordered: bool,
     pub(super) constructs: BTreeSet<&'static str>,
 }
 
@@ -72,6 +72,7 @@ impl Request {
             }
         };
         request.number = number;
+        request.gzip = random.bool();
         request.post = request.post && request.path != "/federate" && !request.path.ends_with("/values");
         request
     }
@@ -86,9 +87,9 @@ impl Request {
             parameters: parameters.iter().map(owned).collect(),
             unenforced: None,
             accept: None,
+            gzip: false,
             fate: Fate::Answered,
             about_now: false,
-            ordered: false,
             constructs: BTreeSet::from([kind]),
         }
     }
@@ -102,9 +103,7 @@ impl Request {
         let post = random.bool();
         let mut request = if random.bool() {
             let time = time(random, earliest..latest);
-            let mut request = Self::new("query", "/api/v1/query", &[("query", query), ("time", &time)]);
-            request.ordered = query.starts_with("sort");
-            request
+            Self::new("query", "/api/v1/query", &[("query", query), ("time", &time)])
         } else {
             let step = *random.choice(&["15", "60", "1m30s", "5m", "37.5"]).unwrap_or(&"60");
             let first = random.i64(earliest..latest - 60_000);
@@ -119,6 +118,12 @@ impl Request {
         };
         request.post = post;
         request
+    }
+
+    /// Whether the order of the answer says something, which that of a range query never does.
+    pub(super) fn is_ordered(&self) -> bool {
+        let sorted = |(name, value): &(String, String)| name == "query" && value.starts_with("sort");
+        self.path == "/api/v1/query" && self.parameters.iter().any(sorted)
     }
 
     fn series(random: &mut fastrand::Rng, edition: Edition, period: Period) -> Self {
