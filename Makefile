@@ -42,4 +42,4 @@ schema: ## the JSON Schema of configuration files, into config/
 	mv config/fanlight.schema.json.new config/fanlight.schema.json
 
 build: ## the binaries as they are deployed
-	cargo build --locked --release --bin fanlight --bin collector
+	cargo build --locked --release --bin fanlight --bin collector --bin metrics-api --bin authorizer
