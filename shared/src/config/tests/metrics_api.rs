@@ -142,7 +142,7 @@ fn every_key_reaches_the_metrics_api() {
 
 #[test]
 fn each_mistake_in_the_metrics_api_has_its_place_and_its_remedy() {
-    let cases: [(&str, &str, &str, &str); 24] = [
+    let cases: [(&str, &str, &str, &str); 26] = [
         (
             "basic: {username: u}",
             "",
@@ -246,7 +246,19 @@ fn each_mistake_in_the_metrics_api_has_its_place_and_its_remedy() {
             "",
             "",
             "  plans: {a: {depth: 4294967296}}",
-            "8:22 <4294967296> 4294967296 is more than the most there may be, 4294967295",
+            "8:22 <4294967296> 4294967296 is more than the most there may be, 256",
+        ),
+        (
+            "",
+            "",
+            "  plans: {a: {query_bytes: 65537}}",
+            "8:28 <65537> 65537 is more than the most there may be, 65536",
+        ),
+        (
+            "",
+            "",
+            "  plans: {a: {selectors: 1001}}",
+            "8:26 <1001> 1001 is more than the most there may be, 1000",
         ),
         (
             "",
@@ -332,6 +344,23 @@ fn each_mistake_in_the_authorizer_has_its_place_and_its_remedy() {
             "6:62 <{> the issuer `https://i` is declared a second time",
         ),
         (
+            format!("{{issuers: [{{{issuer}, algorithms: [none]}}]}}"),
+            "6:74 <none> `none` is not one of `RS256`, `RS384`, `RS512`, `PS256`, `PS384`, `PS512`, `ES256`, `ES384` or \
+             `EdDSA`",
+        ),
+        (
+            "{issuers: [{issuer: https://i, audience: ['']}]}".to_owned(),
+            "6:57 <''> a name is missing here",
+        ),
+        (
+            format!("{{issuers: [{{{issuer}, client_claim: ''}}]}}"),
+            "6:75 <''> a name is missing here",
+        ),
+        (
+            "{issuers: [{issuer: http://i, audience: [a]}]}".to_owned(),
+            "6:35 <http://i> whoever sits between can put keys of his own in the place of the issuer's; use `https://`",
+        ),
+        (
             "{issuers: [{issuer: i, audience: [a]}]}".to_owned(),
             "6:35 <i> an issuer's URL begins with `http://` or `https://`",
         ),
@@ -348,6 +377,21 @@ fn each_mistake_in_the_authorizer_has_its_place_and_its_remedy() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_path_of_the_api_is_not_the_upstream_s() {
+    for (url, base) in [
+        ("http://p/api/v1", "http://p"),
+        ("http://p/x/api/v1/query", "http://p/x"),
+        ("{{URL}}/api/v1/", "{{URL}}"),
+    ] {
+        let text = least("", "", "").replace("http://p", url);
+        let found = findings(&[("fanlight.yaml", &text)]).join("\n");
+        let expected =
+            format!("an upstream's URL ends before `/api/v1`, which is added with each request; write `{base}`");
+        assert!(found.contains(&expected), "{url}: {found}");
+    }
 }
 
 #[test]
