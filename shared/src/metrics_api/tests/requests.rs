@@ -444,7 +444,7 @@ fn times_and_numbers_are_refused_as_prometheus_refuses_them() {
         ),
         (
             range(&now, &now, ""),
-            "400: invalid parameter \"step\": cannot parse \"\" to a valid duration",
+            "400: invalid parameter \"step\": cannot parse \"\" to a valid duration; write seconds or 1h30m",
         ),
         (
             range(&now, &now, "0"),
@@ -480,11 +480,11 @@ fn times_and_numbers_are_refused_as_prometheus_refuses_them() {
         ),
         (
             of(&get("/api/v1/query", &[("limit", "1e3")])),
-            "400: invalid parameter \"limit\": no whole number",
+            "400: invalid parameter \"limit\": not a whole number such as 100",
         ),
         (
             of(&get("/api/v1/query", &[("timeout", "0")])),
-            "400: invalid parameter \"timeout\": no time at all",
+            "400: invalid parameter \"timeout\": there is no time left in it; write a millisecond or more, such as 10s",
         ),
         (
             of(&get("/api/v1/query", &[("timeout", "soon")])),
