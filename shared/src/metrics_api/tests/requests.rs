@@ -49,6 +49,22 @@ const ALL: &str = r#"{ purpose = "external" , org =~ "a|b" }"#;
 const MONTH: &str = "start=1792540800&end=1795219200";
 
 #[test]
+fn the_examples_are_events() {
+    let query = include_str!("../../../../events/metrics-api-query.json");
+    let federate = include_str!("../../../../events/metrics-api-federate.json");
+    for (example, selector) in [
+        (query, r#"customer_transfers { purpose = "external" , org =~ "a|b" }"#),
+        (federate, r#"customer_cards { purpose = "external" , org =~ "a|b" }"#),
+    ] {
+        let asked = of(&serde_json::from_str(example).unwrap());
+        assert!(
+            asked.starts_with("Post /api/v1/query ") && asked.contains(selector),
+            "{asked}"
+        );
+    }
+}
+
+#[test]
 fn every_endpoint_is_rebuilt() {
     for (path, parameters, expected) in [
         ("/api/v1/query", &[][..], format!("Post /api/v1/query query={ALL}&time={NOW}&timeout=50")),
