@@ -602,6 +602,8 @@ async fn each_request_is_recorded_once_and_without_secrets() {
     // With one subscriber alone, tracing asks that of whichever thread comes first whether a record is wanted at all,
     // and the other tests' threads have none.
     let _second = tracing::Dispatch::new(tracing_subscriber::registry());
+    // While there is a second one, what another test's thread logs first is not taken for wanted by nobody.
+    let _other = tracing::Dispatch::new(tracing::subscriber::NoSubscriber::default());
     let guard = tracing::subscriber::set_default(subscriber);
     let fake = Fake::of_json(&vector(1)).await;
     let length = vector(1).len();
