@@ -656,3 +656,19 @@ async fn each_request_is_recorded_once_and_without_secrets() {
         assert!(!log.contains(secret), "{log}");
     }
 }
+
+#[tokio::test]
+async fn a_query_without_selectors_has_no_exemplars_and_is_not_the_upstreams_to_answer() {
+    // What Prometheus says to it.
+    let fake = Fake::of_json(r#"{"status":"success"}"#).await;
+    for query in ["time()", "vector(1)", "1", "\"text\""] {
+        let (status, _, body) = answer(&fake.api(), &get("/api/v1/query_exemplars", &[("query", query)])).await;
+        let expected = json!({"status": "success", "data": []});
+        assert_eq!(
+            (status, serde_json::from_slice::<Value>(&body).unwrap()),
+            (200, expected),
+            "{query}"
+        );
+    }
+    assert_eq!(fake.received.lock().unwrap().len(), 0);
+}
