@@ -198,10 +198,11 @@ impl Bench<'_> {
         let mut length = 0;
         for gzip in [false, true] {
             let request = Request::federate(MANY.0, gzip);
-            let (mut walls, mut theirs) = (Vec::new(), Vec::new());
+            let [mut walls, mut theirs, mut queries] = [(); 3].map(|()| Vec::new());
             for run in 0..=RUNS {
                 println!("/federate: run {run} of {RUNS}");
                 let direct = self.direct(&request).await?;
+                let query = self.direct(&Request::query(MANY.0, gzip)).await?;
                 let ours = self.through(&function, &request).await?;
                 if gzip {
                     ensure!(ours.text_length()? == length, "the compressed answer is another");
@@ -214,6 +215,7 @@ impl Bench<'_> {
                 if run > 0 {
                     walls.push(ours.wall);
                     theirs.push(direct.wall);
+                    queries.push(query.wall);
                 }
             }
             let (wall, theirs) = (median(walls), median(theirs));
@@ -227,6 +229,16 @@ impl Bench<'_> {
                 "at most 1.2",
                 ratio <= 1.2,
             ));
+            // What it is made from, which no conversion can be faster than.
+            let query = median(queries);
+            table.add_row([
+                String::new(),
+                format!("{:.0} ms", milliseconds(wall)),
+                format!("the query alone {:.0} ms", milliseconds(query)),
+                format!("{:.2}", wall.as_secs_f64() / query.as_secs_f64()),
+                String::new(),
+                String::new(),
+            ]);
         }
         function.shutdown().await;
         Ok(())
