@@ -20,6 +20,7 @@ mod pgbouncer;
 mod postgres;
 mod prometheus;
 mod pushgateway;
+pub mod scripted;
 mod sql_exporter;
 mod supervisor;
 
@@ -30,7 +31,7 @@ pub use collector::{Collector, Stage, Told, job};
 pub use command::{Ended, fanlight, fanlight_in};
 pub use config::ConfigFolder;
 pub use http::{keeping_connections, post};
-pub use metrics_api::{Answer, Customer, MetricsApi, records};
+pub use metrics_api::{Answer, Customer, Deployment, MetricsApi, configuration, records};
 pub use pgbouncer::PgBouncer;
 pub use postgres::{Database, PASSWORD, PASSWORD_IN_URL, Postgres, USER};
 pub use prometheus::{Prometheus, Series, promtool, promtool_check_metrics};
