@@ -80,6 +80,8 @@ pub struct Scripted {
 #[derive(Debug)]
 struct Script {
     replies: Vec<Vec<Step>>,
+    /// What is answered to labels and their values instead.
+    labels: Option<Vec<Step>>,
     asked: Mutex<Vec<Asked>>,
     sent: AtomicU64,
     ended: AtomicU64,
@@ -93,9 +95,14 @@ impl Scripted {
     /// # Errors
     /// When nothing can be listened on.
     pub async fn start(replies: Vec<Vec<Step>>) -> Result<Self> {
+        Self::answering(replies, None).await
+    }
+
+    async fn answering(replies: Vec<Vec<Step>>, labels: Option<Vec<Step>>) -> Result<Self> {
         ensure!(!replies.is_empty(), "a server without answers");
         let script = Arc::new(Script {
             replies,
+            labels,
             asked: Mutex::default(),
             sent: AtomicU64::default(),
             ended: AtomicU64::default(),
@@ -127,6 +134,14 @@ impl Scripted {
     /// When nothing can be listened on.
     pub async fn always(reply: Vec<Step>) -> Result<Self> {
         Self::start(vec![reply]).await
+    }
+
+    /// One that always answers with this, and to labels and their values with that.
+    ///
+    /// # Errors
+    /// When nothing can be listened on.
+    pub async fn with_labels(reply: Vec<Step>, labels: Vec<Step>) -> Result<Self> {
+        Self::answering(vec![reply], Some(labels)).await
     }
 
     /// The server's address, without a slash at its end.
@@ -185,9 +200,13 @@ impl Script {
         let mut read = Vec::new();
         while let Some(asked) = request(connection, &mut stream, &mut read).await? {
             let reply = {
+                let of_labels = asked.target.starts_with("/api/v1/label");
                 let mut all = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
                 all.push(asked);
-                &self.replies[(all.len() - 1).min(self.replies.len() - 1)]
+                match &self.labels {
+                    Some(labels) if of_labels => labels,
+                    _ => &self.replies[(all.len() - 1).min(self.replies.len() - 1)],
+                }
             };
             for step in reply {
                 match step {

@@ -131,7 +131,8 @@ async fn whoever_asks_for_what_is_not_his_is_told_no() -> Result<()> {
 async fn nobody_gets_in_without_a_token_of_ours() -> Result<()> {
     let shop = Shop::open().await?;
     let acme = shop.acme.token();
-    let altered = format!("Bearer {}x", &acme[..acme.len() - 1]);
+    let other = if acme.ends_with('x') { 'y' } else { 'x' };
+    let altered = format!("Bearer {}{other}", &acme[..acme.len() - 1]);
     let basic = |user: &str, password: &str| format!("Basic {}", BASE64.encode(format!("{user}:{password}")));
     let cases = [
         None,

@@ -63,9 +63,10 @@ struct Door {
 
 impl Door {
     async fn open() -> Result<Self> {
-        // No labels and no series; of a query it would be no answer, but passed on all the same.
-        let nothing = r#"{"status":"success","data":[]}"#;
-        let upstream = Scripted::always(whole(200, &[("set-cookie", "hidden=1")], nothing)).await?;
+        let nothing = r#"{"status":"success","data":{"resultType":"vector","result":[]}}"#;
+        let no_labels = r#"{"status":"success","data":[]}"#;
+        let [nothing, no_labels] = [nothing, no_labels].map(|body| whole(200, &[("set-cookie", "hidden=1")], body));
+        let upstream = Scripted::with_labels(nothing, no_labels).await?;
         let customers = [
             Customer::new("acme", &["acme-fr", "acme-de"])?,
             Customer::new("bolt", &["bolt"])?,
