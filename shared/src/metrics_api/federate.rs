@@ -127,7 +127,9 @@ impl Conversion {
     /// The batch as it goes out, which may be nothing where the compression has kept it.
     fn take(&mut self) -> Bytes {
         let Some(gzip) = &mut self.gzip else {
-            return std::mem::replace(&mut self.text, Vec::with_capacity(ROOM)).into();
+            // The last one needs no room for another.
+            let next = if self.ended { 0 } else { ROOM };
+            return std::mem::replace(&mut self.text, Vec::with_capacity(next)).into();
         };
         let mut output = Vec::new();
         gzip.write(&self.text, &mut output);
