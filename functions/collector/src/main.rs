@@ -8,6 +8,9 @@ use shared::collect::{Collector, Run, RunError};
 use shared::event::{Event, MalformedEvent};
 use shared::placeholders::Resolver;
 
+#[global_allocator]
+static ALLOCATOR: shared::allocator::Allocator = shared::allocator::Allocator;
+
 /// What is left of the function's time for its own answer.
 const MARGIN: Duration = Duration::from_millis(500);
 
