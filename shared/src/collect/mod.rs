@@ -5,7 +5,6 @@
 
 mod gateway;
 mod push;
-mod queries;
 mod report;
 mod self_metrics;
 
@@ -21,22 +20,22 @@ use crate::config::job::{Job, OnError};
 use crate::config::{Configuration, UnknownJob};
 use crate::event::Event;
 use crate::placeholders::Resolver;
-use crate::postgres::Connections;
+use crate::sources::{Clients, Context, Intake, Made};
 
+pub use crate::sources::MetricFailure;
 pub use push::ClientError;
-pub use report::{Counts, MetricFailure, MetricReport, MetricResult, Push, RunFailed, RunReport};
+pub use report::{Counts, MetricReport, MetricResult, Push, RunFailed, RunReport};
 
 use gateway::JobGateway;
-use queries::{Context, Made};
 
 /// Queries that take longer than this may have been overtaken by those of a newer run.
 const OVERTAKING: Duration = Duration::from_secs(1);
 
-/// Runs jobs of a configuration, and keeps its connections warm from one run to the next.
+/// Runs jobs of a configuration, and keeps its sources' connections warm from one run to the next.
 pub struct Collector {
     configuration: Configuration,
     resolver: Resolver,
-    connections: Connections,
+    clients: Clients,
 }
 
 /// What came of an event that was not an error.
@@ -133,7 +132,7 @@ impl Collector {
         Self {
             configuration,
             resolver,
-            connections: Connections::new(),
+            clients: Clients::default(),
         }
     }
 
@@ -177,8 +176,9 @@ impl Collector {
             scheduled_time,
             deadline: deadline - reserve,
             form: Form::Gzip,
+            source: job.source.name.as_deref(),
         };
-        let mut made = queries::run(job, &self.connections, &context).await;
+        let mut made = ask(job, &self.clients, &context).await;
         let plan = push::settle(job.on_error, &mut made);
         // A newer run may have overtaken this one. The gateway knows no compare-and-set, so milliseconds remain.
         if queries_began.elapsed() > OVERTAKING
@@ -223,8 +223,9 @@ impl Collector {
             scheduled_time,
             deadline: started + job.timeout,
             form: Form::Plain,
+            source: job.source.name.as_deref(),
         };
-        let made = queries::run(job, &self.connections, &context).await;
+        let made = ask(job, &self.clients, &context).await;
         let report = RunReport {
             job: job.name.clone(),
             scheduled_time,
@@ -257,6 +258,18 @@ impl Collector {
             Err(RunError::Disabled(job.name.clone()))
         }
     }
+}
+
+/// Asks a job's source all of its queries. A failure that concerns them all is told for each metric.
+async fn ask<'a>(job: &'a Job, clients: &Clients, context: &Context<'_>) -> Vec<Made<'a>> {
+    let intake = |query| Intake::new(query, context.form);
+    let mut intakes: Vec<_> = job.queries.iter().map(intake).collect();
+    if let Err(failure) = job.source.kind.run(clients, &mut intakes, context).await {
+        for intake in &mut intakes {
+            intake.fail(failure.clone());
+        }
+    }
+    intakes.into_iter().flat_map(Intake::finish).collect()
 }
 
 /// The scheduled time of a run that somebody asks for: whole seconds, like every schedule's.

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use tracing::{error, info, warn};
 
 use crate::pushgateway::GatewayError;
+use crate::sources::MetricFailure;
 
 /// What came of a run that was not skipped.
 #[derive(Debug)]
@@ -80,15 +81,6 @@ pub struct Counts {
     pub without_organisation: u64,
 }
 
-/// Why a metric could not be made.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MetricFailure {
-    /// The kind of failure, for logs and alerts: of low cardinality.
-    pub kind: &'static str,
-    /// What went wrong and where, in a sentence.
-    pub message: String,
-}
-
 impl MetricReport {
     /// What the metric was made from: nothing, if it was not made.
     pub fn counts(&self) -> Counts {
@@ -159,7 +151,7 @@ impl RunReport {
 }
 
 /// For logs, which know no 128 bits.
-pub(super) fn milliseconds(duration: Duration) -> u64 {
+fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
