@@ -22,7 +22,7 @@ use crate::event::Event;
 use crate::placeholders::Resolver;
 use crate::sources::{Clients, Context, Intake, Made};
 
-pub use crate::sources::MetricFailure;
+pub use crate::sources::{MetricFailure, TargetReport};
 pub use push::ClientError;
 pub use report::{Counts, MetricReport, MetricResult, Push, RunFailed, RunReport};
 
@@ -118,7 +118,8 @@ impl RunError {
                 let first = failures()
                     .find(|failure| failure.kind != push::CANNOT_VANISH)
                     .or(failures().next());
-                first.map_or("run", |failure| failure.kind)
+                let of_target = failed.0.failed_targets().next();
+                first.or(of_target).map_or("run", |failure| failure.kind)
             }
             Self::Output(_) => "output",
         }
@@ -178,7 +179,7 @@ impl Collector {
             form: Form::Gzip,
             source: job.source.name.as_deref(),
         };
-        let mut made = ask(job, &self.clients, &context).await;
+        let (mut made, targets) = ask(job, &self.clients, &context).await;
         let plan = push::settle(job.on_error, &mut made);
         // A newer run may have overtaken this one. The gateway knows no compare-and-set, so milliseconds remain.
         if queries_began.elapsed() > OVERTAKING
@@ -195,6 +196,7 @@ impl Collector {
             ended: Timestamp::now(),
             duration: started.elapsed(),
             metrics,
+            targets,
             owner: job.owner.clone(),
             push,
         };
@@ -225,13 +227,14 @@ impl Collector {
             form: Form::Plain,
             source: job.source.name.as_deref(),
         };
-        let made = ask(job, &self.clients, &context).await;
+        let (made, targets) = ask(job, &self.clients, &context).await;
         let report = RunReport {
             job: job.name.clone(),
             scheduled_time,
             ended: Timestamp::now(),
             duration: started.elapsed(),
             metrics: made.iter().map(report_metric).collect(),
+            targets,
             owner: job.owner.clone(),
             push: Push::Untouched,
         };
@@ -261,15 +264,26 @@ impl Collector {
 }
 
 /// Asks a job's source all of its queries. A failure that concerns them all is told for each metric.
-async fn ask<'a>(job: &'a Job, clients: &Clients, context: &Context<'_>) -> Vec<Made<'a>> {
-    let intake = |query| Intake::new(query, context.form);
+async fn ask<'a>(job: &'a Job, clients: &Clients, context: &Context<'_>) -> (Vec<Made<'a>>, Vec<TargetReport>) {
+    let partial = job.on_error != OnError::Fail;
+    let intake = |query| Intake::new(query, context.form, partial);
     let mut intakes: Vec<_> = job.queries.iter().map(intake).collect();
     if let Err(failure) = job.source.kind.run(clients, &mut intakes, context).await {
         for intake in &mut intakes {
             intake.fail(failure.clone());
         }
     }
-    intakes.into_iter().flat_map(Intake::finish).collect()
+    let (mut made, mut targets) = (Vec::new(), Vec::<TargetReport>::new());
+    for (of_query, told) in intakes.into_iter().map(Intake::finish) {
+        made.extend(of_query);
+        for report in told {
+            match targets.iter_mut().find(|known| known.name == report.name) {
+                Some(known) => known.merge(report),
+                None => targets.push(report),
+            }
+        }
+    }
+    (made, targets)
 }
 
 /// The scheduled time of a run that somebody asks for: whole seconds, like every schedule's.

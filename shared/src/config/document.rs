@@ -212,7 +212,7 @@ pub(crate) enum AskedSpec {
     Sql(String),
     /// A description.
     #[serde(rename = "a mapping")]
-    Described(QueryDescription),
+    Described(Box<QueryDescription>),
 }
 
 /// Several columns that hold values.
@@ -250,7 +250,7 @@ pub(crate) enum SourceSpec {
     Text(String),
     /// A source with its settings.
     #[serde(rename = "a mapping")]
-    Settings(SourceSettings),
+    Settings(Box<SourceSettings>),
 }
 
 /// Where series go: one key that says of which kind it is.

@@ -209,7 +209,9 @@ jobs:
         (job.owner.as_deref(), job.timeout, job.on_error),
         (Some("growth"), Duration::from_mins(1), OnError::Fail)
     );
-    let Kind::Postgres(source) = &job.source.kind;
+    let Kind::Postgres(source) = &job.source.kind else {
+        panic!("a database")
+    };
     assert_eq!(
         (job.source.name.as_deref(), source.ca_file.is_some()),
         (Some("shop"), true)
@@ -339,7 +341,7 @@ fn a_query_is_asked_as_its_source_takes_it() {
         )
     };
     for (query, expected) in [
-        ("{}", "<{> a `postgres` source is asked in SQL; write it as text"),
+        ("{}", "<{> `postgres` sources are asked in SQL; write it as text"),
         ("{sql: x}", "<sql> unknown key `sql`"),
         ("[SELECT 1]", "expected text or a mapping, found a list"),
         ("7", "expected text or a mapping, found the number 7"),

@@ -102,7 +102,7 @@ pub(crate) fn column_findings(query: &Query, columns: &[Column]) -> Vec<Finding>
 }
 
 /// What is wrong with a column that a metric needs, and what to do.
-fn in_words(metric: &str, problem: &ColumnError) -> (String, String) {
+pub(crate) fn in_words(metric: &str, problem: &ColumnError) -> (String, String) {
     match problem {
         ColumnError::Missing {
             column,

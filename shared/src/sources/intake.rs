@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use super::MetricFailure;
+use super::{MetricFailure, TARGET, TargetReport};
 use crate::assembly::{Form, MetricError, Outcome, QueryAssembler};
-use crate::config::job::{Metric, Query};
+use crate::config::job::{Label, Metric, Query};
 use crate::rows::{Column, Consumer, Row};
 
 /// A metric and what was made of it.
@@ -14,6 +14,9 @@ pub(crate) type Made<'q> = (&'q Metric, Result<Outcome, MetricFailure>);
 pub(crate) struct Intake<'q> {
     query: &'q Query,
     form: Form,
+    /// Whether a metric may be made without the series of a target that has failed.
+    partial: bool,
+    targets: Vec<TargetReport>,
     state: State<'q>,
 }
 
@@ -34,10 +37,13 @@ impl fmt::Display for NoneWanted {
 }
 
 impl<'q> Intake<'q> {
-    pub(crate) fn new(query: &'q Query, form: Form) -> Self {
+    /// `partial` is whether a metric may be made without the series of a target that has failed.
+    pub(crate) fn new(query: &'q Query, form: Form, partial: bool) -> Self {
         Self {
             query,
             form,
+            partial,
+            targets: Vec::new(),
             state: State::Waiting,
         }
     }
@@ -51,15 +57,28 @@ impl<'q> Intake<'q> {
         self.state = State::Failed(failure);
     }
 
-    /// What became of each metric. To be called only when the query has given all of its rows, or has failed.
-    pub(crate) fn finish(self) -> Vec<Made<'q>> {
+    /// What came of one of several services that the source has asked. Where one has failed, a metric that tells targets
+    /// apart loses that one's series only; any other fails, since what it adds up would be incomplete.
+    pub(crate) fn target(&mut self, report: TargetReport) {
+        self.targets.push(report);
+    }
+
+    /// What became of each metric and of each target. To be called only when the query has given all of its rows, or has
+    /// failed.
+    pub(crate) fn finish(self) -> (Vec<Made<'q>>, Vec<TargetReport>) {
+        let failed = self.targets.iter().find_map(|target| target.failure.as_ref());
+        let without = |metric: &Metric| failed.filter(|_| !(self.partial && tells_targets_apart(metric)));
         let failure = match self.state {
             State::Taking(assembler) => {
                 let told = |error: MetricError| metric_failure(self.query, &error);
                 let outcomes = assembler.finish().into_iter();
-                return outcomes
-                    .map(|(metric, outcome)| (metric, outcome.map_err(told)))
+                let made = outcomes
+                    .map(|(metric, outcome)| match without(metric) {
+                        Some(failure) => (metric, Err(failure.clone())),
+                        None => (metric, outcome.map_err(told)),
+                    })
                     .collect();
+                return (made, self.targets);
             }
             State::Failed(failure) => failure,
             State::Waiting => {
@@ -68,8 +87,18 @@ impl<'q> Intake<'q> {
             }
         };
         let metrics = self.query.metrics.iter();
-        metrics.map(|metric| (metric, Err(failure.clone()))).collect()
+        (
+            metrics.map(|metric| (metric, Err(failure.clone()))).collect(),
+            self.targets,
+        )
     }
+}
+
+/// Whether each series of the metric is one target's: neither does a bucket add several up, nor does a grid say 0 of one
+/// that is not known.
+fn tells_targets_apart(metric: &Metric) -> bool {
+    let is_target = |label: &Label| label.column == TARGET && label.allowed.is_none();
+    metric.labels.iter().any(is_target) && metric.fill.is_empty()
 }
 
 impl Consumer for Intake<'_> {

@@ -17,15 +17,16 @@ mod table;
 mod check;
 mod context;
 mod failure;
+pub mod http;
 mod intake;
 pub mod postgres;
 mod sql;
 
 pub use check::check_live;
-pub use failure::MetricFailure;
+pub use failure::{MetricFailure, TargetReport};
 pub use sql::Sql;
 
-pub(crate) use check::{Finding, column_findings};
+pub(crate) use check::{Finding, column_findings, in_words};
 pub(crate) use context::Context;
 pub(crate) use intake::{Intake, Made, NoneWanted};
 
@@ -34,6 +35,7 @@ use serde::Deserialize;
 
 use crate::config::job;
 use crate::config::{Entry, File, Scope};
+use crate::rows::Column;
 
 sources! {
     asked in sql {
@@ -41,6 +43,8 @@ sources! {
         postgres: Postgres,
     }
     asked by description {
+        /// Pages of services over HTTP.
+        http: Http,
     }
 }
 
@@ -100,14 +104,21 @@ pub(crate) trait SourceKind: Sized {
 }
 
 /// What a source is asked that takes no SQL.
-#[expect(dead_code, reason = "the table has no such source yet")]
 pub(crate) trait Described: Sized {
     /// As it is written.
     type Spec;
 
     /// As it is asked. Mistakes are told to the scope.
     fn resolve(scope: &mut Scope<'_>, file: &File, entry: &Entry<Self::Spec>) -> Option<Self>;
+
+    /// The columns of its rows, where they are known before it is asked: then `fanlight check` holds metrics against them.
+    fn columns(&self) -> Option<&[Column]> {
+        None
+    }
 }
+
+/// The column that says which of a source's targets a row is from.
+pub(crate) const TARGET: &str = "target";
 
 /// Pairs the queries that `of` knows with where their rows go.
 fn asking<'i, 'q, Q>(

@@ -77,7 +77,6 @@ macro_rules! sources {
             }
 
             /// What the first key that is given asks.
-            #[allow(unused_variables, reason = "where the table has no such source")]
             pub(crate) fn resolve(&self, scope: &mut Scope<'_>, file: &File) -> Option<Asked> {
                 $(if let Some(entry) = &self.$key {
                     return <$key::Query as Described>::resolve(scope, file, entry).map(Asked::$Kind);
@@ -87,6 +86,24 @@ macro_rules! sources {
         }
 
         impl Asked {
+            $(
+                #[doc = concat!("What is asked of a `", stringify!($key), "` source.")]
+                fn $key(&self) -> Option<&$key::Query> {
+                    match self {
+                        Self::$Kind(query) => Some(query),
+                        _ => None,
+                    }
+                }
+            )*
+
+            /// The columns that it gives, where they are known before it is asked.
+            pub(crate) fn columns(&self) -> Option<&[Column]> {
+                match self {
+                    Self::Sql(_) => None,
+                    $(Self::$Kind(query) => Described::columns(query),)*
+                }
+            }
+
             /// The statement, for a source that takes SQL.
             pub(crate) fn sql(&self) -> Option<&Sql> {
                 match self {
@@ -149,8 +166,7 @@ macro_rules! sources {
                 match self {
                     $(Self::$Sql(source) => source.run(&clients.$sql, asking(intakes, Asked::sql), context).await,)*
                     $(Self::$Kind(source) => {
-                        let of = |asked| if let Asked::$Kind(query) = asked { Some(query) } else { None };
-                        source.run(&clients.$key, asking(intakes, of), context).await
+                        source.run(&clients.$key, asking(intakes, Asked::$key), context).await
                     })*
                 }
             }
@@ -165,8 +181,7 @@ macro_rules! sources {
                 match self {
                     $(Self::$Sql(source) => source.check(&clients.$sql, &asked(queries, Asked::sql), context).await,)*
                     $(Self::$Kind(source) => {
-                        let of = |asked| if let Asked::$Kind(query) = asked { Some(query) } else { None };
-                        source.check(&clients.$key, &asked(queries, of), context).await
+                        source.check(&clients.$key, &asked(queries, Asked::$key), context).await
                     })*
                 }
             }

@@ -25,6 +25,19 @@ use crate::placeholders::{Provider, Template};
 
 pub(crate) use metric::most_series;
 
+/// Headers that this client sets by itself, or that say where a message ends or to whom it goes.
+const OWN_HEADERS: [&str; 9] = [
+    "accept",
+    "accept-encoding",
+    "authorization",
+    "connection",
+    "content-length",
+    "content-type",
+    "host",
+    "te",
+    "transfer-encoding",
+];
+
 /// What the files come to.
 #[derive(Debug, Default)]
 pub(crate) struct Resolved {
@@ -346,6 +359,39 @@ impl<'a> Scope<'a> {
         };
         let username = self.template(file, username)?;
         Some((username, self.secret(file, password, "the password")?))
+    }
+
+    /// Headers with fixed values: in lower case, in the order of their names, none that the client sets by itself.
+    pub(crate) fn headers(
+        &mut self,
+        file: &File,
+        entry: Option<&Entry<Mapping<String>>>,
+    ) -> Option<Vec<(String, Template)>> {
+        let Some(entry) = entry else { return Some(Vec::new()) };
+        let Mapping(entries) = entry.get()?;
+        let mut headers = BTreeMap::new();
+        for (name, value) in entries {
+            let written = name.get()?;
+            let lower = written.to_ascii_lowercase();
+            if http::HeaderName::from_bytes(lower.as_bytes()).is_err() {
+                let message = format!("`{written}` cannot be a header's name");
+                self.mistake(file, &name.span, message, |mistake| mistake);
+            } else if OWN_HEADERS.contains(&lower.as_str()) {
+                self.report.hide(&file.path, value.span.clone());
+                let message = format!("the header `{written}` is not for the configuration to set");
+                self.mistake(file, &name.span, message, |mistake| {
+                    mistake.help(
+                        "credentials go into keys of their own, such as `basic`; the rest the client says by itself",
+                    )
+                });
+            }
+            let value = self.template(file, value)?;
+            if headers.insert(lower, value).is_some() {
+                let message = format!("the header `{written}` is given twice");
+                self.mistake(file, &name.span, message, |mistake| mistake);
+            }
+        }
+        Some(headers.into_iter().collect())
     }
 
     /// Tells what is wrong with a URL that something is to be appended to; `what` is its subject in a sentence.

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::{Scope, first};
-use crate::config::document::{AskedSpec, JobSpec, MetricSpec, ParameterSpec, QuerySpec, TimeSpec};
+use crate::assembly::{ColumnError, column_problems};
+use crate::config::document::{AskedSpec, JobSpec, LabelsSpec, MetricSpec, ParameterSpec, QuerySpec, TimeSpec};
 use crate::config::folder::{self, File};
 use crate::config::job::{Asked, Kind, Metric, Origin, Parameter, Query, Source, Sql};
 use crate::config::mistake::{self, Mistake};
 use crate::config::read::{Entry, Mapping};
 use crate::placeholders::Template;
-use crate::sources::QueryDescription;
+use crate::sources::{QueryDescription, in_words};
 use crate::suggest;
 
 /// A job's queries while its metrics are resolved.
@@ -85,6 +86,7 @@ impl<'a> Queries<'a> {
         };
         let Some(from_query) = &spec.from_query else {
             if let Some(mut query) = resolve(scope, file, &metric.name, place, self.kind.as_ref(), &own) {
+                check_columns(scope, file, spec, &query, &metric, place);
                 query.metrics.push(metric);
                 self.resolved.push(query);
             }
@@ -119,7 +121,9 @@ impl<'a> Queries<'a> {
             self.resolved.push(query.clone());
             self.resolved.len() - 1
         });
-        self.resolved[used].metrics.push(metric);
+        let query = &mut self.resolved[used];
+        check_columns(scope, file, spec, query, &metric, place);
+        query.metrics.push(metric);
     }
 
     /// The queries that are used, in the order of their metrics; unused ones are told.
@@ -136,6 +140,47 @@ impl<'a> Queries<'a> {
         }
         self.resolved
     }
+}
+
+/// Tells which columns a metric needs that its query does not give, where that is known before the query is asked.
+fn check_columns(
+    scope: &mut Scope<'_>,
+    file: &File,
+    spec: &MetricSpec,
+    query: &Query,
+    metric: &Metric,
+    place: &Range<usize>,
+) {
+    let Some(columns) = query.asked.columns() else { return };
+    for problem in column_problems(metric, columns) {
+        let span = column_span(spec, problem.column()).unwrap_or(place);
+        let (message, help) = in_words(&metric.name, &problem);
+        scope.mistake(file, span, message, |mistake| match problem {
+            ColumnError::Missing { .. } => mistake.help(help),
+            _ => mistake.help("name another column"),
+        });
+    }
+}
+
+/// Where a metric names a column.
+fn column_span<'e>(spec: &'e MetricSpec, column: &str) -> Option<&'e Range<usize>> {
+    let of_values = spec
+        .values
+        .as_ref()
+        .and_then(Entry::get)
+        .and_then(|values| values.columns.as_ref());
+    let lists = [spec.labels.as_ref(), of_values]
+        .into_iter()
+        .flatten()
+        .filter_map(Entry::get);
+    let listed = lists.flat_map(|list| match list {
+        LabelsSpec::Columns(columns) => columns.iter().collect::<Vec<_>>(),
+        LabelsSpec::Renamed(Mapping(columns)) => columns.iter().map(|(_, column)| column).collect(),
+    });
+    let mut entries = listed.chain(&spec.value);
+    entries
+        .find(|entry| entry.get().is_some_and(|text| text == column))
+        .map(|entry| &entry.span)
 }
 
 /// A query as it is written, under `queries` or in a metric.
@@ -222,7 +267,7 @@ fn sql(
     written: &Written<'_>,
 ) -> Option<Asked> {
     if let Some(key) = kind.filter(|kind| !kind.takes_sql()).map(Kind::key) {
-        scope.mistake(file, span, format!("a `{key}` source takes no SQL"), |mistake| {
+        scope.mistake(file, span, format!("`{key}` sources take no SQL"), |mistake| {
             mistake.help(format!("describe what is asked: `query: {{{key}: ..}}`"))
         });
         return None;
@@ -269,7 +314,7 @@ fn described(
         scope.mistake(
             file,
             span,
-            format!("a `{}` source is asked in SQL", kind.key()),
+            format!("`{}` sources are asked in SQL", kind.key()),
             |mistake| mistake.help("write it as text, `query: SELECT ..`, or name another `source`"),
         );
         return None;
