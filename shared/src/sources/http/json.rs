@@ -216,6 +216,7 @@ pub(super) fn shape(value: &Value) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use serde_json::json;
 
     use super::*;
@@ -349,5 +350,26 @@ mod tests {
             assert_eq!(cell(Some(&value)), expected, "{text}");
         }
         assert_eq!(cell(None), Cell::Null);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_a_page_or_a_problem(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = parse(&bytes);
+        }
+
+        #[test]
+        fn any_name_can_be_pointed_to(name in ".{0,20}") {
+            let page = json!({ "before": { name.clone(): [1, 2] } });
+            let pointer = format!("/before/{}/1", name.replace('~', "~0").replace('/', "~1"));
+            prop_assert_eq!(Pointer::parse(&pointer).unwrap().find(&page), Ok(&json!(2)));
+        }
+
+        #[test]
+        fn any_text_is_a_pointer_or_an_error(text in ".{0,20}") {
+            if let Ok(pointer) = Pointer::parse(&text) {
+                let _ = rows(&json!({"a": [1, {}]}), &pointer, false);
+            }
+        }
     }
 }
