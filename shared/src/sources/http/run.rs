@@ -24,7 +24,16 @@ pub(super) async fn run(
     queries: Vec<Asking<'_, '_, Query>>,
     context: &Context<'_>,
 ) -> Result<(), MetricFailure> {
-    let mut session = Session::begin(source, tokens, context).await?;
+    let targets = locate(source, context).await;
+    let mut session = match Session::begin(source, targets, tokens, context).await {
+        Ok(session) => session,
+        Err((targets, failure)) => {
+            for (_, intake) in queries {
+                fail(&targets, intake, &failure);
+            }
+            return Ok(());
+        }
+    };
     for (query, intake) in queries {
         let name = &intake.query().name;
         for column in session.ask(query, intake, true).await {
@@ -40,7 +49,9 @@ pub(super) async fn check(
     queries: &[(&job::Query, &Query)],
     context: &Context<'_>,
 ) -> Result<Vec<Finding>, MetricFailure> {
-    let mut session = Session::begin(source, tokens, context).await?;
+    let targets = locate(source, context).await;
+    let session = Session::begin(source, targets, tokens, context).await;
+    let mut session = session.map_err(|(_, failure)| failure)?;
     let mut findings = Vec::new();
     for (query, asked) in queries {
         let mut intake = Intake::new(query, context.form, true);
@@ -70,6 +81,26 @@ pub(super) async fn check(
     Ok(findings)
 }
 
+async fn locate(source: &Source, context: &Context<'_>) -> Vec<Located> {
+    let mut targets = Vec::with_capacity(source.targets.len());
+    for target in &source.targets {
+        targets.push(Located::new(target, context).await);
+    }
+    targets
+}
+
+/// No target could be asked a query.
+fn fail(targets: &[Located], intake: &mut Intake<'_>, failure: &MetricFailure) {
+    intake.fail(failure.clone());
+    for target in targets {
+        intake.target(TargetReport {
+            name: target.name.clone(),
+            failure: Some(failure.clone()),
+            unknown_states: None,
+        });
+    }
+}
+
 /// What a run has at hand for its pages.
 struct Session<'a> {
     source: &'a Source,
@@ -83,14 +114,21 @@ struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
-    async fn begin(source: &'a Source, tokens: &'a Tokens, context: &'a Context<'a>) -> Result<Self, MetricFailure> {
-        let client = Client::new(source.ca_file.as_deref(), source.timeout)
-            .map_err(|error| MetricFailure::new("connect", context.about_source(&error)))?;
-        let credentials = Credentials::resolve(source, &client, tokens, context).await?;
-        let mut targets = Vec::with_capacity(source.targets.len());
-        for target in &source.targets {
-            targets.push(Located::new(target, context).await);
-        }
+    /// Gives the targets back where none can be asked.
+    async fn begin(
+        source: &'a Source,
+        targets: Vec<Located>,
+        tokens: &'a Tokens,
+        context: &'a Context<'a>,
+    ) -> Result<Self, (Vec<Located>, MetricFailure)> {
+        let client = match Client::new(source.ca_file.as_deref(), source.timeout) {
+            Ok(client) => client,
+            Err(error) => return Err((targets, MetricFailure::new("connect", context.about_source(&error)))),
+        };
+        let credentials = match Credentials::resolve(source, &client, tokens, context).await {
+            Ok(credentials) => credentials,
+            Err(failure) => return Err((targets, failure)),
+        };
         Ok(Self {
             source,
             client,
@@ -107,7 +145,7 @@ impl<'a> Session<'a> {
         let parameters = match self.parameters(query, &intake.query().name).await {
             Ok(parameters) => parameters,
             Err(failure) => {
-                intake.fail(failure);
+                fail(&self.targets, intake, &failure);
                 return Vec::new();
             }
         };
@@ -127,9 +165,10 @@ impl<'a> Session<'a> {
                 unknown_states,
             });
         }
-        let absent = feed.absent();
-        let begun = feed.begun;
-        if let (false, Some(first)) = (begun, reports.iter().find_map(|report| report.failure.clone())) {
+        let (absent, begun) = (feed.absent(), feed.begun);
+        if let Some(first) = reports.iter().find_map(|report| report.failure.clone())
+            && !begun
+        {
             intake.fail(first);
         }
         for report in reports {

@@ -229,6 +229,8 @@ async fn a_token_endpoint_that_fails_is_named_and_no_page_is_asked() -> Result<(
             failure.1
         );
         assert!(service.asked().is_empty(), "{expected}");
+        let up = pages.series("fanlight_target_up").await?;
+        assert!(up.len() == 1 && up[0].ends_with(" 0"), "{up:?}");
     }
     let service = page(OK).await?;
     let config = format!(
