@@ -180,10 +180,12 @@ impl CellPointer {
 /// A row, and its name where it is a member of an object.
 pub(super) type KeyedRow<'v> = (Option<&'v str>, &'v Value);
 
-/// The rows at a pointer: the members of a list; those of an object with their names, if `keyed`; or the one object.
+/// The rows at a pointer: the members of a list; those of an object with their names, if `keyed`; or the one object. `null` is none.
 pub(super) fn rows<'v>(page: &'v Value, at: &Pointer, keyed: bool) -> Result<Vec<KeyedRow<'v>>, PageProblem> {
     let found = at.find(page)?;
     match found {
+        // What services in Go write for a list or a map without members.
+        Value::Null => Ok(Vec::new()),
         Value::Object(members) if keyed => Ok(members.iter().map(|(name, row)| (Some(name.as_str()), row)).collect()),
         other if keyed => Err(at.shape(other, "an object, since there is a `key`,")),
         Value::Array(items) => Ok(items.iter().map(|row| (None, row)).collect()),
@@ -299,12 +301,13 @@ mod tests {
 
     #[test]
     fn rows_are_a_list_the_members_of_an_object_or_one_object() {
-        let page =
-            json!({"list": [1, {"a": 2}], "object": {"x": 1, "y": {"a": 2}}, "number": 1, "null": null, "none": []});
+        let page = json!({"list": [1, {"a": 2}], "object": {"x": 1, "y": {"a": 2}}, "number": 1, "text": "", "null": null, "none": []});
         let at = |pointer: &str| Pointer::parse(pointer).unwrap();
         let (one, two) = (json!(1), json!({"a": 2}));
         assert_eq!(rows(&page, &at("/list"), false).unwrap(), [(None, &one), (None, &two)]);
-        assert_eq!(rows(&page, &at("/none"), false).unwrap(), []);
+        for (none, keyed) in [("/none", false), ("/null", false), ("/null", true)] {
+            assert_eq!(rows(&page, &at(none), keyed).unwrap(), [], "{none}");
+        }
         assert_eq!(
             rows(&page, &at("/object"), true).unwrap(),
             [(Some("x"), &one), (Some("y"), &two)]
@@ -318,9 +321,9 @@ mod tests {
                 "has a number at `/number`, where a list or an object is expected",
             ),
             (
-                "/null",
+                "/text",
                 false,
-                "has null at `/null`, where a list or an object is expected",
+                "has a text at `/text`, where a list or an object is expected",
             ),
             (
                 "/list",
