@@ -24,7 +24,7 @@ pub struct CheckArgs {
 /// The folder cannot be read.
 pub async fn run(args: CheckArgs, config: &Path) -> Result<ExitCode, FolderError> {
     let folder = args.dir.as_deref().unwrap_or(config);
-    let mut loaded = shared::config::load(folder)?;
+    let mut loaded = shared::config::load_with_alerts(folder)?;
     loaded.check(|name| std::env::var_os(name).is_some());
     if args.live {
         let resolver = Resolver::of_process(loaded.configuration.providers.clone());

@@ -3,6 +3,7 @@
 // What a command says on standard output and standard error is what it is for.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
+pub mod alerts;
 pub mod check;
 pub mod dev;
 pub mod enforce;

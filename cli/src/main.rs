@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use fanlight_cli::{check, dev, enforce, run, token};
+use fanlight_cli::{alerts, check, dev, enforce, run, token};
 
 /// Business queries into Prometheus, and each customer his own metrics out of it.
 #[derive(Debug, Parser)]
@@ -31,6 +31,7 @@ enum Command {
     Run(run::RunArgs),
     Dev(dev::DevArgs),
     Enforce(enforce::EnforceArgs),
+    Alerts(alerts::AlertsArgs),
     Token(token::TokenArgs),
     /// Prints the JSON Schema of a configuration file
     Schema,
@@ -55,6 +56,7 @@ async fn execute(Arguments { config, command }: Arguments) -> Result<ExitCode, B
         Command::Run(args) => run::run(args, &config).await,
         Command::Dev(args) => Ok(dev::run(args, &config).await?),
         Command::Enforce(args) => Ok(enforce::run(&args)),
+        Command::Alerts(args) => Ok(alerts::run(&args, &config)?),
         Command::Token(args) => Ok(token::run(args, &config)?),
         Command::Schema => {
             print!("{}", shared::config::schema());

@@ -6,7 +6,7 @@
 mod gateway;
 mod push;
 mod report;
-mod self_metrics;
+pub(crate) mod self_metrics;
 
 use std::io::{self, Write};
 use std::time::Duration;

@@ -10,11 +10,30 @@ use crate::pushgateway::GroupingKey;
 use crate::sources::TargetReport;
 
 /// The label of the grouping key that names the job which a group of self-metrics is about.
-const JOB_LABEL: &str = "fanlight_job";
+pub(crate) const JOB_LABEL: &str = "fanlight_job";
 /// The scheduled time of the newest run whose series stand in the gateway.
-pub(super) const SCHEDULED: &str = "fanlight_job_scheduled_timestamp_seconds";
+pub(crate) const SCHEDULED: &str = "fanlight_job_scheduled_timestamp_seconds";
+/// Whether a metric could be made in the last run.
+pub(crate) const METRIC_UP: &str = "fanlight_metric_up";
 /// Whether the last run succeeded in everything.
 pub(super) const UP: &str = "fanlight_job_up";
+
+/// Every metric that Fanlight tells of itself.
+pub(crate) const NAMES: [&str; 13] = [
+    "fanlight_build_info",
+    "fanlight_job_duration_seconds",
+    "fanlight_job_last_run_timestamp_seconds",
+    "fanlight_job_last_success_timestamp_seconds",
+    SCHEDULED,
+    UP,
+    "fanlight_metric_nulls",
+    "fanlight_metric_rows",
+    "fanlight_metric_rows_without_organisation",
+    "fanlight_metric_series",
+    METRIC_UP,
+    "fanlight_target_unknown_states",
+    "fanlight_target_up",
+];
 
 /// The group of a job's self-metrics.
 pub(super) fn group(job: &str, grouping: &[(String, String)]) -> GroupingKey {
@@ -85,9 +104,7 @@ fn encode_metrics(registry: &Registry, metrics: &[MetricReport]) -> Result<(), p
     let orphans =
         "How many rows of an external metric were left out in the job's last run for want of an organisation.";
     let families: [(&str, &str, Reading); 5] = [
-        ("fanlight_metric_up", up, |metric| {
-            Some(f64::from(u8::from(metric.result.is_ok())))
-        }),
+        (METRIC_UP, up, |metric| Some(f64::from(u8::from(metric.result.is_ok())))),
         ("fanlight_metric_rows", rows, |metric| Some(metric.counts().rows as f64)),
         ("fanlight_metric_series", series, |metric| {
             Some(metric.counts().series as f64)

@@ -1,5 +1,6 @@
 //! The configuration as it is written: one struct a mapping of the YAML, which is also where the JSON Schema comes from.
 
+mod alerts;
 mod metrics_api;
 
 use std::fmt;
@@ -13,6 +14,7 @@ use super::job::{Duplicates, MetricKind, NullValue, OnEmpty, OnError};
 use super::read::{Entry, Mapping};
 use crate::sources::{QueryDescription, SourceSettings};
 
+pub(crate) use alerts::{AlertSpec, CaseSpec, Number, RatioSpec, TermSpec};
 pub(crate) use metrics_api::{
     AuthorizerSpec, IssuerSpec, LabelSpec, MetricsApiSpec, PlanSpec, SigV4Spec, UpstreamSpec,
 };
@@ -41,6 +43,10 @@ pub(crate) struct Document {
     pub(crate) placeholders: Option<Entry<Mapping<ProviderSpec>>>,
     /// The Metrics API, by which customers query their own series. In `fanlight.yaml` only.
     pub(crate) metrics_api: Option<Entry<MetricsApiSpec>>,
+    /// Alerts of no one metric, and in an environment's folder what is different there.
+    pub(crate) alerts: Option<Entry<Vec<Entry<AlertSpec>>>>,
+    /// The environments for which alerts are built. In `fanlight.yaml` only. Default: develop and prod.
+    pub(crate) environments: Option<Entry<Vec<Entry<String>>>>,
 }
 
 impl Document {
@@ -53,7 +59,10 @@ impl Document {
     /// How much could not be read where it concerns nothing else: in jobs, and in the Metrics API.
     pub(crate) fn contained_problems(&self) -> usize {
         let in_jobs: usize = self.jobs().map(|job| job.problems).sum();
-        in_jobs + self.metrics_api.as_ref().map_or(0, |section| section.problems)
+        in_jobs
+            + self.metrics_api.as_ref().map_or(0, |section| section.problems)
+            + self.alerts.as_ref().map_or(0, |section| section.problems)
+            + self.environments.as_ref().map_or(0, |section| section.problems)
     }
 }
 
@@ -135,6 +144,15 @@ pub(crate) struct JobSpec {
     pub(crate) metrics: Option<Entry<Vec<Entry<MetricSpec>>>>,
 }
 
+impl JobSpec {
+    /// How much could not be read of the alerts beside its metrics, which keeps no job from running.
+    pub(crate) fn alert_problems(&self) -> usize {
+        let metrics = self.metrics.iter().filter_map(Entry::get).flatten();
+        let alerts = metrics.filter_map(|metric| metric.get()?.alerts.as_ref());
+        alerts.map(|alerts| alerts.problems).sum()
+    }
+}
+
 /// A query that several metrics of a job share.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -200,6 +218,8 @@ pub(crate) struct MetricSpec {
     pub(crate) max_series: Option<Entry<Count>>,
     /// Whether customers may see it: each sees the series of his own `organisation_id`, which must be a label.
     pub(crate) external: Option<Entry<bool>>,
+    /// When someone is told.
+    pub(crate) alerts: Option<Entry<Vec<Entry<AlertSpec>>>>,
 }
 
 /// What a source is asked: SQL, or a description under the key of the source's kind.

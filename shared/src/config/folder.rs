@@ -85,13 +85,7 @@ pub(crate) fn read(folder: &Path, report: &mut Report) -> Result<Vec<File>, Fold
     let mut paths = Vec::new();
     for entry in fs::read_dir(folder).map_err(unreadable)? {
         let path = entry.map_err(unreadable)?.path();
-        let hidden = path
-            .file_name()
-            .is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
-        let yaml = path
-            .extension()
-            .is_some_and(|extension| extension == "yaml" || extension == "yml");
-        if yaml && !hidden && !path.is_dir() {
+        if is_yaml(&path) {
             paths.push(path);
         }
         if paths.len() > MAX_FILES {
@@ -105,7 +99,18 @@ pub(crate) fn read(folder: &Path, report: &mut Report) -> Result<Vec<File>, Fold
     Ok(paths.into_iter().map(|path| read_file(path, report)).collect())
 }
 
-fn read_file(path: PathBuf, report: &mut Report) -> File {
+/// Whether a path is that of a file to read: hidden ones are editors' own.
+pub(crate) fn is_yaml(path: &Path) -> bool {
+    let hidden = path
+        .file_name()
+        .is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+    let yaml = path
+        .extension()
+        .is_some_and(|extension| extension == "yaml" || extension == "yml");
+    yaml && !hidden && !path.is_dir()
+}
+
+pub(crate) fn read_file(path: PathBuf, report: &mut Report) -> File {
     let text = match read_text(&path) {
         Ok(text) => text,
         Err(problem) => {

@@ -7,6 +7,7 @@ mod budget;
 mod document;
 mod folder;
 pub mod job;
+mod layers;
 pub mod metrics_api;
 mod mistake;
 mod names;
@@ -32,11 +33,12 @@ pub(crate) use passwords::mask;
 pub(crate) use read::{Entry, Mapping};
 pub(crate) use resolve::Scope;
 
+use crate::alerts::Environment;
 use crate::placeholders::Provider;
 use crate::suggest;
 use job::Job;
 use metrics_api::MetricsApi;
-use resolve::{JobPlace, PlaceholderUse};
+use resolve::{JobPlace, PlaceholderUse, Resolved};
 
 /// The jobs that can run, and where their placeholders' values come from.
 #[derive(Debug, Default)]
@@ -45,6 +47,8 @@ pub struct Configuration {
     pub jobs: Vec<Job>,
     /// Where the values of declared placeholders come from, by name.
     pub providers: BTreeMap<String, Provider>,
+    /// The alerts without mistakes of every environment; none where only what functions need was read.
+    pub environments: Vec<Environment>,
     /// The Metrics API, where it is declared.
     metrics_api: Declared,
     /// The names of jobs that have mistakes, or need something that has one.
@@ -151,7 +155,8 @@ pub fn deployed_folder() -> PathBuf {
     std::env::var_os("FANLIGHT_CONFIG").map_or_else(|| PathBuf::from("/opt/config"), PathBuf::from)
 }
 
-/// Reads a folder of YAML files. Mistakes in them are reported, not returned as an error: the jobs without mistakes run.
+/// Reads a folder of YAML files: what functions need of it. Mistakes are reported, not returned as an error: the jobs without
+/// mistakes run.
 ///
 /// # Errors
 /// The folder cannot be read, or holds no YAML file.
@@ -159,18 +164,38 @@ pub fn load(folder: &Path) -> Result<Loaded, FolderError> {
     let mut report = Report::default();
     let files = folder::read(folder, &mut report)?;
     let resolved = resolve::resolve(&files, &mut report);
-    Ok(Loaded {
+    Ok(loaded(resolved, Vec::new(), files.len(), report))
+}
+
+/// Reads a folder of YAML files with the alerts of all environments. No function needs these, and no mistake in one may keep a
+/// job from running.
+///
+/// # Errors
+/// The folder cannot be read, or holds no YAML file.
+pub fn load_with_alerts(folder: &Path) -> Result<Loaded, FolderError> {
+    let mut report = Report::default();
+    let files = folder::read(folder, &mut report)?;
+    let names = layers::environments(&files, &mut report);
+    let layers = layers::read(folder, &files, &names, &mut report);
+    let resolved = resolve::resolve(&files, &mut report);
+    let environments = resolve::alerts(&files, &layers, names, &resolved, &mut report);
+    Ok(loaded(resolved, environments, files.len() + layers.len(), report))
+}
+
+fn loaded(resolved: Resolved, environments: Vec<Environment>, files: usize, report: Report) -> Loaded {
+    Loaded {
         configuration: Configuration {
             jobs: resolved.jobs,
+            environments,
             providers: resolved.providers,
             metrics_api: resolved.metrics_api,
             left_out: resolved.left_out,
         },
         report,
-        files: files.len(),
+        files,
         placeholders: resolved.placeholders,
         places: resolved.places,
-    })
+    }
 }
 
 impl Loaded {

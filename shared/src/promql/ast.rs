@@ -114,13 +114,7 @@ pub(super) struct Node {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum NodeKind {
     Number(f64),
-    String(
-        #[cfg_attr(
-            not(test),
-            expect(dead_code, reason = "only the comparison with Prometheus' own trees reads it")
-        )]
-        Text,
-    ),
+    String(Text),
     Paren(NodeId),
     /// A sign before anything but a number literal, which takes its sign itself.
     Sign {
@@ -139,15 +133,7 @@ pub(super) enum NodeKind {
     },
     Aggregation {
         aggregator: Aggregator,
-        #[cfg_attr(
-            not(test),
-            expect(dead_code, reason = "only the comparison with Prometheus' own trees reads it")
-        )]
         without: bool,
-        #[cfg_attr(
-            not(test),
-            expect(dead_code, reason = "only the comparison with Prometheus' own trees reads it")
-        )]
         grouping: List,
         parameter: Option<NodeId>,
         operand: NodeId,

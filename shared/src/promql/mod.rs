@@ -14,6 +14,7 @@ mod operators;
 mod parser;
 mod policy;
 mod proof;
+mod reading;
 mod refusal;
 mod regex;
 mod string;
@@ -28,6 +29,7 @@ pub use functions::PROMETHEUS_VERSION;
 pub use limits::Limits;
 pub use policy::{Characters, EnforcedLabel, OnConflict, Policy, PolicyError};
 pub use proof::ProofError;
+pub use reading::{Matched, Reading};
 pub use refusal::{Denied, EnforceError, Reason, Refusal, TooLong};
 
 use check::EmptySelectors;

@@ -130,7 +130,17 @@ pub(super) fn resolve<'a>(
     Some(metric)
 }
 
-/// `namespace_subsystem_name`, of the parts that there are.
+/// The full name of a metric as it is written, right or wrong: `namespace_subsystem_name`, of the parts that there are.
+pub(super) fn name_of(defaults: &[(&File, &Defaults)], job: &JobSpec, spec: &MetricSpec) -> Option<String> {
+    let defaults = defaults.iter().map(|(_, defaults)| defaults.namespace.as_ref());
+    let namespaces = [spec.namespace.as_ref(), job.namespace.as_ref()];
+    let namespace = first(namespaces.into_iter().chain(defaults)).map_or("", String::as_str);
+    let subsystem = first([spec.subsystem.as_ref()]).map_or("", String::as_str);
+    let name = [namespace, subsystem, spec.name.as_ref()?.get()?];
+    let parts = name.into_iter().filter(|part| !part.is_empty());
+    Some(parts.collect::<Vec<_>>().join("_"))
+}
+
 fn full_name(
     scope: &mut Scope<'_>,
     context: &Context<'_, '_>,
@@ -147,18 +157,7 @@ fn full_name(
         );
         return None;
     };
-    let own = entry.get()?;
-    let namespace = context
-        .layered(spec.namespace.as_ref(), context.job.namespace.as_ref(), |defaults| {
-            &defaults.namespace
-        })
-        .map_or("", String::as_str);
-    let subsystem = first([spec.subsystem.as_ref()]).map_or("", String::as_str);
-    let name = [namespace, subsystem, own]
-        .into_iter()
-        .filter(|part| !part.is_empty())
-        .collect::<Vec<_>>()
-        .join("_");
+    let name = name_of(context.defaults, context.job, spec)?;
     if let Some(problem) = names::metric_name_problem(&name) {
         scope.mistake(file, &entry.span, problem, |mistake| mistake);
         return None;

@@ -4,6 +4,7 @@
 //! every job that would get something from a place with a mistake: its file's or the shared file's defaults and labels,
 //! its source, its sink, a placeholder. Without them it would run as nobody has written it.
 
+mod alerts;
 mod job;
 mod metric;
 mod metrics_api;
@@ -23,6 +24,7 @@ use super::mistake::{Mistake, Report};
 use super::read::{Entry, Mapping};
 use crate::placeholders::{Provider, Template};
 
+pub(crate) use alerts::resolve as alerts;
 pub(crate) use metric::most_series;
 
 /// Headers that this client sets by itself, or that say where a message ends or to whom it goes.
@@ -109,7 +111,7 @@ pub(crate) fn resolve(files: &[File], report: &mut Report) -> Resolved {
             let job = job::resolve(&mut scope, file, &defaults, spec, &entry.span, &mut families);
             if let Some(job) = job
                 && runs
-                && entry.problems == 0
+                && entry.problems == spec.alert_problems()
                 && scope.report.mistakes_told() == before
             {
                 let span = spec.name.as_ref().map_or(0..0, |name| name.span.clone());

@@ -382,7 +382,7 @@ impl Scope<'_> {
 
 /// Where the SQL's first line stands. A block (`|`) keeps its lines, less their indentation; SQL that YAML has folded or
 /// unescaped has no lines of its own in the file, and counts as standing where it begins.
-fn origin(file: &File, span: &Range<usize>, sql: &str) -> Origin {
+pub(super) fn origin(file: &File, span: &Range<usize>, sql: &str) -> Origin {
     let first_line = sql.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
     let skipped = sql.lines().take_while(|line| line.trim().is_empty()).count();
     let from = span.start.min(file.text.len());

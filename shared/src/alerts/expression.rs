@@ -1,0 +1,147 @@
+//! The PromQL of an alert: its condition, and the gate that is open only while what it reads is fresh.
+//!
+//! A Pushgateway keeps what was pushed for ever, so a dead pusher looks like a business that stands still. Every alert therefore
+//! holds only while the newest push of each metric that it reads is not too old and the metric has been made in one of the last
+//! runs. Exactly when it is not, the metric's own alert fires instead.
+
+use super::alert::{Alert, Comparison, Condition, Selection, Subject, Term};
+use super::notation::{duration, labels, number};
+use crate::collect::self_metrics::{JOB_LABEL, METRIC_UP, SCHEDULED};
+
+/// An alert's expression as it stands in the rule.
+pub(crate) fn of_alert(alert: &Alert) -> String {
+    let mut text = condition(&alert.subjects, &alert.condition);
+    if matches!(alert.condition, Condition::Expression { .. }) {
+        // On lines of its own, so that a comment at its end ends with it.
+        text = format!("(\n{text}\n)");
+    }
+    for subject in &alert.subjects {
+        for gate in fresh(subject) {
+            text += "\nand on () ";
+            text += &gate;
+        }
+    }
+    text
+}
+
+/// The expression of the alert that tells that a metric is stale: what is left when no gate is open.
+pub(super) fn stale(subject: &Subject) -> String {
+    let [age, made] = fresh(subject);
+    format!("vector(1) unless on () (\n  {age}\n  and on () {made}\n)")
+}
+
+/// What holds while a metric is fresh: its last push is young enough, and it has been made in one of the runs of that time.
+fn fresh(subject: &Subject) -> [String; 2] {
+    let limit = subject.freshness.limit();
+    let scheduled = format!("{SCHEDULED}{}", labels(self_labels(subject)));
+    let metric = [("metric", subject.metric.as_str())];
+    let made = format!("{METRIC_UP}{}", labels(self_labels(subject).chain(metric)));
+    [
+        format!("time() - max({scheduled}) <= {}", limit.as_secs()),
+        format!("max(max_over_time({made}[{}])) == 1", duration(limit)),
+    ]
+}
+
+/// The labels of the self-metrics of a metric's job.
+pub(super) fn self_labels(subject: &Subject) -> impl Iterator<Item = (&str, &str)> {
+    [(JOB_LABEL, subject.job.as_str())]
+        .into_iter()
+        .chain(pairs(&subject.grouping))
+}
+
+/// The condition of an alert, without its gate.
+fn condition(subjects: &[Subject], condition: &Condition) -> String {
+    match condition {
+        Condition::Expression { promql, .. } => promql.trim_end().to_owned(),
+        Condition::Compare {
+            value,
+            comparison,
+            threshold,
+        } => format!(
+            "{} {} {}",
+            selected(subjects, value, |series| series),
+            sign(*comparison),
+            number(*threshold)
+        ),
+        Condition::Absent { term, window } => {
+            format!("absent_over_time({}[{}])", selector(subjects, term), duration(*window))
+        }
+        Condition::NoIncrease { value, window } => {
+            let window = duration(*window);
+            let increase = selected(subjects, value, |series| format!("increase({series}[{window}])"));
+            // A counter that is younger than the window has not stood still for the whole of it.
+            let before = selected(subjects, value, |series| format!("{series} offset {window}"));
+            format!("{increase} == 0 and {before}")
+        }
+        Condition::Ratio {
+            part,
+            whole,
+            by,
+            window,
+            minimum,
+            comparison,
+            threshold,
+        } => {
+            let sum = |term: &Term| {
+                let selection = Selection {
+                    term: term.clone(),
+                    by: Some(by.clone()),
+                };
+                // Counters are looked at apart: a rate of one by the other has no meaning between two pushes.
+                selected(subjects, &selection, |series| match window {
+                    Some(window) => format!("increase({series}[{}])", duration(*window)),
+                    None => series,
+                })
+            };
+            let (part, whole) = (sum(part), sum(whole));
+            format!(
+                "({part} or {whole} * 0)\n  / {whole} {} {}\nand {whole} >= {}",
+                sign(*comparison),
+                number(*threshold),
+                number(*minimum)
+            )
+        }
+    }
+}
+
+fn sign(comparison: Comparison) -> &'static str {
+    match comparison {
+        Comparison::Below => "<",
+        Comparison::Above => ">",
+    }
+}
+
+/// The series of a selection, each as `read` has it, added up where it says so.
+fn selected(subjects: &[Subject], selection: &Selection, read: impl Fn(String) -> String) -> String {
+    let series = read(selector(subjects, &selection.term));
+    match &selection.by {
+        None => series,
+        Some(by) if by.is_empty() => format!("sum({series})"),
+        Some(by) => format!("sum by ({}) ({series})", by.join(", ")),
+    }
+}
+
+fn selector(subjects: &[Subject], term: &Term) -> String {
+    let Some(subject) = subjects.get(term.subject.0) else {
+        return String::new();
+    };
+    let matchers = matchers(subject, term);
+    format!(
+        "{}{}",
+        subject.metric,
+        labels(matchers.iter().map(|(name, value)| (*name, *value)))
+    )
+}
+
+/// The equality matchers of a term's selector.
+pub(super) fn matchers<'a>(subject: &'a Subject, term: &'a Term) -> Vec<(&'a str, &'a str)> {
+    let job = [("job", subject.job.as_str())];
+    job.into_iter()
+        .chain(pairs(&subject.grouping))
+        .chain(pairs(&term.filters))
+        .collect()
+}
+
+fn pairs(pairs: &[(String, String)]) -> impl Iterator<Item = (&str, &str)> {
+    pairs.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+}

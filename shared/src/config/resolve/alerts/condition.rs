@@ -1,0 +1,694 @@
+//! The condition of an alert: PromQL, or a short form of it.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+use std::time::Duration;
+
+use super::catalogue::{Catalogue, Known};
+use super::{Declared, Field, Layer, Teller, listed};
+use crate::alerts::{Comparison, Condition, Selection, Subject, SubjectId, Term, duration};
+use crate::collect::self_metrics;
+use crate::config::document::{DurationText, Number, RatioSpec, TermSpec};
+use crate::config::folder::File;
+use crate::config::job::{EXTERNAL_PURPOSE, ORGANISATION_LABEL, Origin};
+use crate::config::read::{Entry, Mapping};
+use crate::config::resolve::query;
+use crate::promql::{self, Limits, Matched, ParseError, Reading};
+use crate::suggest;
+
+const FORMS: &str =
+    "`expression`, `below`, `above`, `absent_for`, `no_increase_for`, or `ratio` with `below` or `above`";
+
+/// What of an alert says when it fires. A layer that says it anew says all of it, but for a threshold, which may be changed alone.
+#[derive(Default, Clone, Copy)]
+struct Form<'a> {
+    expression: Field<'a, String>,
+    below: Field<'a, Number>,
+    above: Field<'a, Number>,
+    absent_for: Field<'a, DurationText>,
+    no_increase_for: Field<'a, DurationText>,
+    ratio: Field<'a, RatioSpec>,
+}
+
+impl<'a> Form<'a> {
+    fn of(layers: &[Layer<'a>]) -> Self {
+        layers.iter().fold(Self::default(), |before, Layer { file, spec, .. }| {
+            fn field<'a, T>(file: &'a File, entry: Option<&'a Entry<T>>) -> Field<'a, T> {
+                entry.map(|entry| (file, entry))
+            }
+            let form = Self {
+                expression: field(file, spec.expression.as_ref()),
+                below: field(file, spec.below.as_ref()),
+                above: field(file, spec.above.as_ref()),
+                absent_for: field(file, spec.absent_for.as_ref()),
+                no_increase_for: field(file, spec.no_increase_for.as_ref()),
+                ratio: field(file, spec.ratio.as_ref()),
+            };
+            let threshold = form.below.is_some() || form.above.is_some();
+            let other = form.expression.is_some() || form.absent_for.is_some() || form.no_increase_for.is_some();
+            match (threshold, other, form.ratio.is_some()) {
+                (false, false, false) => before,
+                (true, false, false) => Self {
+                    ratio: before.ratio,
+                    ..form
+                },
+                (false, false, true) => Self {
+                    below: before.below,
+                    above: before.above,
+                    ..form
+                },
+                _ => form,
+            }
+        })
+    }
+
+    /// The keys that are given, and where.
+    fn given(&self) -> Vec<(&'static str, &'a File, &'a Range<usize>)> {
+        fn place<'a, T>(key: &'static str, field: Field<'a, T>) -> Option<(&'static str, &'a File, &'a Range<usize>)> {
+            field.map(|(file, entry)| (key, file, &entry.span))
+        }
+        let given = [
+            place("expression", self.expression),
+            place("below", self.below),
+            place("above", self.above),
+            place("absent_for", self.absent_for),
+            place("no_increase_for", self.no_increase_for),
+            place("ratio", self.ratio),
+        ];
+        given.into_iter().flatten().collect()
+    }
+}
+
+pub(super) fn resolve<'n>(
+    teller: &mut Teller<'_>,
+    catalogue: &Catalogue<'_>,
+    declared: &Declared<'_>,
+    near: &impl Fn() -> Option<&'n str>,
+) -> Option<(Condition, Vec<Subject>)> {
+    let form = Form::of(&declared.layers);
+    let given = form.given();
+    let keys: Vec<_> = given.iter().map(|(key, ..)| *key).collect();
+    let mut resolver = Resolver {
+        teller,
+        catalogue,
+        declared,
+        subjects: Vec::new(),
+    };
+    let condition = match keys.as_slice() {
+        ["expression"] => resolver.expression(form.expression?)?,
+        ["below"] => resolver.compare(form.below?, Comparison::Below)?,
+        ["above"] => resolver.compare(form.above?, Comparison::Above)?,
+        ["absent_for"] => resolver.absent(form.absent_for?)?,
+        ["no_increase_for"] => resolver.no_increase(form.no_increase_for?)?,
+        ["below", "ratio"] => resolver.ratio(form.ratio?, form.below?, Comparison::Below)?,
+        ["above", "ratio"] => resolver.ratio(form.ratio?, form.above?, Comparison::Above)?,
+        [] => {
+            let (file, span) = declared.place();
+            let message = format!("the alert `{}` does not say when it fires", declared.name);
+            let help = near().map_or_else(
+                || format!("give it {FORMS}"),
+                |near| format!("did you mean the alert `{near}`? Or give it {FORMS}"),
+            );
+            resolver.teller.mistake(file, &span, message, help);
+            return None;
+        }
+        ["ratio"] => {
+            let (_, file, span) = given[0];
+            let message = "the ratio has no threshold";
+            resolver
+                .teller
+                .mistake(file, span, message, "add `below: 0.5`, or `above`");
+            return None;
+        }
+        _ => {
+            let (_, file, span) = *given.last()?;
+            let message = format!("an alert fires for one reason, and here are {}", keys.join(", "));
+            resolver
+                .teller
+                .mistake(file, span, message, format!("give it one: {FORMS}"));
+            return None;
+        }
+    };
+    Some((condition, resolver.subjects))
+}
+
+struct Resolver<'r, 'c, 'a> {
+    teller: &'r mut Teller<'c>,
+    catalogue: &'r Catalogue<'r>,
+    declared: &'r Declared<'a>,
+    /// The metrics that the alert reads; the one that it stands beside first.
+    subjects: Vec<Subject>,
+}
+
+impl<'a> Resolver<'_, '_, 'a> {
+    /// The metric that the alert is about, where it names none.
+    fn home(&mut self) -> Option<SubjectId> {
+        if let Some((file, entry)) = self.declared.field(|spec| &spec.metric) {
+            let name = entry.get()?;
+            return self.metric(file, &entry.span, name);
+        }
+        if let Some((job, metric)) = &self.declared.home {
+            let known = self
+                .catalogue
+                .named(metric)
+                .iter()
+                .find(|known| known.subject.job == *job)?;
+            let (file, span) = self.declared.place();
+            return self.add(file, &span, known);
+        }
+        let (file, span) = self.declared.place();
+        let message = format!(
+            "the alert `{}` does not say which metric it is about",
+            self.declared.name
+        );
+        self.teller.mistake(
+            file,
+            &span,
+            message,
+            "add `metric: ..` with its full name, or put the alert under `alerts` of a metric",
+        );
+        None
+    }
+
+    /// A metric by its full name.
+    fn metric(&mut self, file: &File, span: &Range<usize>, name: &str) -> Option<SubjectId> {
+        let own_job = self.declared.home.as_ref().map(|(job, _)| job.as_str());
+        let known = match self.catalogue.named(name) {
+            [] => {
+                if !self.catalogue.is_of_flawed_job(name) {
+                    let help = suggest::remedy(name, self.catalogue.names(), "metrics", "no job has any");
+                    self.teller
+                        .mistake(file, span, format!("there is no metric `{name}`"), help);
+                }
+                return None;
+            }
+            [only] => only,
+            several => match several.iter().find(|known| Some(known.subject.job.as_str()) == own_job) {
+                Some(own) => own,
+                None => {
+                    let jobs = several.iter().map(|known| known.subject.job.as_str()).collect();
+                    let message = format!("several jobs push `{name}`: {}", listed(&jobs));
+                    self.teller
+                        .mistake(file, span, message, "put the alert beside the metric of one of them");
+                    return None;
+                }
+            },
+        };
+        self.add(file, span, known)
+    }
+
+    fn add(&mut self, file: &File, span: &Range<usize>, known: &Known) -> Option<SubjectId> {
+        if !known.enabled && self.declared.is_enabled() {
+            let job = &known.subject.job;
+            let message = format!("the job `{job}` is not enabled, so that its metrics are always stale");
+            self.teller.mistake(
+                file,
+                span,
+                message,
+                "say `enabled: false` for the alert as well, or enable the job",
+            );
+            return None;
+        }
+        let position = self.subjects.iter().position(|subject| *subject == known.subject);
+        Some(SubjectId(position.unwrap_or_else(|| {
+            self.subjects.push(known.subject.clone());
+            self.subjects.len() - 1
+        })))
+    }
+
+    fn known(&self, subject: SubjectId) -> Option<&Known> {
+        let subject = &self.subjects[subject.0];
+        let named = self.catalogue.named(&subject.metric);
+        named.iter().find(|known| known.subject == *subject)
+    }
+
+    fn compare(&mut self, threshold: (&'a File, &'a Entry<Number>), comparison: Comparison) -> Option<Condition> {
+        let value = self.selection()?;
+        let subject = &self.subjects[value.term.subject.0];
+        if subject.counter {
+            let message = format!("`{}` is a counter: where it stands says nothing", subject.metric);
+            let help = "look at how it moves: `no_increase_for`, a `ratio` over a `window`, or an `expression` with `increase`";
+            self.teller.mistake(threshold.0, &threshold.1.span, message, help);
+            return None;
+        }
+        Some(Condition::Compare {
+            value,
+            comparison,
+            threshold: threshold.1.get()?.0,
+        })
+    }
+
+    fn absent(&mut self, (file, window): (&'a File, &'a Entry<DurationText>)) -> Option<Condition> {
+        let subject = self.home()?;
+        if let Some((file, by)) = self.declared.field(|spec| &spec.by) {
+            let message = "what is not there has no labels to be added up by";
+            self.teller.mistake(
+                file,
+                &by.span,
+                message,
+                "remove `by`; `where` says which series are meant",
+            );
+        }
+        let mut filters = self.filters(subject, self.declared.field(|spec| &spec.filters))?;
+        if self.subjects[subject.0].external {
+            let (label, value) = EXTERNAL_PURPOSE;
+            filters.push((label.to_owned(), value.to_owned()));
+        }
+        let window = self.window(file, window, subject)?;
+        Some(Condition::Absent {
+            term: Term { subject, filters },
+            window,
+        })
+    }
+
+    fn no_increase(&mut self, (file, window): (&'a File, &'a Entry<DurationText>)) -> Option<Condition> {
+        let value = self.selection()?;
+        let subject = &self.subjects[value.term.subject.0];
+        if !subject.counter {
+            let message = format!("`{}` is a gauge, which need not increase", subject.metric);
+            let help = "use `below`; or say `type: counter`, if it only goes up";
+            self.teller.mistake(file, &window.span, message, help);
+            return None;
+        }
+        let window = self.window(file, window, value.term.subject)?;
+        Some(Condition::NoIncrease { value, window })
+    }
+
+    /// A window in which something has not happened. One that is no longer than a pusher takes to be called dead would call it
+    /// bad news.
+    fn window(&mut self, file: &File, entry: &Entry<DurationText>, subject: SubjectId) -> Option<Duration> {
+        let DurationText(window) = *entry.get()?;
+        let subject = &self.subjects[subject.0];
+        let least = subject.freshness.least_window();
+        if window < least {
+            let message = format!(
+                "{} is too short: the job `{}` counts as dead after {}, and until then it would look as if nothing happened",
+                duration(window),
+                subject.job,
+                duration(subject.freshness.limit())
+            );
+            let help = format!("write {} or more, or let the job run more often", duration(least));
+            self.teller.mistake(file, &entry.span, message, help);
+            return None;
+        }
+        Some(window)
+    }
+
+    fn ratio(
+        &mut self,
+        (file, entry): (&'a File, &'a Entry<RatioSpec>),
+        threshold: (&'a File, &'a Entry<Number>),
+        comparison: Comparison,
+    ) -> Option<Condition> {
+        let spec = entry.get()?;
+        if let Some((file, filters)) = self.declared.field(|spec| &spec.filters) {
+            let message = "of a ratio, `of` and `to` have a `where` each";
+            self.teller.mistake(file, &filters.span, message, "move it there");
+        }
+        let part = self.term(file, entry, "of", spec.of.as_ref());
+        let whole = self.term(file, entry, "to", spec.to.as_ref());
+        let minimum = self.minimum(file, entry, spec);
+        let (part, whole, minimum) = (part?, whole?, minimum?);
+        let by = self.by(&[&part, &whole])?.unwrap_or_default();
+        let subject = |term: &Term| &self.subjects[term.subject.0];
+        let (counters, longest) = (
+            (subject(&part).counter, subject(&whole).counter),
+            subject(&part).freshness.limit().max(subject(&whole).freshness.limit()),
+        );
+        if subject(&part).external != subject(&whole).external {
+            let message =
+                "one of the metrics is external and the other is not, so that they have no organisation in common";
+            self.teller.mistake(
+                file,
+                &entry.span,
+                message,
+                "make the ratio of two metrics of the same kind",
+            );
+            return None;
+        }
+        let window = match (counters, &spec.window) {
+            ((false, false), None) => None,
+            ((false, false), Some(window)) => {
+                let message = "gauges are looked at as they are, without a `window`";
+                self.teller.mistake(
+                    file,
+                    &window.span,
+                    message,
+                    "remove it; what a gauge counts, its query says",
+                );
+                return None;
+            }
+            ((true, true), None) => {
+                let message = "a ratio of counters needs a `window`";
+                let help = format!("say over which time they are looked at, {} or more", duration(longest));
+                self.teller.mistake(file, &entry.span, message, help);
+                return None;
+            }
+            ((true, true), Some(window)) => {
+                let DurationText(length) = *window.get()?;
+                if length < longest {
+                    let message = format!("{} is too short for what is pushed so rarely", duration(length));
+                    let help = format!("write {} or more, so that a lost run is no news", duration(longest));
+                    self.teller.mistake(file, &window.span, message, help);
+                    return None;
+                }
+                Some(length)
+            }
+            _ => {
+                let message = "a counter and a gauge have no ratio";
+                self.teller
+                    .mistake(file, &entry.span, message, "use two counters, or two gauges");
+                return None;
+            }
+        };
+        let limit = threshold.1.get()?.0;
+        let sensible = match comparison {
+            Comparison::Below => limit > 0.0,
+            Comparison::Above => limit >= 0.0,
+        };
+        if !sensible {
+            let message = format!(
+                "a ratio of counts is never {}",
+                if comparison == Comparison::Below {
+                    "below 0"
+                } else {
+                    "negative"
+                }
+            );
+            self.teller
+                .mistake(threshold.0, &threshold.1.span, message, "write a share, such as 0.5");
+            return None;
+        }
+        Some(Condition::Ratio {
+            part,
+            whole,
+            by,
+            window,
+            minimum,
+            comparison,
+            threshold: limit,
+        })
+    }
+
+    fn minimum(&mut self, file: &File, entry: &Entry<RatioSpec>, spec: &RatioSpec) -> Option<f64> {
+        let Some(minimum) = &spec.minimum else {
+            let message = "the ratio has no `minimum`: one of two is 50 %, and no news";
+            self.teller.mistake(
+                file,
+                &entry.span,
+                message,
+                "add `minimum: 50`, the least whole that says anything",
+            );
+            return None;
+        };
+        let Number(least) = *minimum.get()?;
+        if least <= 0.0 {
+            let message = "the least whole is more than 0: nothing has no parts";
+            self.teller.mistake(file, &minimum.span, message, "write 1 or more");
+            return None;
+        }
+        Some(least)
+    }
+
+    fn term(
+        &mut self,
+        file: &'a File,
+        ratio: &Entry<RatioSpec>,
+        key: &str,
+        entry: Option<&'a Entry<TermSpec>>,
+    ) -> Option<Term> {
+        let Some(entry) = entry else {
+            let message = format!("the ratio has no `{key}`");
+            self.teller.mistake(
+                file,
+                &ratio.span,
+                message,
+                "it has the part under `of` and the whole under `to`",
+            );
+            return None;
+        };
+        let spec = entry.get()?;
+        let subject = match &spec.metric {
+            Some(metric) => self.metric(file, &metric.span, metric.get()?)?,
+            None => self.home()?,
+        };
+        let filters = self.filters(subject, spec.filters.as_ref().map(|filters| (file, filters)))?;
+        Some(Term { subject, filters })
+    }
+
+    fn selection(&mut self) -> Option<Selection> {
+        let subject = self.home()?;
+        let filters = self.filters(subject, self.declared.field(|spec| &spec.filters))?;
+        let term = Term { subject, filters };
+        let by = self.by(&[&term])?;
+        Some(Selection { term, by })
+    }
+
+    /// The labels to add up by, with those by which customers find their own.
+    #[expect(clippy::option_option, reason = "the outer one is whether to go on")]
+    fn by(&mut self, terms: &[&Term]) -> Option<Option<Vec<String>>> {
+        let mut by = Vec::new();
+        let field = self.declared.field(|spec| &spec.by);
+        if let Some((file, entry)) = field {
+            for label in entry.get()? {
+                let name = label.get()?;
+                for term in terms {
+                    self.check_label(file, &label.span, name, term.subject)?;
+                }
+                if !by.contains(name) {
+                    by.push(name.clone());
+                }
+            }
+        }
+        let is_ratio = terms.len() > 1;
+        if field.is_none() && !is_ratio {
+            return Some(None);
+        }
+        if terms.iter().any(|term| self.subjects[term.subject.0].external) {
+            for label in [EXTERNAL_PURPOSE.0, ORGANISATION_LABEL] {
+                if !by.iter().any(|name| name == label) {
+                    by.push(label.to_owned());
+                }
+            }
+        }
+        Some(Some(by))
+    }
+
+    fn filters(&mut self, subject: SubjectId, field: Field<'_, Mapping<String>>) -> Option<Vec<(String, String)>> {
+        let Some((file, entry)) = field else {
+            return Some(Vec::new());
+        };
+        let mut filters = std::collections::BTreeMap::new();
+        for (name, value) in &entry.get()?.0 {
+            let (label, text) = (name.get()?, value.get()?);
+            self.check_label(file, &name.span, label, subject)?;
+            let allowed = self
+                .known(subject)
+                .and_then(|known| known.allowed(label))
+                .unwrap_or_default();
+            if !allowed.is_empty() && !allowed.contains(text) {
+                let message = format!("the label `{label}` is never `{text}`");
+                let help = suggest::remedy(text, allowed.iter().map(String::as_str), "values", "it has no values");
+                self.teller.mistake(file, &value.span, message, help);
+                return None;
+            }
+            filters.insert(label.clone(), text.clone());
+        }
+        Some(filters.into_iter().collect())
+    }
+
+    fn check_label(&mut self, file: &File, span: &Range<usize>, label: &str, subject: SubjectId) -> Option<()> {
+        let subject = &self.subjects[subject.0];
+        if subject.has(label) {
+            return Some(());
+        }
+        let message = format!("`{}` has no label `{label}`", subject.metric);
+        let names: Vec<_> = subject.labels().map(|(name, _)| name).collect();
+        let help = suggest::remedy(label, names.iter().copied(), "metric's labels", "it has none");
+        self.teller.mistake(file, span, message, help);
+        None
+    }
+
+    fn expression(&mut self, (file, entry): (&'a File, &'a Entry<String>)) -> Option<Condition> {
+        for (file, span, key) in [
+            self.declared
+                .field(|spec| &spec.filters)
+                .map(|(file, entry)| (file, &entry.span, "where")),
+            self.declared
+                .field(|spec| &spec.by)
+                .map(|(file, entry)| (file, &entry.span, "by")),
+        ]
+        .into_iter()
+        .flatten()
+        {
+            let message = format!("`{key}` says nothing beside an `expression`");
+            self.teller.mistake(file, span, message, "write it into the expression");
+        }
+        let text = entry.get()?;
+        let written = Written {
+            file,
+            entry,
+            origin: query::origin(file, &entry.span, text),
+        };
+        let tree = match promql::parse(text, &Limits::default()) {
+            Ok(tree) => tree,
+            Err(error) => {
+                let (at, message) = match &error {
+                    ParseError::Syntax(error) => (error.position, error.to_string()),
+                    ParseError::TooLarge(error) => (error.position, error.to_string()),
+                };
+                let message = message
+                    .split_once(": ")
+                    .map_or(message.as_str(), |(_, message)| message);
+                let span = written.span(self.teller, Some((at.line, at.column)));
+                self.teller.mistake(
+                    file,
+                    &span,
+                    format!("this is no PromQL: {message}"),
+                    "write it as Prometheus' query page takes it",
+                );
+                return None;
+            }
+        };
+        if !tree.yields_series() {
+            let message = "an alert's expression yields series, and this yields a number";
+            self.teller.mistake(
+                file,
+                &entry.span,
+                message,
+                "compare a metric with it, or write `vector(..)`",
+            );
+            return None;
+        }
+        if self.declared.home.is_some() || self.declared.field(|spec| &spec.metric).is_some() {
+            self.home()?;
+        }
+        let mut right = true;
+        for reading in tree.readings() {
+            right &= self.reading(&written, &reading).is_some();
+        }
+        if !right {
+            return None;
+        }
+        if self.subjects.is_empty() {
+            let message = "the expression reads no metric of a job, so that nothing would tell whether it is fresh";
+            self.teller.mistake(
+                file,
+                &entry.span,
+                message,
+                "read one, or put the alert beside the metric that it is about",
+            );
+            return None;
+        }
+        Some(Condition::Expression {
+            promql: text.clone(),
+            tells_of_absence: tree.may_tell_of_absence(),
+        })
+    }
+
+    /// A selector of an expression: its metric is one of ours, or nobody can say how fresh it is.
+    fn reading(&mut self, written: &Written<'_>, reading: &Reading) -> Option<()> {
+        let span = written.span(self.teller, Some((reading.position.line, reading.position.column)));
+        let file = written.file;
+        let Some(name) = &reading.metric else {
+            let message = "which metric this reads cannot be told";
+            self.teller.mistake(file, &span, message, "name it before the braces");
+            return None;
+        };
+        if self_metrics::NAMES.contains(&name.as_str()) {
+            return Some(());
+        }
+        let of_job = |known: &&Known| {
+            let mut jobs = reading.matchers.iter().filter(|matcher| matcher.label == "job");
+            jobs.all(|matcher| matcher.equals.as_ref().is_none_or(|job| *job == known.subject.job))
+        };
+        let catalogue = self.catalogue;
+        let known: Vec<_> = catalogue.named(name).iter().filter(of_job).collect();
+        if known.is_empty() {
+            return self.unknown(written, name, &span);
+        }
+        for known in &known {
+            self.add(file, &span, known)?;
+        }
+        let mut right = Some(());
+        for matcher in &reading.matchers {
+            if !known.iter().any(|known| known.subject.has(&matcher.label)) {
+                self.unknown_label(written, matcher, known[0]);
+                right = None;
+            }
+        }
+        right
+    }
+
+    fn unknown_label(&mut self, written: &Written<'_>, matcher: &Matched, known: &Known) {
+        let span = written.span(self.teller, Some((matcher.position.line, matcher.position.column)));
+        let subject = &known.subject;
+        let names: Vec<_> = subject.labels().map(|(name, _)| name).collect();
+        let label = &matcher.label;
+        let help = suggest::remedy(label, names.iter().copied(), "metric's labels", "it has none");
+        self.teller.mistake(
+            written.file,
+            &span,
+            format!("`{}` has no label `{label}`", subject.metric),
+            help,
+        );
+    }
+
+    fn unknown(&mut self, written: &Written<'_>, name: &str, span: &Range<usize>) -> Option<()> {
+        let file = written.file;
+        if let [first, ..] = self.catalogue.named(name) {
+            let jobs = self
+                .catalogue
+                .named(name)
+                .iter()
+                .map(|known| known.subject.job.as_str());
+            let jobs: BTreeSet<_> = jobs.collect();
+            let message = format!("`{}` is pushed by no such job", first.subject.metric);
+            self.teller
+                .mistake(file, span, message, format!("its jobs are {}", listed(&jobs)));
+            return None;
+        }
+        if self.catalogue.is_of_flawed_job(name) {
+            return None;
+        }
+        let ours = self.catalogue.names().chain(self_metrics::NAMES);
+        if let Some(near) = suggest::closest(name, ours) {
+            self.teller.mistake(
+                file,
+                span,
+                format!("there is no metric `{name}`"),
+                format!("did you mean `{near}`?"),
+            );
+            return None;
+        }
+        if name.starts_with("fanlight_") {
+            let help = suggest::remedy(name, self_metrics::NAMES.into_iter(), "metrics", "there are none");
+            self.teller
+                .mistake(file, span, format!("Fanlight has no metric `{name}`"), help);
+            return None;
+        }
+        let message = format!("no job pushes `{name}`, so that nothing tells whether it is fresh");
+        self.teller.warning(
+            file,
+            span,
+            message,
+            "make sure that something else scrapes it, and alerts when it stops",
+        );
+        Some(())
+    }
+}
+
+/// PromQL as it stands in a file.
+struct Written<'a> {
+    file: &'a File,
+    entry: &'a Entry<String>,
+    origin: Origin,
+}
+
+impl Written<'_> {
+    /// Where a line and column of it stand.
+    fn span(&self, teller: &Teller<'_>, at: Option<(usize, usize)>) -> Range<usize> {
+        let text = self.entry.get().map_or("", String::as_str);
+        teller.report.span_in_query(&self.origin, text, at)
+    }
+}

@@ -1,0 +1,289 @@
+//! An alert's fields: whom it is for, how bad it is, what it says; and what holds of the whole.
+
+use std::time::Duration;
+
+use super::catalogue::Catalogue;
+use super::{Declared, Teller, case, condition};
+use crate::alerts::{Alert, Condition, OWN_LABELS, Subject, duration, is_template_of, of_alert, templates};
+use crate::config::document::AlertSpec;
+use crate::config::job::{EXTERNAL_PURPOSE, ORGANISATION_LABEL};
+use crate::config::read::Entry;
+use crate::promql::{self, Limits};
+
+const LONGEST_NAME: usize = 100;
+/// What Slack allows for a channel's name.
+const LONGEST_CHANNEL: usize = 80;
+/// The longest that anybody waits to be told.
+const MAX_HOLD: Duration = Duration::from_hours(30 * 24);
+
+pub(super) fn resolve<'n>(
+    teller: &mut Teller<'_>,
+    catalogue: &Catalogue<'_>,
+    declared: &Declared<'_>,
+    near: impl Fn() -> Option<&'n str>,
+) -> Option<Alert> {
+    check_name(teller, declared);
+    let condition = condition::resolve(teller, catalogue, declared, &near);
+    let team = required(teller, declared, "team", |spec| &spec.team, &near);
+    let severity = required(teller, declared, "severity", |spec| &spec.severity, &near);
+    let handbook = required(teller, declared, "handbook", |spec| &spec.handbook, &near);
+    let description = required(teller, declared, "description", |spec| &spec.description, &near);
+    check_team(teller, declared);
+    check_channel(teller, declared);
+    check_handbook(teller, declared);
+    let hold = hold(teller, declared);
+    let (condition, subjects) = condition?;
+    let mut alert = Alert {
+        name: declared.name.to_owned(),
+        condition,
+        subjects,
+        hold: hold?,
+        severity: severity?,
+        team: team?,
+        slack_channel: declared.value(|spec| &spec.slack_channel).cloned(),
+        handbook: handbook?,
+        description: description?.trim().to_owned(),
+        cases: Vec::new(),
+    };
+    check_hold(teller, declared, &alert);
+    check_description(teller, declared, &alert);
+    check_labels(teller, declared, &alert);
+    alert.cases = case::resolve(teller, declared, &alert)?;
+    Some(alert)
+}
+
+/// A field that every alert has, told where no layer gives it.
+fn required<'a, 'n, T: Clone + 'a>(
+    teller: &mut Teller<'_>,
+    declared: &Declared<'a>,
+    key: &str,
+    field: impl Fn(&'a AlertSpec) -> &'a Option<Entry<T>>,
+    near: &impl Fn() -> Option<&'n str>,
+) -> Option<T> {
+    if let Some((_, entry)) = declared.field(field) {
+        return entry.get().cloned();
+    }
+    let (file, span) = declared.place();
+    let help = match (key, near()) {
+        (_, Some(near)) => format!("did you mean the alert `{near}`? Or add `{key}`"),
+        ("team", None) => "add `team: ..`, in lower case: whom it is for".to_owned(),
+        ("severity", None) => "add `severity: warning`, or `critical` for what somebody is woken for".to_owned(),
+        ("handbook", None) => "add `handbook: https://..`: what is to be done about it".to_owned(),
+        _ => format!("add `{key}: ..`: what it means, in a sentence"),
+    };
+    teller.mistake(
+        file,
+        &span,
+        format!("the alert `{}` has no `{key}`", declared.name),
+        help,
+    );
+    None
+}
+
+fn check_name(teller: &mut Teller<'_>, declared: &Declared<'_>) {
+    let name = declared.name;
+    let plain = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    let problem = if !plain || !name.starts_with(|c: char| c.is_ascii_alphabetic()) || name.len() > LONGEST_NAME {
+        format!(
+            "`{name}` cannot be an alert's name: letters, digits and `_` are allowed, no digit first, {LONGEST_NAME} at most"
+        )
+    } else if name.starts_with("Fanlight") || name == "Watchdog" {
+        format!("`{name}` is kept for Fanlight's own alerts")
+    } else {
+        return;
+    };
+    let (file, span) = declared.place();
+    teller.mistake(file, &span, problem, "call it by what has happened, such as `NoLeads`");
+}
+
+fn check_team(teller: &mut Teller<'_>, declared: &Declared<'_>) {
+    let Some((file, entry)) = declared.field(|spec| &spec.team) else {
+        return;
+    };
+    let Some(team) = entry.get() else { return };
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
+    if team.is_empty() || !team.chars().all(plain) || team.len() > LONGEST_CHANNEL - "team-".len() {
+        let message = format!("`{team}` cannot be a team: lower-case letters, digits, `-` and `_`");
+        let help = format!("write `{}`", team.to_lowercase().replace(' ', "-"));
+        teller.mistake(file, &entry.span, message, help);
+    }
+}
+
+fn check_channel(teller: &mut Teller<'_>, declared: &Declared<'_>) {
+    let Some((file, entry)) = declared.field(|spec| &spec.slack_channel) else {
+        return;
+    };
+    let Some(channel) = entry.get() else { return };
+    let plain = |c: char| c.is_ascii_digit() || c == '-' || c == '_' || (c.is_alphabetic() && !c.is_uppercase());
+    let right = channel
+        .strip_prefix('#')
+        .is_some_and(|name| !name.is_empty() && name.chars().all(plain) && name.chars().count() <= LONGEST_CHANNEL);
+    if !right {
+        let message = format!("`{channel}` cannot be a Slack channel");
+        let help = "write it as Slack shows it, in quotes: '#growth-alerts'";
+        teller.mistake(file, &entry.span, message, help);
+    }
+}
+
+fn check_handbook(teller: &mut Teller<'_>, declared: &Declared<'_>) {
+    let Some((file, entry)) = declared.field(|spec| &spec.handbook) else {
+        return;
+    };
+    let Some(handbook) = entry.get() else { return };
+    let is_link = ["https://", "http://"]
+        .iter()
+        .any(|scheme| handbook.strip_prefix(scheme).is_some_and(|rest| !rest.is_empty()));
+    if !is_link || handbook.contains(char::is_whitespace) || handbook.contains("{{") {
+        let message = "the handbook is a link";
+        teller.mistake(
+            file,
+            &entry.span,
+            message,
+            "write `https://..`: whoever is woken opens it",
+        );
+    }
+}
+
+fn hold(teller: &mut Teller<'_>, declared: &Declared<'_>) -> Option<Duration> {
+    let Some((file, entry)) = declared.field(|spec| &spec.hold) else {
+        return Some(Duration::ZERO);
+    };
+    let length = entry.get()?.0;
+    let hold = Duration::try_from(length).ok().filter(|hold| *hold <= MAX_HOLD);
+    if hold.is_none() {
+        let message = "`for` is a length of time of 30 days at most";
+        teller.mistake(file, &entry.span, message, "write one such as `10m`, or leave it out");
+    }
+    hold
+}
+
+/// A last value that is bad stays so, and counts as fresh for a while after its pusher has died: a `for` within that while is
+/// decided by one push, and does not say so.
+fn check_hold(teller: &mut Teller<'_>, declared: &Declared<'_>, alert: &Alert) {
+    let Some((file, entry)) = declared.field(|spec| &spec.hold) else {
+        return;
+    };
+    let limits = alert.subjects.iter().map(|subject| subject.freshness.limit());
+    let Some(limit) = limits.max() else { return };
+    if !alert.hold.is_zero() && alert.hold <= limit {
+        let message = format!(
+            "`for: {}` is decided by a single push: what is pushed counts as fresh for {}",
+            duration(alert.hold),
+            duration(limit)
+        );
+        let help = format!("write more than {}, or leave `for` out", duration(limit));
+        teller.warning(file, &entry.span, message, help);
+    }
+}
+
+fn check_description(teller: &mut Teller<'_>, declared: &Declared<'_>, alert: &Alert) {
+    let Some((file, entry)) = declared.field(|spec| &spec.description) else {
+        return;
+    };
+    if alert.description.is_empty() {
+        teller.mistake(
+            file,
+            &entry.span,
+            "the description is empty",
+            "say what it means, in a sentence",
+        );
+    }
+    let Ok(templates) = templates(&alert.description) else {
+        teller.mistake(
+            file,
+            &entry.span,
+            "`{{` is not closed",
+            "write `{{ $labels.NAME }}` or `{{ $value }}`",
+        );
+        return;
+    };
+    for template in templates {
+        if template == "$value" {
+            continue;
+        }
+        let Some(label) = is_template_of(template) else {
+            let message = format!("`{{{{ {template} }}}}` is not filled in");
+            teller.mistake(
+                file,
+                &entry.span,
+                message,
+                "only `{{ $labels.NAME }}` and `{{ $value }}` are",
+            );
+            continue;
+        };
+        if !yields(alert, label) {
+            let message = format!("the alert's series have no label `{label}`");
+            teller.mistake(
+                file,
+                &entry.span,
+                message,
+                "name a label that they have; `by` says which are left",
+            );
+        }
+    }
+}
+
+/// Whether the alert's series have a label, as far as that can be told.
+fn yields(alert: &Alert, label: &str) -> bool {
+    let has = alert.subjects.iter().any(|subject| subject.has(label));
+    match &alert.condition {
+        // `label_replace` and the like make labels of their own.
+        Condition::Expression { promql, .. } => has || promql.contains(&format!("\"{label}\"")),
+        Condition::Absent { term, .. } => {
+            let subject = &alert.subjects[term.subject.0];
+            let grouping = subject.grouping.iter().chain(&term.filters);
+            label == "job" || grouping.into_iter().any(|(name, _)| name == label)
+        }
+        Condition::Compare { value, .. } | Condition::NoIncrease { value, .. } => {
+            value.by.as_ref().map_or(has, |by| by.iter().any(|name| name == label))
+        }
+        Condition::Ratio { by, .. } => by.iter().any(|name| name == label),
+    }
+}
+
+/// Labels that the alert gives are not its series' own; and those by which customers find theirs are kept.
+fn check_labels(teller: &mut Teller<'_>, declared: &Declared<'_>, alert: &Alert) {
+    let (file, span) = declared.place();
+    let expression = of_alert(alert);
+    let tree = match promql::parse(&expression, &Limits::default()) {
+        Ok(tree) => tree,
+        Err(error) => {
+            let message = format!("the rule of `{}` would be wrong: {error}", alert.name);
+            teller.mistake(file, &span, message, "write it as an `expression`");
+            return;
+        }
+    };
+    let keeps = |label: &str| match &alert.condition {
+        Condition::Absent { .. } => yields(alert, label),
+        _ => tree.keeps(label, &|metric| {
+            let of_metric = |subject: &&Subject| Some(subject.metric.as_str()) == metric;
+            alert
+                .subjects
+                .iter()
+                .find(of_metric)
+                .is_some_and(|subject| subject.has(label))
+        }),
+    };
+    for label in OWN_LABELS {
+        if keeps(label) {
+            let message = format!("the series have a label `{label}`, which the alert would hide with its own");
+            let help =
+                format!("rename the metric's label, or add the series up without it: `by`, or `sum without ({label})`");
+            teller.mistake(file, &span, message, help);
+        }
+    }
+    if alert.subjects.iter().any(|subject| subject.external) {
+        let (purpose, _) = EXTERNAL_PURPOSE;
+        for label in [purpose, ORGANISATION_LABEL] {
+            if !keeps(label) {
+                let message = format!(
+                    "the alert reads a metric of customers and loses its label `{label}`, so that none of them sees it"
+                );
+                let help = format!(
+                    "keep it, as by `sum by ({purpose}, {ORGANISATION_LABEL}) (..)`, or read a metric that is not external"
+                );
+                teller.mistake(file, &span, message, help);
+            }
+        }
+    }
+}

@@ -1,0 +1,437 @@
+//! Alerts as teams write them, right and wrong.
+
+use super::*;
+use crate::alerts::{Comparison, Condition, Severity};
+
+/// Metrics of several kinds; `LEADS` is replaced by what stands beside the gauge, `FILE` by what follows the jobs.
+const JOBS: &str = "jobs:
+- name: leads
+  schedule: '*/10 * * * *'
+  source: postgres://u@h/d
+  metrics:
+  - name: leads
+    help: h
+    labels: [campaign, os]
+    allowed_values: {os: [ios, android]}
+    value: v
+    query: SELECT 1
+LEADS
+  - name: visits
+    help: h
+    labels: [campaign]
+    value: v
+    query: SELECT 1
+  - name: mails_total
+    help: h
+    type: counter
+    labels: [kind]
+    value: v
+    query: SELECT 1
+  - name: own_transfers
+    help: h
+    external: true
+    labels: [organisation_id, status]
+    value: v
+    query: SELECT 1
+FILE
+";
+/// What every alert has.
+const REST: &str = "severity: warning, team: growth, handbook: 'https://h/x', description: d";
+
+fn folder(beside: &str, file: &str, more: &[(&str, &str)]) -> Loaded {
+    let text = JOBS
+        .replace("LEADS\n", beside)
+        .replace("FILE\n", file)
+        .replace("REST", REST);
+    let more: Vec<_> = more
+        .iter()
+        .map(|(name, text)| (*name, text.replace("REST", REST)))
+        .collect();
+    let mut files = vec![("growth.yaml", text.as_str())];
+    files.extend(more.iter().map(|(name, text)| (*name, text.as_str())));
+    let folder = Folder::new(&files);
+    load_with_alerts(folder.0.path()).unwrap()
+}
+
+/// One alert in braces, beside the gauge.
+fn beside(alert: &str) -> Loaded {
+    folder(&format!("    alerts:\n    - {{{alert}}}\n"), "", &[])
+}
+
+/// What is told, a line each: `line:column: message; help`.
+fn told(loaded: &Loaded) -> String {
+    loaded.report.summary()
+}
+
+fn alerts<'a>(loaded: &'a Loaded, environment: &str) -> Vec<&'a crate::alerts::Alert> {
+    let environments = loaded.configuration.environments.iter();
+    let found = environments.filter(|found| found.name == environment);
+    found
+        .flat_map(|found| &found.services)
+        .flat_map(|service| &service.alerts)
+        .collect()
+}
+
+#[test]
+fn a_short_form_becomes_a_rule_with_a_gate() {
+    let loaded = beside("name: NoLeads, below: 1, where: {os: ios}, by: [campaign], for: 1h, REST");
+    assert_eq!(told(&loaded), "");
+    let prod = alerts(&loaded, "prod");
+    let [alert] = prod.as_slice() else { panic!("{prod:?}") };
+    assert_eq!((alert.severity, alert.team.as_str()), (Severity::Warning, "growth"));
+    let expected = r#"sum by (campaign) (leads{job="leads", os="ios"}) < 1
+and on () time() - max(fanlight_job_scheduled_timestamp_seconds{fanlight_job="leads"}) <= 1800
+and on () max(max_over_time(fanlight_metric_up{fanlight_job="leads", metric="leads"}[30m])) == 1"#;
+    assert_eq!(crate::alerts::of_alert(alert), expected);
+    assert_eq!(alerts(&loaded, "develop").len(), 1);
+}
+
+#[test]
+fn later_layers_override_earlier_ones_field_by_field() {
+    let loaded = folder(
+        "    alerts:
+    - {name: A, ratio: {of: {where: {os: ios}}, to: {}, minimum: 5}, below: 0.5, REST}
+    - {name: B, below: 5, REST}
+    - {name: C, below: 5, REST}
+",
+        "",
+        &[
+            (
+                "growth/common/a.yaml",
+                "alerts:\n- {name: A, severity: critical}\n- {name: D, metric: visits, above: 9, REST}\n",
+            ),
+            (
+                "growth/prod/a.yaml",
+                "alerts:\n- {name: A, below: 0.2, slack_channel: '#x'}\n- {name: B, absent_for: 1h}\n- {name: C, above: 3}\n",
+            ),
+            ("growth/develop/a.yaml", "alerts:\n- {name: D, enabled: false}\n"),
+        ],
+    );
+    assert_eq!(told(&loaded), "");
+    let names = |environment| {
+        alerts(&loaded, environment)
+            .iter()
+            .map(|alert| alert.name.clone())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(names("develop"), ["A", "B", "C"]);
+    assert_eq!(names("prod"), ["A", "B", "C", "D"]);
+    let (develop, prod) = (alerts(&loaded, "develop"), alerts(&loaded, "prod"));
+    for (alert, threshold, channel) in [(develop[0], 0.5, None), (prod[0], 0.2, Some("#x"))] {
+        assert_eq!(
+            (alert.severity, alert.slack_channel.as_deref()),
+            (Severity::Critical, channel)
+        );
+        let Condition::Ratio {
+            threshold: found,
+            minimum,
+            ..
+        } = alert.condition
+        else {
+            panic!("{alert:?}")
+        };
+        assert_eq!(
+            (found.to_string(), minimum.to_string()),
+            (threshold.to_string(), "5".to_owned())
+        );
+    }
+    assert!(matches!(develop[1].condition, Condition::Compare { .. }));
+    assert!(matches!(prod[1].condition, Condition::Absent { .. }));
+    let side = |alert: &crate::alerts::Alert| match alert.condition {
+        Condition::Compare { comparison, .. } => comparison,
+        _ => panic!("{alert:?}"),
+    };
+    assert_eq!(
+        (side(develop[2]), side(prod[2])),
+        (Comparison::Below, Comparison::Above)
+    );
+}
+
+#[test]
+fn environments_are_those_that_the_shared_file_names() {
+    let shared = ("fanlight.yaml", "environments: [staging]\n");
+    let loaded = folder("    alerts:\n    - {name: A, below: 1, REST}\n", "", &[shared]);
+    assert_eq!((told(&loaded).as_str(), alerts(&loaded, "staging").len()), ("", 1));
+    assert!(alerts(&loaded, "prod").is_empty());
+}
+
+#[test]
+fn external_alerts_keep_what_customers_find_them_by() {
+    let file = "alerts:\n- {name: A, metric: own_transfers, above: 3, by: [status], REST}\n- {name: B, metric: own_transfers, above: 3, REST}\n";
+    let loaded = folder("", file, &[]);
+    assert_eq!(told(&loaded), "");
+    let rules: Vec<_> = alerts(&loaded, "prod")
+        .into_iter()
+        .map(crate::alerts::of_alert)
+        .collect();
+    assert!(
+        rules[0].starts_with("sum by (status, metric_purpose, organisation_id) (own_transfers{"),
+        "{}",
+        rules[0]
+    );
+    assert!(rules[1].starts_with("own_transfers{job=\"leads\"} > 3"), "{}", rules[1]);
+}
+
+#[test]
+fn a_mistake_in_an_alert_keeps_no_job_from_running() {
+    let text = JOBS.replace("LEADS\n", "    alerts:\n    - {name: A, belwo: 1}\n    - nothing\n");
+    let text = text.replace("FILE\n", "alerts: 5\n");
+    let folder = Folder::new(&[
+        ("growth.yaml", &text),
+        ("growth/prod/a.yaml", "alerts: [{name: A, below: x}]"),
+    ]);
+    let loaded = load(folder.0.path()).unwrap();
+    assert!(loaded.report.mistakes() >= 3, "{}", told(&loaded));
+    assert!(loaded.configuration.job("leads").is_ok());
+    let with_alerts = load_with_alerts(folder.0.path()).unwrap();
+    assert!(with_alerts.report.mistakes() > loaded.report.mistakes());
+    assert!(with_alerts.configuration.job("leads").is_ok());
+    assert!(alerts(&with_alerts, "prod").is_empty());
+}
+
+#[test]
+fn an_alert_of_a_job_with_a_mistake_says_no_more() {
+    let text = JOBS
+        .replace("LEADS\n", "    alerts:\n    - {name: A, below: 1, REST}\n")
+        .replace("REST", REST);
+    let text = text.replace("FILE\n", "").replace("*/10", "*/100");
+    let folder = Folder::new(&[
+        ("growth.yaml", &text),
+        (
+            "growth/common/a.yaml",
+            &format!("alerts: [{{name: B, metric: visits, below: 1, {REST}}}]"),
+        ),
+    ]);
+    let loaded = load_with_alerts(folder.0.path()).unwrap();
+    assert_eq!(loaded.report.mistakes(), 1, "{}", told(&loaded));
+}
+
+#[test]
+fn every_mistake_in_an_alert_is_told_with_its_place_and_remedy() {
+    let tests = "tests: [{name: t, series: {'leads{campaign=\"a\"}': '5x9'}, at: 5m, fires: [{}]}, {name: q, series: {'leads{campaign=\"a\"}': '0x9'}, at: 5m, fires: []}]";
+    let of = |expression: &str| format!("name: A, expression: '{expression}', {tests}, REST");
+    let cases: Vec<(String, &str)> = vec![
+        ("below: 1, REST".into(), "13:7: the alert has no `name`"),
+        ("name: a-b, below: 1, REST".into(), "cannot be an alert's name"),
+        ("name: FanlightX, below: 1, REST".into(), "is kept for Fanlight's own alerts"),
+        ("name: A, REST".into(), "13:14: the alert `A` does not say when it fires; give it `expression`"),
+        ("name: A, below: 1, above: 2, REST".into(), "an alert fires for one reason, and here are below, above"),
+        ("name: A, ratio: {of: {}, to: {}, minimum: 1}, REST".into(), "the ratio has no threshold"),
+        (
+            "name: A, below: 1, severity: warning, handbook: 'https://h', description: d".into(),
+            "13:14: the alert `A` has no `team`; add `team: ..`, in lower case",
+        ),
+        ("name: A, below: 1, team: t, handbook: 'https://h', description: d".into(), "has no `severity`"),
+        ("name: A, below: 1, team: t, severity: warning, description: d".into(), "has no `handbook`"),
+        ("name: A, below: 1, team: t, severity: warning, handbook: 'https://h'".into(), "has no `description`"),
+        (
+            "name: A, below: 1, team: Growth Team, severity: warning, handbook: 'https://h', description: d".into(),
+            "`Growth Team` cannot be a team: lower-case letters, digits, `-` and `_`; write `growth-team`",
+        ),
+        (
+            "name: A, below: 1, team: t, severity: fatal, handbook: 'https://h', description: d".into(),
+            "`fatal` is not one of `warning` or `critical`",
+        ),
+        (
+            "name: A, below: 1, team: t, severity: warning, handbook: wiki, description: d".into(),
+            "the handbook is a link",
+        ),
+        ("name: A, below: 1, slack_channel: Growth, REST".into(), "`Growth` cannot be a Slack channel"),
+        ("name: A, below: 1, for: -1h, REST".into(), "`for` is a length of time"),
+        ("name: A, below: 1, for: 20m, REST".into(), "`for: 20m` is decided by a single push"),
+        ("name: A, below: yes please, REST".into(), "expected a number"),
+        ("name: A, below: 1, metric: visits, REST".into(), "stands beside its metric and names another"),
+        ("name: A, below: 1, where: {campain: x}, REST".into(), "`leads` has no label `campain`; did you mean `campaign`?"),
+        ("name: A, below: 1, where: {os: iso}, REST".into(), "the label `os` is never `iso`; did you mean `ios`?"),
+        ("name: A, below: 1, by: [oss], REST".into(), "`leads` has no label `oss`; did you mean `os`?"),
+        ("name: A, no_increase_for: 2h, REST".into(), "`leads` is a gauge, which need not increase"),
+        (
+            "name: A, absent_for: 30m, REST".into(),
+            "30m is too short: the job `leads` counts as dead after 30m, and until then it would look as if nothing happened; write 40m or more",
+        ),
+        ("name: A, absent_for: 1h, by: [os], REST".into(), "what is not there has no labels to be added up by"),
+        (
+            "name: A, below: 0.5, ratio: {of: {}, to: {metric: visist}, minimum: 1}, REST".into(),
+            "there is no metric `visist`; did you mean `visits`?",
+        ),
+        ("name: A, below: 0.5, ratio: {of: {}, to: {metric: visits}}, REST".into(), "the ratio has no `minimum`"),
+        ("name: A, below: 0.5, ratio: {of: {}, minimum: 1}, REST".into(), "the ratio has no `to`"),
+        ("name: A, below: 0.5, ratio: {of: {}, to: {}, minimum: 0}, REST".into(), "the least whole is more than 0"),
+        ("name: A, below: 0, ratio: {of: {}, to: {}, minimum: 1}, REST".into(), "a ratio of counts is never below 0"),
+        ("name: A, below: 1, ratio: {of: {}, to: {}, minimum: 1, window: 1h}, REST".into(), "gauges are looked at as they are"),
+        ("name: A, below: 1, ratio: {of: {}, to: {metric: mails_total}, minimum: 1}, REST".into(), "a counter and a gauge have no ratio"),
+        (
+            "name: A, below: 1, ratio: {of: {metric: mails_total}, to: {metric: mails_total}, minimum: 1}, REST".into(),
+            "a ratio of counters needs a `window`; say over which time they are looked at, 30m or more",
+        ),
+        (
+            "name: A, below: 1, ratio: {of: {metric: mails_total}, to: {metric: mails_total}, minimum: 1, window: 20m}, REST".into(),
+            "20m is too short for what is pushed so rarely; write 30m or more",
+        ),
+        ("name: A, below: 1, ratio: {of: {}, to: {metric: own_transfers}, minimum: 1}, REST".into(), "one of the metrics is external"),
+        (
+            "name: A, below: 1, team: t, severity: warning, handbook: 'https://h', description: '{{ $labels.oss }}'".into(),
+            "the alert's series have no label `oss`",
+        ),
+        (
+            "name: A, below: 1, by: [os], team: t, severity: warning, handbook: 'https://h', description: '{{ $labels.campaign }}'".into(),
+            "the alert's series have no label `campaign`",
+        ),
+        (
+            "name: A, below: 1, team: t, severity: warning, handbook: 'https://h', description: '{{ humanize $value }}'".into(),
+            "`{{ humanize $value }}` is not filled in",
+        ),
+        (of("leads <"), "13:37: this is no PromQL"),
+        (of("leads{campaign=\"x\"} < bool 1 +"), "this is no PromQL"),
+        (of("1 + 1"), "an alert's expression yields series"),
+        (of("leasd < 1"), "13:30: there is no metric `leasd`; did you mean `leads`?"),
+        (of("leads{campain=\"x\"} < 1"), "13:36: `leads` has no label `campain`; did you mean `campaign`?"),
+        (of("leads{job=\"other\"} < 1"), "`leads` is pushed by no such job; its jobs are leads"),
+        (of("leads < 1 and {campaign=\"x\"}"), "which metric this reads cannot be told"),
+        (of("leads < 1 and node_load1 > 5"), "no job pushes `node_load1`"),
+        (of("leads < 1 and on () fanlight_job_upp > 5"), "there is no metric `fanlight_job_upp`; did you mean `fanlight_job_up`?"),
+        (of("leads < 1 and on () own_transfers"), "loses its label `organisation_id`"),
+        (of("sum by (os) (leads) < 1 or on () absent(leads)"), "has no test case without any `series`"),
+        ("name: A, expression: leads < 1, REST".into(), "has no test case in which it fires, and none in which it does not"),
+        (
+            "name: A, expression: leads < 1, tests: [{name: t, series: {visits: 1x5}, at: 5m, fires: []}], REST".into(),
+            "the alert `A` does not read `visits`; the metrics that it reads are leads",
+        ),
+        (
+            "name: A, below: 1, tests: [{name: t, series: {'leads{oss=\"x\"}': 1x5}, at: 5m, fires: []}], REST".into(),
+            "`leads` has no label `oss`; did you mean `os`?",
+        ),
+        (
+            "name: A, below: 1, tests: [{name: t, series: {'sum(leads)': 1x5}, at: 5m, fires: []}], REST".into(),
+            "`sum(leads)` is not a series",
+        ),
+        ("name: A, below: 1, tests: [{name: t, series: {leads: 1x5}, at: 5s, fires: []}], REST".into(), "write whole minutes"),
+        ("name: A, below: 1, tests: [{name: t, series: {leads: 1x5}, at: 5m}], REST".into(), "a test case has a `name`"),
+        (
+            "name: A, below: 1, tests: [{name: t, series: {leads: 1x5}, at: 5m, fires: [{os: a}, {campaign: b}]}], REST".into(),
+            "told apart by the same labels",
+        ),
+    ];
+    let mut wrong = Vec::new();
+    for (alert, message) in &cases {
+        let told = told(&beside(alert));
+        if !told.contains(message) {
+            wrong.push(format!("{alert}\n  expected {message}\n  told {told}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn mistakes_of_layers_and_files_are_told() {
+    let good = "    alerts:\n    - {name: NoLeads, below: 1, REST}\n";
+    let cases: Vec<(&str, &str, Vec<(&str, &str)>, &str)> = vec![
+        (
+            good,
+            "",
+            vec![("growth/prdo/a.yaml", "alerts: []")],
+            "there is no environment `prdo`; did you mean `prod`?",
+        ),
+        (
+            good,
+            "",
+            vec![("growht/prod/a.yaml", "alerts: []")],
+            "there is no service `growht`",
+        ),
+        (
+            good,
+            "",
+            vec![("growth/a.yaml", "alerts: []")],
+            "this file stands in no environment's folder",
+        ),
+        (
+            good,
+            "",
+            vec![("growth/prod/a.yaml", "jobs: []")],
+            "`jobs` does not belong into an environment's folder",
+        ),
+        (
+            good,
+            "",
+            vec![("growth/prod/a.yaml", "alerts: [{name: NoLeasd, severity: critical}]")],
+            "did you mean the alert `NoLeads`?",
+        ),
+        (
+            good,
+            "",
+            vec![("growth/prod/a.yaml", "alerts: [{name: NoLeads}, {name: NoLeads}]")],
+            "`NoLeads` is declared a second time",
+        ),
+        (
+            good,
+            "alerts:\n- {name: NoLeads, metric: visits, below: 1, REST}\n",
+            vec![],
+            "the alert `NoLeads` is declared a second time",
+        ),
+        (
+            good,
+            "",
+            vec![
+                ("cards.yaml", "jobs: []"),
+                (
+                    "cards/prod/a.yaml",
+                    "alerts: [{name: NoLeads, metric: visits, below: 1, REST}]",
+                ),
+            ],
+            "the alert `NoLeads` is declared a second time",
+        ),
+        (
+            good,
+            "alerts:\n- {name: B, below: 1, REST}\n",
+            vec![],
+            "does not say which metric it is about",
+        ),
+        (
+            good,
+            "alerts:\n- {name: B, metric: mails_total, below: 1, REST}\n",
+            vec![],
+            "is a counter: where it stands says nothing",
+        ),
+        (
+            good,
+            "alerts:\n- {name: B, metric: own_transfers, absent_for: 2h, REST}\n",
+            vec![],
+            "loses its label `organisation_id`",
+        ),
+        (
+            good,
+            "environments: [a]\n",
+            vec![],
+            "`environments` are the same for all teams",
+        ),
+        (
+            good,
+            "",
+            vec![("fanlight.yaml", "environments: [common, A, a, a]")],
+            "`common` is what holds in every environment",
+        ),
+        (
+            good,
+            "",
+            vec![("fanlight.yaml", "environments: [common, A, a, a]")],
+            "`a` is given twice",
+        ),
+    ];
+    for (beside, file, more, message) in cases {
+        let told = told(&folder(beside, file, &more));
+        assert!(told.contains(message), "expected {message}\ntold {told}");
+    }
+}
+
+#[test]
+fn an_alert_of_a_disabled_job_has_to_be_disabled_too() {
+    let text = JOBS
+        .replace("- name: leads\n  sch", "- name: leads\n  enabled: false\n  sch")
+        .replace("FILE\n", "");
+    for (enabled, mistakes) in [("", 1), ("enabled: false, ", 0)] {
+        let alert = format!("    alerts:\n    - {{name: A, below: 1, {enabled}{REST}}}\n");
+        let folder = Folder::new(&[("growth.yaml", &text.replace("LEADS\n", &alert))]);
+        let loaded = load_with_alerts(folder.0.path()).unwrap();
+        assert_eq!(loaded.report.mistakes(), mistakes, "{}", told(&loaded));
+    }
+}
