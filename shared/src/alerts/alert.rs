@@ -145,6 +145,25 @@ pub struct Term {
     pub filters: Vec<(String, String)>,
 }
 
+impl Term {
+    /// Whether these series are some of the other's, whose filters are fewer.
+    #[must_use]
+    pub fn is_within(&self, other: &Self) -> bool {
+        let has = |filter: &(String, String)| self.filters.contains(filter);
+        self.subject == other.subject && other.filters.iter().all(has)
+    }
+
+    /// Whether no series can be among both.
+    #[must_use]
+    pub fn is_apart_from(&self, other: &Self) -> bool {
+        let differs = |(label, value): &(String, String)| {
+            let mut filters = self.filters.iter();
+            filters.any(|(own, filter)| own == label && filter != value)
+        };
+        self.subject != other.subject || other.filters.iter().any(differs)
+    }
+}
+
 /// Some series of a metric, each for itself or added up.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Selection {

@@ -1,5 +1,6 @@
 //! The files that are built of a configuration's alerts: for each environment and service the rules and their tests.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::alert::Environment;
@@ -50,7 +51,6 @@ pub fn build(environments: &[Environment]) -> Result<Vec<BuiltFile>, BuildError>
             proof::prove(service, &rules, &tests)?;
             let rules_name = format!("{}.rules.yaml", service.name);
             let folder = PathBuf::from(&environment.name);
-            let count = tests.len();
             files.push(BuiltFile {
                 environment: environment.name.clone(),
                 path: folder.join(&rules_name),
@@ -58,13 +58,21 @@ pub fn build(environments: &[Environment]) -> Result<Vec<BuiltFile>, BuildError>
                 alerts: Some(service.alerts.len()),
                 tests: 0,
             });
-            files.push(BuiltFile {
-                environment: environment.name.clone(),
-                path: folder.join(format!("{}.tests.yaml", service.name)),
-                text: yaml(&TestFile::new(&rules_name, tests))?,
-                alerts: None,
-                tests: count,
-            });
+            // promtool evaluates all rules of a file at one interval.
+            let mut by_step: BTreeMap<_, Vec<_>> = BTreeMap::new();
+            for test in tests {
+                by_step.entry(test.step).or_default().push(test);
+            }
+            for (step, tests) in by_step {
+                let every = if step == 1 { String::new() } else { format!(".{step}m") };
+                files.push(BuiltFile {
+                    environment: environment.name.clone(),
+                    path: folder.join(format!("{}{every}.tests.yaml", service.name)),
+                    alerts: None,
+                    tests: tests.len(),
+                    text: yaml(&TestFile::new(&rules_name, step, tests))?,
+                });
+            }
         }
     }
     Ok(files)

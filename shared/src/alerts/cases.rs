@@ -14,7 +14,7 @@ use super::alert::{Alert, Case, Condition, Service, Subject};
 use super::expression::self_labels;
 use super::notation::{filled, labels};
 use super::rules::{self, STALE};
-use super::series::{Sample, each_minute, notation};
+use super::series::{Sample, each_step, notation};
 use crate::collect::self_metrics::{JOB_LABEL, METRIC_UP, SCHEDULED};
 use scenario::{Data, Minutes, Scenario, minutes};
 
@@ -54,7 +54,7 @@ impl CaseKind {
 #[derive(Debug, Serialize)]
 pub(super) struct TestFile {
     rule_files: Vec<String>,
-    evaluation_interval: &'static str,
+    evaluation_interval: String,
     tests: Vec<Group>,
 }
 
@@ -63,13 +63,15 @@ pub(super) struct TestFile {
 pub(super) struct UnitTest {
     pub(super) alert: String,
     pub(super) kind: CaseKind,
+    /// The minutes from one value to the next.
+    pub(super) step: Minutes,
     pub(super) group: Group,
 }
 
 #[derive(Debug, Serialize)]
 pub(super) struct Group {
     name: String,
-    interval: &'static str,
+    interval: String,
     input_series: Vec<Input>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) alert_rule_test: Vec<AlertTest>,
@@ -118,10 +120,10 @@ pub(super) struct ExpectedSample {
 }
 
 impl TestFile {
-    pub(super) fn new(rule_file: &str, tests: Vec<UnitTest>) -> Self {
+    pub(super) fn new(rule_file: &str, step: Minutes, tests: Vec<UnitTest>) -> Self {
         Self {
             rule_files: vec![rule_file.to_owned()],
-            evaluation_interval: "1m",
+            evaluation_interval: format!("{step}m"),
             tests: tests.into_iter().map(|test| test.group).collect(),
         }
     }
@@ -143,11 +145,17 @@ fn of_alert(alert: &Alert) -> Vec<UnitTest> {
 
 /// The tests of a short form.
 fn generated(alert: &Alert, scenario: &Scenario<'_>) -> Vec<UnitTest> {
-    let Scenario { turn, fires, death, .. } = *scenario;
+    let Scenario {
+        turn,
+        fires,
+        death,
+        step,
+        ..
+    } = *scenario;
     let mut tests = Vec::new();
     let subjects = &alert.subjects;
 
-    let mut firing = Test::new(alert, CaseKind::Firing, "", fires);
+    let mut firing = Test::new(alert, CaseKind::Firing, "", fires, step);
     firing.data(scenario, Data::BadFrom(turn));
     firing.pushers(subjects, Pusher::Alive);
     firing.expect(alert, scenario.before, None);
@@ -155,7 +163,7 @@ fn generated(alert: &Alert, scenario: &Scenario<'_>) -> Vec<UnitTest> {
     firing.expect_stale(alert, fires, false);
     tests.push(firing);
 
-    let mut quiet = Test::new(alert, CaseKind::Quiet, "", fires);
+    let mut quiet = Test::new(alert, CaseKind::Quiet, "", fires, step);
     quiet.data(scenario, Data::Good);
     quiet.pushers(subjects, Pusher::Alive);
     for at in BTreeSet::from([turn, fires]) {
@@ -165,28 +173,28 @@ fn generated(alert: &Alert, scenario: &Scenario<'_>) -> Vec<UnitTest> {
     tests.push(quiet);
 
     for (data, name) in scenario.also_quiet() {
-        let mut quiet = Test::new(alert, CaseKind::Quiet, name, fires);
+        let mut quiet = Test::new(alert, CaseKind::Quiet, name, fires, step);
         quiet.data(scenario, data);
         quiet.pushers(subjects, Pusher::Alive);
         quiet.expect(alert, fires, None);
         tests.push(quiet);
     }
     for (data, name) in scenario.also_firing() {
-        let mut firing = Test::new(alert, CaseKind::Firing, name, fires);
+        let mut firing = Test::new(alert, CaseKind::Firing, name, fires, step);
         firing.data(scenario, data);
         firing.pushers(subjects, Pusher::Alive);
         firing.expect(alert, fires, Some(scenario));
         tests.push(firing);
     }
 
-    let blind = death + scenario.limit + 1;
-    let told = blind + scenario.longest + 1;
-    let end = told.max(death + scenario.window + scenario.hold + 1);
+    let blind = death + scenario.limit + step;
+    let told = blind + scenario.longest + step;
+    let end = told.max(death + scenario.window + scenario.hold + step);
     for (kind, pusher) in [
         (CaseKind::Stale, Pusher::DiesAt(death)),
         (CaseKind::Failing, Pusher::FailsFrom(death)),
     ] {
-        let mut test = Test::new(alert, kind, "", end);
+        let mut test = Test::new(alert, kind, "", end, step);
         test.data(scenario, Data::FrozenBadFrom(death));
         test.pushers(subjects, pusher);
         for at in BTreeSet::from([blind, told, end]) {
@@ -196,7 +204,7 @@ fn generated(alert: &Alert, scenario: &Scenario<'_>) -> Vec<UnitTest> {
         tests.push(test);
     }
 
-    let mut missing = Test::new(alert, CaseKind::Missing, "", fires);
+    let mut missing = Test::new(alert, CaseKind::Missing, "", fires, step);
     missing.pushers(subjects, Pusher::Alive);
     let tells = matches!(alert.condition, Condition::Absent { .. });
     missing.expect(alert, fires, tells.then_some(scenario));
@@ -219,7 +227,7 @@ fn derived(alert: &Alert) -> Vec<UnitTest> {
         (CaseKind::Failing, Pusher::FailsFrom(0)),
     ] {
         // A metric that fails has been made in none of the last runs, and at the beginning there are none.
-        let mut test = Test::new(alert, kind, "", told);
+        let mut test = Test::new(alert, kind, "", told, 1);
         test.inputs.extend(case.series.iter().cloned());
         test.pushers(&alert.subjects, pusher);
         test.expect_count(alert, at, &[]);
@@ -234,7 +242,7 @@ fn derived(alert: &Alert) -> Vec<UnitTest> {
         }
     );
     if !tells {
-        let mut test = Test::new(alert, CaseKind::Missing, "", at);
+        let mut test = Test::new(alert, CaseKind::Missing, "", at, 1);
         test.pushers(&alert.subjects, Pusher::Alive);
         test.expect_count(alert, at, &[]);
         tests.push(test);
@@ -250,7 +258,7 @@ fn own(alert: &Alert, case: &Case) -> UnitTest {
         (false, false) => CaseKind::Firing,
     };
     let at = minutes(case.at);
-    let mut test = Test::new(alert, kind, &case.name, at);
+    let mut test = Test::new(alert, kind, &case.name, at, 1);
     test.inputs.extend(case.series.iter().cloned());
     test.pushers(&alert.subjects, Pusher::Alive);
     test.expect_count(alert, at, &case.fires);
@@ -284,6 +292,7 @@ struct Test {
     kind: CaseKind,
     name: String,
     end: Minutes,
+    step: Minutes,
     /// Each series once: two metrics of one job share a pusher.
     inputs: BTreeMap<String, String>,
     alerts: Vec<AlertTest>,
@@ -291,13 +300,14 @@ struct Test {
 }
 
 impl Test {
-    fn new(alert: &Alert, kind: CaseKind, name: &str, end: Minutes) -> Self {
+    fn new(alert: &Alert, kind: CaseKind, name: &str, end: Minutes, step: Minutes) -> Self {
         let colon = if name.is_empty() { "" } else { ": " };
         Self {
             alert: alert.name.clone(),
             kind,
             name: format!("{}: {}{colon}{name}", alert.name, kind.name()),
             end,
+            step,
             inputs: BTreeMap::new(),
             alerts: Vec::new(),
             expressions: Vec::new(),
@@ -314,7 +324,7 @@ impl Test {
         for subject in subjects {
             let period = minutes(subject.freshness.longest);
             let limit = minutes(subject.freshness.limit());
-            let scheduled = each_minute(self.end, |minute| {
+            let scheduled = each_step(self.end, self.step, |minute| {
                 let last = match pusher {
                     Pusher::DiesAt(death) => minute.min(death),
                     Pusher::Alive | Pusher::Dead | Pusher::FailsFrom(_) => minute,
@@ -325,7 +335,7 @@ impl Test {
                     _ => pushed,
                 })
             });
-            let made = each_minute(self.end, |minute| match pusher {
+            let made = each_step(self.end, self.step, |minute| match pusher {
                 Pusher::FailsFrom(from) if minute >= from => Sample::Value(0.0),
                 _ => Sample::Value(1.0),
             });
@@ -409,9 +419,10 @@ impl Test {
         UnitTest {
             alert: self.alert,
             kind: self.kind,
+            step: self.step,
             group: Group {
                 name: self.name,
-                interval: "1m",
+                interval: format!("{}m", self.step),
                 input_series: inputs.map(|(series, values)| Input { series, values }).collect(),
                 alert_rule_test: self.alerts,
                 promql_expr_test: self.expressions,

@@ -1,6 +1,6 @@
-//! Series for unit tests: a value a minute, and promtool's notation of them.
+//! Series for unit tests: a value for each step of a test, and promtool's notation of them.
 
-/// What a minute has.
+/// What a step has.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Sample {
     /// Nothing.
@@ -21,9 +21,10 @@ impl Sample {
     }
 }
 
-/// A value for each minute up to and with `end`.
-pub(super) fn each_minute(end: u64, value: impl Fn(u64) -> Sample) -> Vec<Sample> {
-    (0..=end).map(value).collect()
+/// A value for each step up to and with the one at or after `end`, from its minute.
+pub(super) fn each_step(end: u64, step: u64, value: impl Fn(u64) -> Sample) -> Vec<Sample> {
+    let step = step.max(1);
+    (0..=end.div_ceil(step)).map(|count| value(count * step)).collect()
 }
 
 /// promtool's notation: `5x3` is four times 5, `0+60x3` is 0, 60, 120, 180, `_` nothing.

@@ -44,10 +44,15 @@ fn validate(schema: &Path, files: &[PathBuf]) -> Result<Vec<String>> {
 
 fn examples() -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
-    for entry in fs::read_dir(binaries::workspace().join("config"))? {
-        let path = entry?.path();
-        if path.extension().is_some_and(|extension| extension == "yaml") {
-            files.push(path);
+    let mut folders = vec![binaries::workspace().join("config")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder)? {
+            let path = entry?.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "yaml") {
+                files.push(path);
+            }
         }
     }
     files.sort();
@@ -71,9 +76,16 @@ async fn the_examples_are_valid_and_point_editors_at_the_schema() -> Result<()> 
     for file in &files {
         let text = fs::read_to_string(file)?;
         let first = text.lines().next().unwrap_or_default();
+        let named = first
+            .strip_prefix("# yaml-language-server: $schema=")
+            .unwrap_or_default();
+        let folder = file.parent().context("a folder")?;
+        let schema = binaries::workspace()
+            .join("config/fanlight.schema.json")
+            .canonicalize()?;
         assert_eq!(
-            first,
-            "# yaml-language-server: $schema=./fanlight.schema.json",
+            folder.join(named).canonicalize().ok(),
+            Some(schema),
             "{}",
             file.display()
         );
@@ -160,6 +172,16 @@ jobs:
       zzzzzz: 1 # ValuesSpec
       label: l
       columns: [a]
+    alerts:
+    - zzzzzz: 1 # AlertSpec
+      name: A
+      ratio:
+        zzzzzz: 1 # RatioSpec
+        of:
+          zzzzzz: 1 # TermSpec
+      tests:
+      - zzzzzz: 1 # CaseSpec
+        name: c
 ";
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::super::alert::{Alert, Comparison, Condition, Subject, Term};
 use super::super::expression::matchers;
 use super::super::notation::labels;
-use super::super::series::{Sample, each_minute};
+use super::super::series::{Sample, each_step};
 
 /// Whole minutes from the beginning of a test.
 pub(super) type Minutes = u64;
@@ -47,6 +47,8 @@ pub(super) struct Scenario<'a> {
     pub(super) longest: Minutes,
     /// The condition's window.
     pub(super) window: Minutes,
+    /// The time from one value to the next.
+    pub(super) step: Minutes,
     pub(super) hold: Minutes,
 }
 
@@ -66,6 +68,7 @@ impl<'a> Scenario<'a> {
                 window: Some(window), ..
             } => minutes(*window),
         };
+        let step = step(longest, [limit, hold, window]);
         let pushes = window.div_ceil(longest);
         let turn = match &alert.condition {
             Condition::Ratio { .. } => (pushes + 2) * longest,
@@ -73,12 +76,12 @@ impl<'a> Scenario<'a> {
         };
         let (before, fires) = match &alert.condition {
             Condition::Compare { .. } | Condition::Ratio { window: None, .. } => {
-                ((turn + hold).saturating_sub(1), turn + hold)
+                ((turn + hold).saturating_sub(step), turn + hold)
             }
             // A counter's ratio sinks with each push until the window has seen nothing else.
-            Condition::Ratio { .. } => (turn - 1, turn + window + hold + 1),
+            Condition::Ratio { .. } => (turn - step, turn + window + hold + step),
             // Whether a window includes its oldest instant depends on the version of Prometheus.
-            _ => (turn + window + hold - 2, turn + window + hold + 1),
+            _ => (turn + window + hold - 2 * step, turn + window + hold + step),
         };
         Some(Self {
             alert,
@@ -89,6 +92,7 @@ impl<'a> Scenario<'a> {
             limit,
             longest,
             window,
+            step,
             hold,
         })
     }
@@ -138,9 +142,11 @@ impl<'a> Scenario<'a> {
             } => Some(0.0),
             Condition::Ratio {
                 window: None,
+                part,
+                whole,
                 threshold,
                 ..
-            } => Some(multiple_above(*threshold)),
+            } => Some(Shares::of(part, whole, Comparison::Above, *threshold).bad),
             Condition::Ratio { .. } => None,
         }
     }
@@ -174,7 +180,7 @@ impl<'a> Scenario<'a> {
                 comparison,
                 threshold,
             } => {
-                let samples = each_minute(end, |minute| {
+                let samples = each_step(end, self.step, |minute| {
                     Sample::Value(if self.is_bad(data, minute) {
                         bad(*comparison, *threshold)
                     } else {
@@ -184,9 +190,9 @@ impl<'a> Scenario<'a> {
                 vec![(self.series_name(&value.term), samples)]
             }
             Condition::Absent { term, .. } => {
-                let samples = each_minute(end, |minute| {
+                let samples = each_step(end, self.step, |minute| {
                     let ended = |at| self.is_bad(data, at);
-                    match minute.checked_sub(1) {
+                    match minute.checked_sub(self.step) {
                         _ if !ended(minute) => Sample::Value(1.0),
                         Some(before) if !ended(before) => Sample::Ended,
                         _ => Sample::Missing,
@@ -195,7 +201,7 @@ impl<'a> Scenario<'a> {
                 vec![(self.series_name(term), samples)]
             }
             Condition::NoIncrease { value, .. } => {
-                let samples = each_minute(end, |minute| {
+                let samples = each_step(end, self.step, |minute| {
                     let moves = match data {
                         Data::BadFrom(from) | Data::FrozenBadFrom(from) => minute.min(from),
                         Data::Good | Data::TooLittle | Data::NoPart => minute,
@@ -219,12 +225,9 @@ impl<'a> Scenario<'a> {
                 } else {
                     enough
                 };
-                let samples = each_minute(end, |minute| {
-                    let share = share(*comparison, *threshold, self.is_bad(data, minute));
-                    Sample::Value(much * share)
-                });
-                let wholes = each_minute(end, |_| Sample::Value(much));
-                self.parts(data, (part, samples), (whole, wholes))
+                let shares = Shares::of(part, whole, *comparison, *threshold);
+                let parts = |minute| much * shares.at(self.is_bad(data, minute));
+                self.parts(data, end, (part, &parts), (whole, &|_| much))
             }
             Condition::Ratio {
                 part,
@@ -243,23 +246,46 @@ impl<'a> Scenario<'a> {
                     Data::FrozenBadFrom(from) => minute.min(from),
                     _ => minute,
                 };
-                let wholes = each_minute(end, |minute| Sample::Value((frozen(minute) / period) as f64 * step));
-                let samples = each_minute(end, |minute| {
-                    let pushed = (1..=frozen(minute) / period).map(|push| {
-                        // The push at the turn is the first that is bad.
-                        share(*comparison, *threshold + 1.0, self.is_bad(data, push * period)) * step
-                    });
-                    Sample::Value(pushed.sum())
-                });
-                self.parts(data, (part, samples), (whole, wholes))
+                let shares = Shares::of(part, whole, *comparison, *threshold);
+                let parts = |minute| {
+                    // The push at the turn is the first that is bad.
+                    let pushes = 1..=frozen(minute) / period;
+                    let pushed = pushes.map(|push| shares.at(self.is_bad(data, push * period)) * step);
+                    pushed.sum()
+                };
+                self.parts(
+                    data,
+                    end,
+                    (part, &parts),
+                    (whole, &|minute| (frozen(minute) / period) as f64 * step),
+                )
             }
         }
     }
 
-    fn parts(&self, data: Data, part: (&Term, Vec<Sample>), whole: (&Term, Vec<Sample>)) -> Vec<(String, Vec<Sample>)> {
-        let part = (!matches!(data, Data::NoPart)).then(|| (self.series_name(part.0), part.1));
-        let whole = (self.series_name(whole.0), whole.1);
-        part.into_iter().chain([whole]).collect()
+    /// The series of a part and of a whole; where the part is some of the whole, what is left of it.
+    fn parts(
+        &self,
+        data: Data,
+        end: Minutes,
+        (part, of_part): (&Term, &dyn Fn(Minutes) -> f64),
+        (whole, of_whole): (&Term, &dyn Fn(Minutes) -> f64),
+    ) -> Vec<(String, Vec<Sample>)> {
+        let lacks = matches!(data, Data::NoPart);
+        let mut rest = whole.clone();
+        let within = part.is_within(whole);
+        if within {
+            let fixed = part.filters.iter().filter(|filter| !whole.filters.contains(filter));
+            rest.filters
+                .extend(fixed.map(|(label, value)| (label.clone(), format!("not-{value}"))));
+        }
+        let rests = each_step(end, self.step, |minute| {
+            let of_part = if within && !lacks { of_part(minute) } else { 0.0 };
+            Sample::Value(of_whole(minute) - of_part)
+        });
+        let parts = each_step(end, self.step, |minute| Sample::Value(of_part(minute)));
+        let part = (!lacks).then(|| (self.series_name(part), parts));
+        part.into_iter().chain([(self.series_name(&rest), rests)]).collect()
     }
 
     fn is_bad(&self, data: Data, minute: Minutes) -> bool {
@@ -284,6 +310,25 @@ impl<'a> Scenario<'a> {
     }
 }
 
+/// The time from one value to the next: a minute, or more in the tests of what is pushed so rarely that they would take long.
+/// Everything that happens does so at a step.
+fn step(longest: Minutes, others: [Minutes; 3]) -> Minutes {
+    const RARE: Minutes = 60;
+    if longest < RARE {
+        return 1;
+    }
+    let divisor = others.into_iter().fold(longest, greatest_divisor);
+    (1..=RARE).rev().find(|step| divisor % step == 0).unwrap_or(1)
+}
+
+fn greatest_divisor(one: Minutes, other: Minutes) -> Minutes {
+    if other == 0 {
+        one
+    } else {
+        greatest_divisor(other, one % other)
+    }
+}
+
 /// The labels of an example of a term's series.
 fn series_labels(subject: &Subject, term: &Term) -> Vec<(String, String)> {
     let value = |name: &str, example: &str| {
@@ -304,15 +349,27 @@ fn bad(comparison: Comparison, threshold: f64) -> f64 {
     }
 }
 
-/// What part of the whole is a good or a bad one. Whole multiples, so that nothing is rounded.
-fn share(comparison: Comparison, threshold: f64, is_bad: bool) -> f64 {
-    match (comparison, is_bad) {
-        (Comparison::Below, true) | (Comparison::Above, false) => 0.0,
-        (Comparison::Below, false) => threshold.ceil().max(1.0),
-        (Comparison::Above, true) => multiple_above(threshold),
-    }
+/// The shares of a whole that are good and bad: whole multiples of it, so that nothing is rounded.
+struct Shares {
+    good: f64,
+    bad: f64,
 }
 
-fn multiple_above(threshold: f64) -> f64 {
-    threshold.floor() + 1.0
+impl Shares {
+    fn of(part: &Term, whole: &Term, comparison: Comparison, threshold: f64) -> Self {
+        // A counter's share is good only with some distance, for its window sees the pushes of both not quite alike.
+        let much = if part.is_within(whole) {
+            1.0
+        } else {
+            threshold.floor() + 2.0
+        };
+        match comparison {
+            Comparison::Below => Self { good: much, bad: 0.0 },
+            Comparison::Above => Self { good: 0.0, bad: much },
+        }
+    }
+
+    fn at(&self, is_bad: bool) -> f64 {
+        if is_bad { self.bad } else { self.good }
+    }
 }

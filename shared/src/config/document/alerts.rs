@@ -42,18 +42,14 @@ pub(crate) struct AlertSpec {
     #[schemars(with = "Option<String>")]
     pub(crate) hold: Option<Entry<OffsetText>>,
     /// `warning`, or `critical` for what somebody is woken for.
-    #[schemars(required)]
     pub(crate) severity: Option<Entry<Severity>>,
     /// The team that is told, in lower case.
-    #[schemars(required)]
     pub(crate) team: Option<Entry<String>>,
     /// The Slack channel, such as `#growth-alerts`. Default: `#team-` and the team.
     pub(crate) slack_channel: Option<Entry<String>>,
     /// The link to what is to be done.
-    #[schemars(required)]
     pub(crate) handbook: Option<Entry<String>>,
     /// What it means, in a sentence; `{{ $labels.NAME }}` and `{{ $value }}` are filled in.
-    #[schemars(required)]
     pub(crate) description: Option<Entry<String>>,
     /// `false` leaves it out.
     pub(crate) enabled: Option<Entry<bool>>,

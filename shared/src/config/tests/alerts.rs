@@ -216,7 +216,7 @@ fn every_mistake_in_an_alert_is_told_with_its_place_and_remedy() {
         ("name: FanlightX, below: 1, REST".into(), "is kept for Fanlight's own alerts"),
         ("name: A, REST".into(), "13:14: the alert `A` does not say when it fires; give it `expression`"),
         ("name: A, below: 1, above: 2, REST".into(), "an alert fires for one reason, and here are below, above"),
-        ("name: A, ratio: {of: {}, to: {}, minimum: 1}, REST".into(), "the ratio has no threshold"),
+        ("name: A, ratio: {of: {where: {os: ios}}, to: {}, minimum: 1}, REST".into(), "the ratio has no threshold"),
         (
             "name: A, below: 1, severity: warning, handbook: 'https://h', description: d".into(),
             "13:14: the alert `A` has no `team`; add `team: ..`, in lower case",
@@ -256,16 +256,29 @@ fn every_mistake_in_an_alert_is_told_with_its_place_and_remedy() {
         ),
         ("name: A, below: 0.5, ratio: {of: {}, to: {metric: visits}}, REST".into(), "the ratio has no `minimum`"),
         ("name: A, below: 0.5, ratio: {of: {}, minimum: 1}, REST".into(), "the ratio has no `to`"),
-        ("name: A, below: 0.5, ratio: {of: {}, to: {}, minimum: 0}, REST".into(), "the least whole is more than 0"),
-        ("name: A, below: 0, ratio: {of: {}, to: {}, minimum: 1}, REST".into(), "a ratio of counts is never below 0"),
-        ("name: A, below: 1, ratio: {of: {}, to: {}, minimum: 1, window: 1h}, REST".into(), "gauges are looked at as they are"),
+        ("name: A, below: 0.5, ratio: {of: {where: {os: ios}}, to: {}, minimum: 0}, REST".into(), "the least whole is more than 0"),
+        ("name: A, below: 0.5, ratio: {of: {}, to: {}, minimum: 1}, REST".into(), "the part is all of the whole, or more"),
+        (
+            "name: A, below: 0.5, ratio: {of: {where: {os: ios}}, to: {where: {campaign: a}}, minimum: 1}, REST".into(),
+            "some of the part is in the whole, and some is not",
+        ),
+        (
+            "name: A, below: 0.5, by: [os], ratio: {of: {where: {os: ios}}, to: {}, minimum: 1}, REST".into(),
+            "`os` makes the part, so that the ratio cannot be told apart by it",
+        ),
+        (
+            "name: A, above: 1, ratio: {of: {where: {os: ios}}, to: {}, minimum: 1}, REST".into(),
+            "a part of its own whole is never above 1",
+        ),
+        ("name: A, below: 0, ratio: {of: {where: {os: ios}}, to: {}, minimum: 1}, REST".into(), "a ratio of counts is never below 0"),
+        ("name: A, below: 1, ratio: {of: {where: {os: ios}}, to: {}, minimum: 1, window: 1h}, REST".into(), "gauges are looked at as they are"),
         ("name: A, below: 1, ratio: {of: {}, to: {metric: mails_total}, minimum: 1}, REST".into(), "a counter and a gauge have no ratio"),
         (
-            "name: A, below: 1, ratio: {of: {metric: mails_total}, to: {metric: mails_total}, minimum: 1}, REST".into(),
+            "name: A, below: 1, ratio: {of: {metric: mails_total, where: {kind: a}}, to: {metric: mails_total}, minimum: 1}, REST".into(),
             "a ratio of counters needs a `window`; say over which time they are looked at, 30m or more",
         ),
         (
-            "name: A, below: 1, ratio: {of: {metric: mails_total}, to: {metric: mails_total}, minimum: 1, window: 20m}, REST".into(),
+            "name: A, below: 1, ratio: {of: {metric: mails_total, where: {kind: a}}, to: {metric: mails_total}, minimum: 1, window: 20m}, REST".into(),
             "20m is too short for what is pushed so rarely; write 30m or more",
         ),
         ("name: A, below: 1, ratio: {of: {}, to: {metric: own_transfers}, minimum: 1}, REST".into(), "one of the metrics is external"),

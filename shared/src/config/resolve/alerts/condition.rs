@@ -362,6 +362,19 @@ impl<'a> Resolver<'_, '_, 'a> {
             }
         };
         let limit = threshold.1.get()?.0;
+        self.check_parts(file, entry, &part, &whole, &by)?;
+        let is_some_of = part.is_within(&whole);
+        let always = match comparison {
+            Comparison::Below if is_some_of && limit > 1.0 => Some("always below"),
+            Comparison::Above if is_some_of && limit >= 1.0 => Some("never above"),
+            _ => None,
+        };
+        if let Some(always) = always {
+            let message = format!("a part of its own whole is {always} {limit}");
+            self.teller
+                .mistake(threshold.0, &threshold.1.span, message, "write a share between 0 and 1");
+            return None;
+        }
         let sensible = match comparison {
             Comparison::Below => limit > 0.0,
             Comparison::Above => limit >= 0.0,
@@ -388,6 +401,35 @@ impl<'a> Resolver<'_, '_, 'a> {
             comparison,
             threshold: limit,
         })
+    }
+
+    /// A part is some of its whole, or something else altogether; and it is not told apart by what makes it the part.
+    fn check_parts(
+        &mut self,
+        file: &File,
+        entry: &Entry<RatioSpec>,
+        part: &Term,
+        whole: &Term,
+        by: &[String],
+    ) -> Option<()> {
+        let message = if whole.is_within(part) {
+            "the part is all of the whole, or more".to_owned()
+        } else if !part.is_within(whole) && !part.is_apart_from(whole) {
+            "some of the part is in the whole, and some is not".to_owned()
+        } else {
+            let same = part.subject == whole.subject;
+            let fixed = part
+                .filters
+                .iter()
+                .filter(|filter| same && !whole.filters.contains(filter));
+            let Some((label, _)) = fixed.into_iter().find(|(label, _)| by.contains(label)) else {
+                return Some(());
+            };
+            format!("`{label}` makes the part, so that the ratio cannot be told apart by it")
+        };
+        let help = "write `of: {where: {status: failed}}` and `to: {}`, `by` another label; or `where` with other values in both";
+        self.teller.mistake(file, &entry.span, message, help);
+        None
     }
 
     fn minimum(&mut self, file: &File, entry: &Entry<RatioSpec>, spec: &RatioSpec) -> Option<f64> {

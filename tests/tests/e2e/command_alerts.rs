@@ -1,0 +1,350 @@
+//! `fanlight alerts`: rules and tests that promtool and Prometheus take, and that notice when a rule is not what it was.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::iter;
+use std::path::Path;
+
+use anyhow::{Context as _, Result, ensure};
+use fanlight_tests::{ConfigFolder, Ended, Prometheus, binaries, fanlight};
+
+const NOTHING: iter::Empty<(&str, String)> = iter::empty();
+
+/// What every alert has.
+const REST: &str = "severity: warning, team: shop, handbook: 'https://handbook.example/x', description: ";
+
+/// One alert.
+const JOB: &str = "jobs:
+- name: leads
+  schedule: '* * * * *'
+  source: postgres://u@h/d
+  metrics:
+  - name: leads
+    help: h
+    value: v
+    query: SELECT 1
+    alerts:
+    - {name: NoLeads, below: 1, severity: warning, team: growth, handbook: 'https://h', description: None.}
+";
+
+/// A configuration with alerts of every form, for jobs that run as `schedule` says.
+fn every_form(schedule: &str, window: &str, hold: &str) -> String {
+    let metrics = "
+  - name: leads
+    help: h
+    labels: [campaign, os]
+    fill: {campaign: [search, mail], os: [ios, android]}
+    value: v
+    query: SELECT 1
+    alerts:
+    - {name: Below, below: 5, HOLD, REST '{{ $value }} leads of {{ $labels.campaign }} and {{ $labels.job }}'}
+    - {name: BelowAFraction, below: 0.3, REST '{{ $value }}'}
+    - {name: BelowZero, below: -2.5, where: {os: android}, REST '{{ $value }}'}
+    - {name: AboveAdded, above: 1000000, by: [os], where: {campaign: mail}, HOLD, REST '{{ $value }} on {{ $labels.os }}'}
+    - {name: AddedUp, above: 0, by: [], REST '{{ $value }} in all'}
+    - {name: Absent, absent_for: WINDOW, where: {os: ios}, HOLD, REST 'nothing from {{ $labels.os }}'}
+    - {name: Share, ratio: {of: {where: {os: ios}}, to: {}, minimum: 50}, by: [campaign], below: 0.4, HOLD, REST '{{ $value }} of {{ $labels.campaign }}'}
+    - {name: ShareOfFew, ratio: {of: {}, to: {metric: visits}, minimum: 0.5}, above: 2.5, REST '{{ $value }}'}
+    - name: Written
+      expression: |
+        # Whoever reads this
+        leads{os=\"ios\"} == 0 # ends with a comment
+      HOLD_LINE
+      severity: critical
+      team: shop
+      slack_channel: '#shop-leads'
+      handbook: https://handbook.example/x
+      description: none
+      tests:
+      - {name: none, series: {'leads{campaign=\"a\",os=\"ios\"}': '0x200', 'leads{campaign=\"b\",os=\"ios\"}': '1x200'}, at: LATE, fires: [{campaign: a}]}
+      - {name: some, series: {'leads{campaign=\"a\",os=\"ios\"}': '1x200'}, at: LATE, fires: []}
+    - name: WrittenOfAbsence
+      expression: absent(leads{os=\"ios\"})
+      severity: critical
+      team: shop
+      handbook: https://handbook.example/x
+      description: none
+      tests:
+      - {name: other, series: {'leads{os=\"android\"}': '0x200'}, at: LATE, fires: [{}]}
+      - {name: there, series: {'leads{os=\"ios\"}': '0x200'}, at: LATE, fires: []}
+      - {name: nothing, at: LATE, fires: [{os: ios}]}
+  - name: visits
+    help: h
+    values: {label: device, columns: [phone, desk]}
+    query: SELECT 1
+    alerts:
+    - {name: NoVisits, below: 1, REST 'none from {{ $labels.device }}', tests: [{name: own, series: {'visits{device=\"desk\"}': '0x200'}, at: LATE, fires: [{device: desk}]}]}
+  - name: mails_total
+    help: h
+    type: counter
+    labels: [kind]
+    value: v
+    query: SELECT 1
+    alerts:
+    - {name: NoMails, no_increase_for: WINDOW, HOLD, REST '{{ $value }} of {{ $labels.kind }}'}
+    - {name: NoMailsAtAll, no_increase_for: WINDOW, by: [], REST '{{ $value }}'}
+    - {name: MailsFail, ratio: {of: {where: {kind: failed}}, to: {}, minimum: 10, window: WINDOW}, above: 0.1, HOLD, REST '{{ $value }}'}
+    - {name: MailsFailed, ratio: {of: {where: {kind: sent}}, to: {}, minimum: 10, window: WINDOW}, below: 0.9, HOLD, REST '{{ $value }}'}
+  - name: own_transfers
+    help: h
+    external: true
+    labels: [organisation_id, status]
+    value: v
+    query: SELECT 1
+    alerts:
+    - {name: OwnFail, above: 3, by: [status], REST '{{ $labels.organisation_id }} {{ $labels.metric_purpose }}'}
+    - {name: OwnShare, ratio: {of: {where: {status: failed}}, to: {}, minimum: 3}, above: 0.5, REST '{{ $labels.organisation_id }}'}
+";
+    let metrics = metrics
+        .replace("REST", REST)
+        .replace("HOLD_LINE", &format!("for: {hold}"))
+        .replace("HOLD", &format!("for: {hold}"))
+        .replace("WINDOW", window)
+        .replace("LATE", "1h");
+    format!(
+        "environments: [prod]
+static_labels: {{env: test}}
+sinks: {{default: {{pushgateway: {{url: 'http://gateway', grouping: {{cluster: \"blue\"}}}}}}}}
+jobs:
+- name: 'the \"shop\"'
+  schedule: '{schedule}'
+  source: postgres://u@h/d
+  metrics:{metrics}"
+    )
+}
+
+async fn alerts(folder: &ConfigFolder, arguments: &[&str]) -> Result<Ended> {
+    let arguments = [&["--config", "config", "alerts"], arguments].concat();
+    fanlight(folder.path(), arguments, path()).await
+}
+
+fn path() -> impl Iterator<Item = (&'static str, String)> {
+    iter::once(("PATH", std::env::var("PATH").unwrap_or_default()))
+}
+
+#[tokio::test]
+async fn promtool_agrees_with_every_generated_test_whatever_the_schedule() -> Result<()> {
+    for (schedule, window, hold) in [
+        ("* * * * *", "10m", "0s"),
+        ("*/2 * * * *", "15m", "7m"),
+        ("*/10 * * * *", "40m", "40m"),
+        ("*/15 8-18 * * 1-5", "6d", "90m"),
+        ("0 * * * *", "4h", "30m"),
+    ] {
+        let config = ConfigFolder::new(&[("config/fanlight.yaml", &every_form(schedule, window, hold))])?;
+        let ended = alerts(&config, &["test"]).await?;
+        assert_eq!(
+            (ended.status, ended.out.as_str(), ended.err.as_str()),
+            (Some(0), "prod: 17 alerts, 93 tests: all pass\n", ""),
+            "{schedule}"
+        );
+    }
+    Ok(())
+}
+
+/// A rule that is not what it was fails a test by name: otherwise the tests would prove nothing.
+#[tokio::test]
+async fn the_tests_notice_every_change_of_a_rule() -> Result<()> {
+    let config = ConfigFolder::new(&[("config/fanlight.yaml", &every_form("*/10 * * * *", "50m", "40m"))])?;
+    let ended = alerts(&config, &["build"]).await?;
+    ensure!(ended.status == Some(0), "{ended:?}");
+    let folder = config.path().join("alerts/prod");
+    let rules = fs::read_to_string(folder.join("fanlight.rules.yaml"))?;
+    ensure!(promtool_test(&folder)?.0, "they do not even pass unchanged");
+    for (alert, from, to, noticed) in [
+        ("Below", "< 5", "< 4", "Below: firing"),
+        ("Below", "< 5", "<= 5", "Below: quiet"),
+        ("Below", "< 5", "> 5", "Below: firing"),
+        ("Below", "for: 40m", "for: 41m", "Below: firing"),
+        ("Below", "for: 40m", "for: 30m", "Below: firing"),
+        ("Below", "<= 1800", "<= 180000", "Below: stale pusher"),
+        ("Below", "[30m])) == 1", "[30m])) >= 0", "Below: failing metric"),
+        ("Below", "severity: warning", "severity: critical", "Below: firing"),
+        ("Below", "team: shop", "team: other", "Below: firing"),
+        ("Below", "- alert: Below\n", "- alert: Bellow\n", "Below: firing"),
+        ("Below", "{{ $value }} leads", "{{ $value }} lead", "Below: firing"),
+        ("AboveAdded", "sum by (os)", "max by (env)", "AboveAdded: firing"),
+        ("Absent", "[50m]", "[40m]", "Absent: firing"),
+        ("Absent", "absent_over_time", "present_over_time", "Absent: firing"),
+        ("Share", ">= 50", ">= 5", "Share: quiet: too little"),
+        ("Share", " * 0)", " * 1)", "Share: firing: a part without any series"),
+        ("NoMails", "[50m]", "[30m]", "NoMails: firing"),
+        ("NoMails", "== 0", "> 0", "NoMails: quiet"),
+        ("MailsFail", ">= 10", ">= 1e9", "MailsFail: firing"),
+        ("Written", "== 0", "!= 0", "Written: firing: none"),
+        (
+            "WrittenOfAbsence",
+            "absent(leads",
+            "absent(lead",
+            "WrittenOfAbsence: quiet: there",
+        ),
+        ("OwnFail", ", organisation_id)", ")", "OwnFail: firing"),
+        (
+            "FanlightMetricStale",
+            "vector(1) unless",
+            "vector(1) and",
+            "stale pusher",
+        ),
+    ] {
+        let start = rules
+            .find(&format!("- alert: {alert}\n"))
+            .with_context(|| alert.to_owned())?;
+        let end = rules[start + 1..]
+            .find("- alert: ")
+            .map_or(rules.len(), |end| start + 1 + end);
+        let rule = &rules[start..end];
+        ensure!(rule.contains(from), "{alert} has no {from}:\n{rule}");
+        let changed = format!("{}{}{}", &rules[..start], rule.replace(from, to), &rules[end..]);
+        fs::write(folder.join("fanlight.rules.yaml"), changed)?;
+        let (passed, said) = promtool_test(&folder)?;
+        assert!(
+            !passed && said.contains(noticed),
+            "{alert}: {from} became {to}, and promtool said:\n{said}"
+        );
+    }
+    Ok(())
+}
+
+fn promtool_test(folder: &Path) -> Result<(bool, String)> {
+    let output = std::process::Command::new("promtool")
+        .args(["test", "rules", "fanlight.tests.yaml"])
+        .current_dir(folder)
+        .output()?;
+    let said = [output.stdout, output.stderr].concat();
+    Ok((output.status.success(), String::from_utf8(said)?))
+}
+
+#[tokio::test]
+async fn a_test_of_a_team_that_fails_is_told_by_its_name() -> Result<()> {
+    let own = "tests: [{name: own, series: {leads: '0x9'}, at: 5m, fires: [{}]}], below";
+    let config = ConfigFolder::new(&[
+        ("config/growth.yaml", &JOB.replace("below", own)),
+        ("config/growth/prod/a.yaml", "alerts: [{name: NoLeads, below: -1}]"),
+    ])?;
+    let ended = alerts(&config, &["test"]).await?;
+    let out = "develop: 1 alert, 6 tests: all pass\nprod: 1 alert, 6 tests: promtool refuses them\n";
+    assert_eq!((ended.status, ended.out.as_str()), (Some(1), out));
+    assert!(ended.err.contains("NoLeads: firing: own"), "{ended:?}");
+    let last = "fanlight: 1 environment failed; nothing was written\n";
+    assert!(ended.err.ends_with(last), "{ended:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn without_promtool_it_says_what_to_install() -> Result<()> {
+    let config = ConfigFolder::new(&[("config/fanlight.yaml", &every_form("* * * * *", "10m", "0s"))])?;
+    let arguments = ["--config", "config", "alerts", "test"];
+    let ended = fanlight(config.path(), arguments, [("PATH", "/nonexistent".to_owned())]).await?;
+    assert_eq!(ended.status, Some(1));
+    let expected = "fanlight: promtool is not there: install Debian's package `prometheus` (`apt-get install prometheus`), which has it\n";
+    assert_eq!((ended.out.as_str(), ended.err.as_str()), ("", expected));
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_is_built_is_checked_replaced_and_removed() -> Result<()> {
+    let config = ConfigFolder::new(&[("config/growth.yaml", JOB)])?;
+    let check = async || alerts(&config, &["build", "--check"]).await;
+    let ended = check().await?;
+    assert_eq!(ended.status, Some(1));
+    assert!(
+        ended
+            .err
+            .starts_with("alerts/develop/growth.rules.yaml: it is not there\n"),
+        "{ended:?}"
+    );
+
+    let ended = alerts(&config, &["build"]).await?;
+    let expected = "alerts/develop: 1 alert, 5 tests\nalerts/prod: 1 alert, 5 tests\nalerts: 4 files, 4 written\n";
+    assert_eq!(
+        (ended.status, ended.out.as_str(), ended.err.as_str()),
+        (Some(0), expected, "")
+    );
+    assert_eq!(check().await?.status, Some(0));
+    let ended = alerts(&config, &["build"]).await?;
+    assert!(ended.out.ends_with("alerts: 4 files, as before\n"), "{ended:?}");
+
+    config.write("config/growth.yaml", &JOB.replace("below: 1", "below: 2"))?;
+    let ended = check().await?;
+    assert!(
+        ended.err.contains("alerts/prod/growth.rules.yaml: line 7 is `leads{job=\"leads\"} < 1` and should be `leads{job=\"leads\"} < 2`\n"),
+        "{ended:?}"
+    );
+    assert!(
+        ended
+            .err
+            .ends_with("alerts is stale: run `fanlight alerts build` and commit what it writes\n"),
+        "{ended:?}"
+    );
+
+    // The service is renamed; a file of somebody else's stays.
+    fs::remove_file(config.path().join("config/growth.yaml"))?;
+    config.write("config/sales.yaml", JOB)?;
+    config.write("alerts/prod/mine.rules.yaml", "groups: []\n")?;
+    let ended = check().await?;
+    assert!(
+        ended
+            .err
+            .contains("alerts/prod/growth.tests.yaml: it should not be there\n"),
+        "{ended:?}"
+    );
+    let ended = alerts(&config, &["build"]).await?;
+    assert!(
+        ended.out.ends_with("alerts: 4 files, 4 written, 4 removed\n"),
+        "{ended:?}"
+    );
+    assert!(config.path().join("alerts/prod/mine.rules.yaml").exists());
+
+    config.write(
+        "config/mine.yaml",
+        &JOB.replace("leads", "mails").replace("NoLeads", "NoMails"),
+    )?;
+    let ended = alerts(&config, &["build"]).await?;
+    assert_eq!(ended.status, Some(1));
+    assert!(
+        ended
+            .err
+            .contains("mine.rules.yaml was not written by `fanlight alerts build`"),
+        "{ended:?}"
+    );
+
+    config.write("config/mine.yaml", "jobs: [{}]")?;
+    let ended = alerts(&config, &["build"]).await?;
+    assert_eq!(ended.status, Some(1));
+    assert!(ended.err.contains("nothing is built"), "{ended:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_examples_are_built_and_pass() -> Result<()> {
+    let folder = binaries::workspace();
+    let ended = fanlight(folder, ["--config", "config", "alerts", "build", "--check"], NOTHING).await?;
+    assert_eq!((ended.status, ended.err.as_str()), (Some(0), ""));
+    let ended = fanlight(folder, ["--config", "config", "alerts", "test"], path()).await?;
+    assert_eq!((ended.status, ended.err.as_str()), (Some(0), ""), "{}", ended.out);
+    Ok(())
+}
+
+/// A real Prometheus evaluates the rules: nothing is fresh, so the metrics' own alerts are pending, and no other.
+#[tokio::test]
+async fn prometheus_loads_the_rules_and_tells_that_nothing_is_fresh() -> Result<()> {
+    let config = ConfigFolder::new(&[("config/fanlight.yaml", &every_form("* * * * *", "10m", "0s"))])?;
+    let ended = alerts(&config, &["build"]).await?;
+    ensure!(ended.status == Some(0), "{ended:?}");
+    let rules = fs::read_to_string(config.path().join("alerts/prod/fanlight.rules.yaml"))?;
+    let server = "global: {evaluation_interval: 1s}\nrule_files: [fanlight.rules.yaml]\n";
+    let prometheus = Prometheus::configured(server, &[("fanlight.rules.yaml", &rules)]).await?;
+    let pending = prometheus.query_until("ALERTS", |series| series.len() >= 4).await?;
+    let mut told: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for series in &pending {
+        let label = |name: &str| series.labels.get(name).map_or("", String::as_str);
+        told.entry(label("alertname")).or_default().push(label("metric"));
+    }
+    let metrics = vec!["leads", "mails_total", "own_transfers", "visits"];
+    assert_eq!(told, BTreeMap::from([("FanlightMetricStale", metrics)]));
+    let failures = prometheus
+        .query("prometheus_rule_evaluation_failures_total > 0")
+        .await?;
+    assert!(failures.is_empty(), "{failures:?}");
+    Ok(())
+}
