@@ -160,7 +160,7 @@ fn generated(alert: &Alert, scenario: &Scenario<'_>) -> Vec<UnitTest> {
     firing.pushers(subjects, Pusher::Alive);
     firing.expect(alert, scenario.before, None);
     firing.expect(alert, fires, Some(scenario));
-    firing.expect_stale(alert, fires, false);
+    firing.expect_stale(alert, fires, Told::Nothing);
     tests.push(firing);
 
     let mut quiet = Test::new(alert, CaseKind::Quiet, "", fires, step);
@@ -169,7 +169,7 @@ fn generated(alert: &Alert, scenario: &Scenario<'_>) -> Vec<UnitTest> {
     for at in BTreeSet::from([turn, fires]) {
         quiet.expect(alert, at, None);
     }
-    quiet.expect_stale(alert, fires, false);
+    quiet.expect_stale(alert, fires, Told::Nothing);
     tests.push(quiet);
 
     for (data, name) in scenario.also_quiet() {
@@ -200,7 +200,7 @@ fn generated(alert: &Alert, scenario: &Scenario<'_>) -> Vec<UnitTest> {
         for at in BTreeSet::from([blind, told, end]) {
             test.expect(alert, at, None);
         }
-        test.expect_stale(alert, told, true);
+        test.expect_stale(alert, told, Told::Firing);
         tests.push(test);
     }
 
@@ -208,7 +208,7 @@ fn generated(alert: &Alert, scenario: &Scenario<'_>) -> Vec<UnitTest> {
     missing.pushers(subjects, Pusher::Alive);
     let tells = matches!(alert.condition, Condition::Absent { .. });
     missing.expect(alert, fires, tells.then_some(scenario));
-    missing.expect_stale(alert, fires, false);
+    missing.expect_stale(alert, fires, Told::Nothing);
     tests.push(missing);
     tests.into_iter().map(Test::finish).collect()
 }
@@ -219,19 +219,17 @@ fn derived(alert: &Alert) -> Vec<UnitTest> {
         return Vec::new();
     };
     let at = minutes(case.at);
-    let longest = longest(&alert.subjects);
-    let told = at.max(longest + 1);
     let mut tests = Vec::new();
     for (kind, pusher) in [
         (CaseKind::Stale, Pusher::Dead),
         (CaseKind::Failing, Pusher::FailsFrom(0)),
     ] {
         // A metric that fails has been made in none of the last runs, and at the beginning there are none.
-        let mut test = Test::new(alert, kind, "", told, 1);
+        let mut test = Test::new(alert, kind, "", at, 1);
         test.inputs.extend(case.series.iter().cloned());
         test.pushers(&alert.subjects, pusher);
         test.expect_count(alert, at, &[]);
-        test.expect_stale(alert, told, true);
+        test.expect_stale(alert, at, Told::Pending);
         tests.push(test);
     }
     let tells = matches!(
@@ -265,12 +263,15 @@ fn own(alert: &Alert, case: &Case) -> UnitTest {
     test.finish()
 }
 
-fn longest(subjects: &[Subject]) -> Minutes {
-    subjects
-        .iter()
-        .map(|subject| minutes(subject.freshness.longest))
-        .max()
-        .unwrap_or(1)
+/// What is told of a metric that is stale.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Told {
+    /// Nothing, and nothing is about to be.
+    Nothing,
+    /// At least that it will be told soon.
+    Pending,
+    /// That it is.
+    Firing,
 }
 
 /// What becomes of what pushes.
@@ -388,30 +389,40 @@ impl Test {
             )),
             value: 1.0,
         });
-        self.expressions.push(ExpressionTest {
-            expr: format!("count by ({}) ({firing})", by.join(", ")),
-            eval_time: format!("{at}m"),
-            exp_samples: samples.collect(),
-        });
+        self.expression(
+            format!("count by ({}) ({firing})", by.join(", ")),
+            at,
+            samples.collect(),
+        );
     }
 
-    /// At a minute, the alerts of the metrics that this one reads fire, or are not even pending.
-    fn expect_stale(&mut self, alert: &Alert, at: Minutes, fires: bool) {
+    /// At a minute, this is told of the metrics that the alert reads.
+    fn expect_stale(&mut self, alert: &Alert, at: Minutes, told: Told) {
         for subject in &alert.subjects {
             let told_apart = [(JOB_LABEL, subject.job.as_str()), ("metric", subject.metric.as_str())];
-            let state = fires.then_some(("alertstate", "firing"));
+            let state = (told == Told::Firing).then_some(("alertstate", "firing"));
             let matchers = [("alertname", STALE), ("team", alert.team.as_str())];
             let matchers = labels(matchers.into_iter().chain(state).chain(told_apart));
-            let samples = fires.then(|| ExpectedSample {
+            let samples = (told != Told::Nothing).then(|| ExpectedSample {
                 labels: labels(told_apart),
                 value: 1.0,
             });
-            self.expressions.push(ExpressionTest {
-                expr: format!("count by ({JOB_LABEL}, metric) (ALERTS{matchers})"),
-                eval_time: format!("{at}m"),
-                exp_samples: samples.into_iter().collect(),
-            });
+            self.expression(
+                format!("count by ({JOB_LABEL}, metric) (ALERTS{matchers})"),
+                at,
+                samples.into_iter().collect(),
+            );
         }
+    }
+
+    /// promtool tells of an expression that fails and not of its test, so the test's name stands in a comment.
+    fn expression(&mut self, expr: String, at: Minutes, exp_samples: Vec<ExpectedSample>) {
+        let name = self.name.replace(char::is_control, " ");
+        self.expressions.push(ExpressionTest {
+            expr: format!("{expr} # {name}"),
+            eval_time: format!("{at}m"),
+            exp_samples,
+        });
     }
 
     fn finish(self) -> UnitTest {
