@@ -390,7 +390,7 @@ impl Test {
             value: 1.0,
         });
         self.expression(
-            format!("count by ({}) ({firing})", by.join(", ")),
+            &format!("count by ({}) ({firing})", by.join(", ")),
             at,
             samples.collect(),
         );
@@ -408,7 +408,7 @@ impl Test {
                 value: 1.0,
             });
             self.expression(
-                format!("count by ({JOB_LABEL}, metric) (ALERTS{matchers})"),
+                &format!("count by ({JOB_LABEL}, metric) (ALERTS{matchers})"),
                 at,
                 samples.into_iter().collect(),
             );
@@ -416,7 +416,7 @@ impl Test {
     }
 
     /// promtool tells of an expression that fails and not of its test, so the test's name stands in a comment.
-    fn expression(&mut self, expr: String, at: Minutes, exp_samples: Vec<ExpectedSample>) {
+    fn expression(&mut self, expr: &str, at: Minutes, exp_samples: Vec<ExpectedSample>) {
         let name = self.name.replace(char::is_control, " ");
         self.expressions.push(ExpressionTest {
             expr: format!("{expr} # {name}"),

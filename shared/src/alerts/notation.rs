@@ -30,6 +30,8 @@ pub(super) fn quoted(text: &str) -> String {
         match character {
             '"' | '\\' => quoted.extend(['\\', character]),
             '\n' => quoted.push_str("\\n"),
+            // Prometheus takes this one for bytes that are no UTF-8, and refuses it.
+            char::REPLACEMENT_CHARACTER => quoted.push_str("\\ufffd"),
             _ => quoted.push(character),
         }
     }

@@ -154,3 +154,18 @@ fn encode_targets(registry: &Registry, targets: &[TargetReport]) -> Result<(), p
 fn seconds(time: jiff::Timestamp) -> f64 {
     time.as_duration().as_secs_f64()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    /// Alerts may read these, and a name that is not here is told as a mistake.
+    #[test]
+    fn the_names_are_those_that_are_written() {
+        let source = include_str!("self_metrics.rs");
+        let (source, _) = source.split_once("#[cfg(test)]").unwrap();
+        let written: BTreeSet<&str> = source.split('"').filter(|text| text.starts_with("fanlight_")).collect();
+        let named: BTreeSet<&str> = super::NAMES.into_iter().chain([super::JOB_LABEL]).collect();
+        assert_eq!(written, named);
+    }
+}

@@ -141,15 +141,15 @@ pub(crate) fn read(folder: &Path, files: &[File], environments: &[String], repor
 fn only_alerts(file: &File, report: &mut Report) {
     let document = &file.document;
     let sections = [
-        ("job", span(&document.job)),
-        ("jobs", span(&document.jobs)),
-        ("defaults", span(&document.defaults)),
-        ("static_labels", span(&document.static_labels)),
-        ("sources", span(&document.sources)),
-        ("sinks", span(&document.sinks)),
-        ("placeholders", span(&document.placeholders)),
-        ("metrics_api", span(&document.metrics_api)),
-        ("environments", span(&document.environments)),
+        ("job", span(document.job.as_ref())),
+        ("jobs", span(document.jobs.as_ref())),
+        ("defaults", span(document.defaults.as_ref())),
+        ("static_labels", span(document.static_labels.as_ref())),
+        ("sources", span(document.sources.as_ref())),
+        ("sinks", span(document.sinks.as_ref())),
+        ("placeholders", span(document.placeholders.as_ref())),
+        ("metrics_api", span(document.metrics_api.as_ref())),
+        ("environments", span(document.environments.as_ref())),
     ];
     for (key, span) in sections {
         if let Some(span) = span {
@@ -163,8 +163,8 @@ fn only_alerts(file: &File, report: &mut Report) {
     }
 }
 
-fn span<T>(entry: &Option<Entry<T>>) -> Option<std::ops::Range<usize>> {
-    entry.as_ref().map(|entry| entry.span.clone())
+fn span<T>(entry: Option<&Entry<T>>) -> Option<std::ops::Range<usize>> {
+    entry.map(|entry| entry.span.clone())
 }
 
 /// The folders in a folder, in the order of their names; none where it cannot be read.

@@ -12,7 +12,8 @@ pub(super) type Minutes = u64;
 
 /// A duration in whole minutes, and never in fewer than it has.
 pub(super) fn minutes(duration: Duration) -> Minutes {
-    duration.as_secs().div_ceil(60) + u64::from(duration.subsec_nanos() > 0 && duration.as_secs() % 60 == 0)
+    let minutes = duration.as_nanos().div_ceil(60_000_000_000);
+    Minutes::try_from(minutes).unwrap_or(Minutes::MAX)
 }
 
 /// What the series of a test are like.
@@ -130,13 +131,12 @@ impl<'a> Scenario<'a> {
     /// The value with which it fires, where it is known to the last digit.
     pub(super) fn value(&self) -> Option<f64> {
         match &self.alert.condition {
-            Condition::Expression { .. } => None,
             Condition::Compare {
                 comparison, threshold, ..
             } => Some(bad(*comparison, *threshold)),
             Condition::Absent { .. } => Some(1.0),
-            Condition::NoIncrease { .. } => Some(0.0),
-            Condition::Ratio {
+            Condition::NoIncrease { .. }
+            | Condition::Ratio {
                 comparison: Comparison::Below,
                 ..
             } => Some(0.0),
@@ -147,7 +147,7 @@ impl<'a> Scenario<'a> {
                 threshold,
                 ..
             } => Some(Shares::of(part, whole, Comparison::Above, *threshold).bad),
-            Condition::Ratio { .. } => None,
+            Condition::Expression { .. } | Condition::Ratio { .. } => None,
         }
     }
 
@@ -181,7 +181,7 @@ impl<'a> Scenario<'a> {
                 threshold,
             } => {
                 let samples = each_step(end, self.step, |minute| {
-                    Sample::Value(if self.is_bad(data, minute) {
+                    Sample::Value(if is_bad(data, minute) {
                         bad(*comparison, *threshold)
                     } else {
                         *threshold
@@ -191,7 +191,7 @@ impl<'a> Scenario<'a> {
             }
             Condition::Absent { term, .. } => {
                 let samples = each_step(end, self.step, |minute| {
-                    let ended = |at| self.is_bad(data, at);
+                    let ended = |at| is_bad(data, at);
                     match minute.checked_sub(self.step) {
                         _ if !ended(minute) => Sample::Value(1.0),
                         Some(before) if !ended(before) => Sample::Ended,
@@ -226,7 +226,7 @@ impl<'a> Scenario<'a> {
                     enough
                 };
                 let shares = Shares::of(part, whole, *comparison, *threshold);
-                let parts = |minute| much * shares.at(self.is_bad(data, minute));
+                let parts = |minute| much * shares.at(is_bad(data, minute));
                 self.parts(data, end, (part, &parts), (whole, &|_| much))
             }
             Condition::Ratio {
@@ -250,7 +250,7 @@ impl<'a> Scenario<'a> {
                 let parts = |minute| {
                     // The push at the turn is the first that is bad.
                     let pushes = 1..=frozen(minute) / period;
-                    let pushed = pushes.map(|push| shares.at(self.is_bad(data, push * period)) * step);
+                    let pushed = pushes.map(|push| shares.at(is_bad(data, push * period)) * step);
                     pushed.sum()
                 };
                 self.parts(
@@ -288,14 +288,6 @@ impl<'a> Scenario<'a> {
         part.into_iter().chain([(self.series_name(&rest), rests)]).collect()
     }
 
-    fn is_bad(&self, data: Data, minute: Minutes) -> bool {
-        match data {
-            Data::Good => false,
-            Data::BadFrom(from) => minute >= from,
-            Data::FrozenBadFrom(_) | Data::TooLittle | Data::NoPart => true,
-        }
-    }
-
     fn subject(&self, term: &Term) -> Option<&'a Subject> {
         self.alert.subjects.get(term.subject.0)
     }
@@ -318,7 +310,7 @@ fn step(longest: Minutes, others: [Minutes; 3]) -> Minutes {
         return 1;
     }
     let divisor = others.into_iter().fold(longest, greatest_divisor);
-    (1..=RARE).rev().find(|step| divisor % step == 0).unwrap_or(1)
+    (1..=RARE).rev().find(|step| divisor.is_multiple_of(*step)).unwrap_or(1)
 }
 
 fn greatest_divisor(one: Minutes, other: Minutes) -> Minutes {
@@ -326,6 +318,15 @@ fn greatest_divisor(one: Minutes, other: Minutes) -> Minutes {
         one
     } else {
         greatest_divisor(other, one % other)
+    }
+}
+
+/// Whether things are bad at a minute.
+fn is_bad(data: Data, minute: Minutes) -> bool {
+    match data {
+        Data::Good => false,
+        Data::BadFrom(from) => minute >= from,
+        Data::FrozenBadFrom(_) | Data::TooLittle | Data::NoPart => true,
     }
 }
 

@@ -207,6 +207,7 @@ fn an_alert_of_a_job_with_a_mistake_says_no_more() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "it is a table")]
 fn every_mistake_in_an_alert_is_told_with_its_place_and_remedy() {
     let tests = "tests: [{name: t, series: {'leads{campaign=\"a\"}': '5x9'}, at: 5m, fires: [{}]}, {name: q, series: {'leads{campaign=\"a\"}': '0x9'}, at: 5m, fires: []}]";
     let of = |expression: &str| format!("name: A, expression: '{expression}', {tests}, REST");
@@ -338,7 +339,8 @@ fn every_mistake_in_an_alert_is_told_with_its_place_and_remedy() {
 #[test]
 fn mistakes_of_layers_and_files_are_told() {
     let good = "    alerts:\n    - {name: NoLeads, below: 1, REST}\n";
-    let cases: Vec<(&str, &str, Vec<(&str, &str)>, &str)> = vec![
+    type Case<'a> = (&'a str, &'a str, Vec<(&'a str, &'a str)>, &'a str);
+    let cases: Vec<Case<'_>> = vec![
         (
             good,
             "",

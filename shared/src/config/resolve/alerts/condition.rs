@@ -361,37 +361,8 @@ impl<'a> Resolver<'_, '_, 'a> {
                 return None;
             }
         };
-        let limit = threshold.1.get()?.0;
         self.check_parts(file, entry, &part, &whole, &by)?;
-        let is_some_of = part.is_within(&whole);
-        let always = match comparison {
-            Comparison::Below if is_some_of && limit > 1.0 => Some("always below"),
-            Comparison::Above if is_some_of && limit >= 1.0 => Some("never above"),
-            _ => None,
-        };
-        if let Some(always) = always {
-            let message = format!("a part of its own whole is {always} {limit}");
-            self.teller
-                .mistake(threshold.0, &threshold.1.span, message, "write a share between 0 and 1");
-            return None;
-        }
-        let sensible = match comparison {
-            Comparison::Below => limit > 0.0,
-            Comparison::Above => limit >= 0.0,
-        };
-        if !sensible {
-            let message = format!(
-                "a ratio of counts is never {}",
-                if comparison == Comparison::Below {
-                    "below 0"
-                } else {
-                    "negative"
-                }
-            );
-            self.teller
-                .mistake(threshold.0, &threshold.1.span, message, "write a share, such as 0.5");
-            return None;
-        }
+        let limit = self.share(threshold, comparison, part.is_within(&whole))?;
         Some(Condition::Ratio {
             part,
             whole,
@@ -401,6 +372,30 @@ impl<'a> Resolver<'_, '_, 'a> {
             comparison,
             threshold: limit,
         })
+    }
+
+    /// The threshold of a ratio; `is_some_of` where the part is some of its whole.
+    fn share(
+        &mut self,
+        (file, entry): (&'a File, &'a Entry<Number>),
+        comparison: Comparison,
+        is_some_of: bool,
+    ) -> Option<f64> {
+        let Number(limit) = *entry.get()?;
+        let problem = match comparison {
+            Comparison::Below if limit <= 0.0 => "a ratio of counts is never below 0".to_owned(),
+            Comparison::Above if limit < 0.0 => "a ratio of counts is never negative".to_owned(),
+            Comparison::Below if is_some_of && limit > 1.0 => {
+                format!("a part of its own whole is always below {limit}")
+            }
+            Comparison::Above if is_some_of && limit >= 1.0 => {
+                format!("a part of its own whole is never above {limit}")
+            }
+            _ => return Some(limit),
+        };
+        self.teller
+            .mistake(file, &entry.span, problem, "write a share, such as 0.5");
+        None
     }
 
     /// A part is some of its whole, or something else altogether; and it is not told apart by what makes it the part.

@@ -133,7 +133,7 @@ impl<'a> Declarations<'a> {
                 let home = name.cloned().zip(full_name);
                 for entry in metric.alerts.iter().filter_map(Entry::get).flatten() {
                     if let Some(spec) = entry.get()
-                        && let Some((place, _)) = spec.metric.as_ref().map(|metric| (&metric.span, ()))
+                        && let Some(place) = spec.metric.as_ref().map(|metric| &metric.span)
                     {
                         let message = "the alert stands beside its metric and names another";
                         teller.mistake(
