@@ -336,10 +336,12 @@ fn every_mistake_in_an_alert_is_told_with_its_place_and_remedy() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// What stands beside the metric, in the file and in further files, and what is told.
+type Case<'a> = (&'a str, &'a str, Vec<(&'a str, &'a str)>, &'a str);
+
 #[test]
 fn mistakes_of_layers_and_files_are_told() {
     let good = "    alerts:\n    - {name: NoLeads, below: 1, REST}\n";
-    type Case<'a> = (&'a str, &'a str, Vec<(&'a str, &'a str)>, &'a str);
     let cases: Vec<Case<'_>> = vec![
         (
             good,
