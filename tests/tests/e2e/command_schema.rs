@@ -225,6 +225,10 @@ async fn the_schema_knows_the_keys_that_the_reader_knows() -> Result<()> {
                 properties(&of_metrics_api["upstream"]).context("upstream")?,
             ),
             (
+                "TermSpec",
+                properties(&definitions["RatioSpec"]["properties"]["of"]).context("of")?,
+            ),
+            (
                 "AuthorizerSpec",
                 properties(&of_metrics_api["authorizer"]).context("authorizer")?,
             ),
@@ -333,7 +337,7 @@ async fn the_schema_knows_the_words_that_the_reader_knows() -> Result<()> {
     }
     let text = "sources: {s: {http: {oauth2: {client_auth: zzzzzz}}}}\njobs:\n- on_error: zzzzzz\n  metrics:\n  - on_empty: zzzzzz\n    null_value: zzzzzz\n    duplicates: zzzzzz\n    \
                 type: zzzzzz\n    query: {http: {page: zzzzzz}}\nmetrics_api:\n  labels:\n  - {name: a, from: zzzzzz}\n  - {name: b, value: c, on_conflict: zzzzzz}\n  \
-                authorizer:\n    issuers:\n    - algorithms: [zzzzzz]\n";
+                authorizer:\n    issuers:\n    - algorithms: [zzzzzz]\nalerts:\n- {name: A, severity: zzzzzz}\n";
     let names = [
         "ClientAuth",
         "OnError",
@@ -345,6 +349,7 @@ async fn the_schema_knows_the_words_that_the_reader_knows() -> Result<()> {
         "LabelSource",
         "Conflict",
         "Algorithm",
+        "Severity",
     ];
     let config = ConfigFolder::new(&[("a.yaml", text)])?;
     let ended = fanlight(config.path(), ["check", "."], iter::empty()).await?;
