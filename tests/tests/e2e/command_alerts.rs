@@ -150,7 +150,10 @@ async fn the_tests_notice_every_change_of_a_rule() -> Result<()> {
     ensure!(ended.status == Some(0), "{ended:?}");
     let folder = config.path().join("alerts/prod");
     let rules = fs::read_to_string(folder.join("fanlight.rules.yaml"))?;
-    ensure!(promtool_test(&folder)?.0, "they do not even pass unchanged");
+    let tests = fs::read_to_string(folder.join("fanlight.tests.yaml"))?;
+    let mut groups = tests.split("\n- name: ");
+    let head = groups.next().unwrap_or_default();
+    let groups: Vec<_> = groups.collect();
     for (alert, from, to, noticed) in [
         ("Below", "< 5", "< 4", "Below: firing"),
         ("Below", "< 5", "<= 5", "Below: quiet"),
@@ -194,6 +197,17 @@ async fn the_tests_notice_every_change_of_a_rule() -> Result<()> {
             .map_or(rules.len(), |end| start + 1 + end);
         let rule = &rules[start..end];
         ensure!(rule.contains(from), "{alert} has no {from}:\n{rule}");
+        // Only this alert's tests, or those of the first where the rule is of a metric: promtool takes its time.
+        let name = if alert == "FanlightMetricStale" { "Below" } else { alert };
+        let own = groups.iter().filter(|group| group.starts_with(&format!("\"{name}: ")));
+        let own: String = own.map(|group| format!("\n- name: {group}")).collect();
+        fs::write(folder.join("fanlight.tests.yaml"), format!("{head}{own}\n"))?;
+        fs::write(folder.join("fanlight.rules.yaml"), &rules)?;
+        let (passed, said) = promtool_test(&folder)?;
+        assert!(
+            passed && !own.is_empty(),
+            "{alert} does not even pass unchanged:\n{said}"
+        );
         let changed = format!("{}{}{}", &rules[..start], rule.replace(from, to), &rules[end..]);
         fs::write(folder.join("fanlight.rules.yaml"), changed)?;
         let (passed, said) = promtool_test(&folder)?;
