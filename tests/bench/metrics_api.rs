@@ -19,6 +19,7 @@ use crate::measure::{median, milliseconds, quantile};
 use crate::report::{line, memory, mib, verdict};
 
 const FEW: (&str, usize) = ("few", 10);
+const SOME: (&str, usize) = ("some", 1_000);
 const MANY: (&str, usize) = ("many", 100_000);
 const MOST: (&str, usize) = ("most", 500_000);
 
@@ -27,16 +28,20 @@ const WARM_UP: usize = 50;
 const INVOCATIONS: usize = 500;
 const RUNS: usize = 9;
 const STARTS: usize = 21;
+/// After so many answers everything has been needed once.
+const FIRST_ANSWERS: usize = 100;
+const ANSWERS: usize = 4_000;
 
 /// Adds its rows to the table.
 pub(crate) async fn bench(table: &mut Table, binaries: &Path) -> Result<()> {
-    let all = [FEW, MANY, MOST];
+    let all = [FEW, SOME, MANY, MOST];
     let bench = Bench::before(Edition::Debian, &all, binaries)
         .await?
         .context("Debian has none")?;
     bench.small_query(table).await?;
     bench.federation(table).await?;
     bench.large_answers(table).await?;
+    bench.many_answers(table).await?;
     bench.starts(table).await?;
     match Bench::before(Edition::Newest, &[MANY], binaries).await? {
         Some(bench) => bench.federation(table).await,
@@ -281,6 +286,37 @@ impl<'a> Bench<'a> {
                 table.add_row(row);
             }
         }
+        Ok(())
+    }
+
+    /// The memory of a process that has given many answers of different sizes.
+    async fn many_answers(&self, table: &mut Table) -> Result<()> {
+        println!("{ANSWERS} answers of one process");
+        let function = self.function("metrics-api")?;
+        let requests = [
+            Request::federate(SOME.0, true),
+            Request::query(FEW.0, false),
+            Request::query(SOME.0, true),
+            Request::federate(SOME.0, false),
+        ];
+        let mut early = 0;
+        let mut late = 0;
+        for (number, request) in (1..=ANSWERS).zip(requests.iter().cycle()) {
+            late = self.through(&function, request).await?.peak_memory;
+            if number == FIRST_ANSWERS {
+                early = late;
+            }
+        }
+        function.shutdown().await;
+        let grown = mib(late) - mib(early);
+        table.add_row([
+            format!("peak memory after {ANSWERS} answers"),
+            format!("{:.1} MiB", mib(late)),
+            format!("after {FIRST_ANSWERS} {:.1} MiB", mib(early)),
+            format!("{grown:+.1} MiB"),
+            "at most +1 MiB".to_owned(),
+            verdict(grown <= 1.0),
+        ]);
         Ok(())
     }
 
