@@ -35,18 +35,20 @@ pub fn rest_api(authorizer: Authorizer, metrics_api: Function, timeout: Duration
     GATEWAY_RESPONSES
         .into_iter()
         .fold(builder, |builder, (response_type, error_type, words)| {
-            let words = words.map_or_else(
-                || "$context.error.messageString".into(),
-                |words| serde_json::Value::from(words).to_string(),
+            let response = headers(response_type).into_iter().fold(
+                GatewayResponse::new().body(body(error_type, words)),
+                |response, (name, value)| response.header(name, value),
             );
-            let body = format!(r#"{{"status":"error","errorType":"{error_type}","error":{words}}}"#);
-            let response = headers(response_type)
-                .into_iter()
-                .fold(GatewayResponse::new().body(body), |response, (name, value)| {
-                    response.header(name, value)
-                });
             builder.gateway_response(response_type, response)
         })
+}
+
+fn body(error_type: &str, words: Option<&str>) -> String {
+    let words = words.map_or_else(
+        || "$context.error.messageString".into(),
+        |words| serde_json::Value::from(words).to_string(),
+    );
+    format!(r#"{{"status":"error","errorType":"{error_type}","error":{words}}}"#)
 }
 
 fn headers(response_type: ResponseType) -> Option<(HeaderName, HeaderValue)> {
@@ -57,5 +59,52 @@ fn headers(response_type: ResponseType) -> Option<(HeaderName, HeaderValue)> {
         )),
         ResponseType::Throttled => Some((RETRY_AFTER, HeaderValue::from_static("1"))),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use serde_json::Value;
+
+    use super::*;
+
+    /// What the deployed API answers by itself: by type, the body and the headers.
+    fn deployed() -> BTreeMap<String, (String, BTreeSet<(String, String)>)> {
+        let template = concat!(env!("CARGO_MANIFEST_DIR"), "/../template.yaml");
+        let template: Value = serde_saphyr::from_str(&std::fs::read_to_string(template).unwrap()).unwrap();
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        let responses = &template["Resources"]["Api"]["Properties"]["GatewayResponses"];
+        let responses = responses.as_object().unwrap().iter();
+        responses
+            .map(|(name, response)| {
+                assert!(response.get("StatusCode").is_none(), "{name}: the status is AWS' own");
+                let headers = response["ResponseParameters"]["Headers"].as_object();
+                let headers = headers.into_iter().flatten().map(|(name, value)| {
+                    // API Gateway takes what stands in quotes as it is.
+                    let value = text(value);
+                    let value = value.strip_prefix('\'').and_then(|value| value.strip_suffix('\''));
+                    (name.to_ascii_lowercase(), value.unwrap().to_owned())
+                });
+                let body = text(&response["ResponseTemplates"]["application/json"]);
+                (name.clone(), (body, headers.collect()))
+            })
+            .collect()
+    }
+
+    #[test]
+    fn api_gateway_answers_here_as_it_does_deployed() {
+        let here: BTreeMap<_, _> = GATEWAY_RESPONSES
+            .into_iter()
+            .map(|(response_type, error_type, words)| {
+                let headers = headers(response_type)
+                    .into_iter()
+                    .map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned()));
+                let answer = (body(error_type, words), headers.collect::<BTreeSet<_>>());
+                (response_type.name().to_owned(), answer)
+            })
+            .collect();
+        assert_eq!(here, deployed());
     }
 }
