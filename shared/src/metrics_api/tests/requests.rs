@@ -49,6 +49,22 @@ const ALL: &str = r#"{ purpose = "external" , org =~ "a|b" }"#;
 const MONTH: &str = "start=1792540800&end=1795219200";
 
 #[test]
+fn the_examples_are_events() {
+    let query = include_str!("../../../../events/metrics-api-query.json");
+    let federate = include_str!("../../../../events/metrics-api-federate.json");
+    for (example, selector) in [
+        (query, r#"customer_transfers { purpose = "external" , org =~ "a|b" }"#),
+        (federate, r#"customer_cards { purpose = "external" , org =~ "a|b" }"#),
+    ] {
+        let asked = of(&serde_json::from_str(example).unwrap());
+        assert!(
+            asked.starts_with("Post /api/v1/query ") && asked.contains(selector),
+            "{asked}"
+        );
+    }
+}
+
+#[test]
 fn every_endpoint_is_rebuilt() {
     for (path, parameters, expected) in [
         ("/api/v1/query", &[][..], format!("Post /api/v1/query query={ALL}&time={NOW}&timeout=50")),
@@ -444,7 +460,7 @@ fn times_and_numbers_are_refused_as_prometheus_refuses_them() {
         ),
         (
             range(&now, &now, ""),
-            "400: invalid parameter \"step\": cannot parse \"\" to a valid duration",
+            "400: invalid parameter \"step\": cannot parse \"\" to a valid duration; write seconds or 1h30m",
         ),
         (
             range(&now, &now, "0"),
@@ -480,11 +496,11 @@ fn times_and_numbers_are_refused_as_prometheus_refuses_them() {
         ),
         (
             of(&get("/api/v1/query", &[("limit", "1e3")])),
-            "400: invalid parameter \"limit\": no whole number",
+            "400: invalid parameter \"limit\": not a whole number such as 100",
         ),
         (
             of(&get("/api/v1/query", &[("timeout", "0")])),
-            "400: invalid parameter \"timeout\": no time at all",
+            "400: invalid parameter \"timeout\": there is no time left in it; write a millisecond or more, such as 10s",
         ),
         (
             of(&get("/api/v1/query", &[("timeout", "soon")])),
@@ -629,12 +645,13 @@ fn each_limit_names_itself_the_value_the_allowed_value_and_the_plan() {
             "{refused}\n{expected}"
         );
     }
-    // What is there at all is looked for in as much of the time as the plan allows, and never in the future.
+    // What is there at all is looked for in as much of the time as the plan allows.
     for (start, end, searched) in [
         ("1795212000", "1795215700", "start=1795212100&end=1795215700"),
         ("1795200000", "1795212000", "start=1795212000&end=1795212000"),
         ("0", "9999999999", "start=1795215600&end=1795219200"),
-        ("1795219300", "1795219400", "start=1795219300&end=1795219300"),
+        ("1795219300", "1795219400", "start=1795219300&end=1795219400"),
+        ("1795219300", "9999999999", "start=1795219300&end=1795219300"),
     ] {
         let asked = outcome(&settings, &get("/api/v1/series", &[("start", start), ("end", end)]));
         assert!(asked.ends_with(searched), "{start} to {end}: {asked}");
