@@ -9,7 +9,7 @@ use crate::runner::Function;
 use crate::runner::api_gateway::{Authorizer, GatewayResponse, Integration, ResponseType, RestApi, RestApiBuilder};
 
 /// What API Gateway answers by itself: the type, Prometheus' `errorType`, and the words, or AWS' own.
-const GATEWAY_RESPONSES: [(ResponseType, &str, Option<&str>); 9] = [
+const GATEWAY_RESPONSES: [(ResponseType, &str, Option<&str>); 10] = [
     (ResponseType::Unauthorized, "unauthorized", None),
     (ResponseType::AccessDenied, "forbidden", None),
     (ResponseType::InvalidApiKey, "forbidden", None),
@@ -22,6 +22,12 @@ const GATEWAY_RESPONSES: [(ResponseType, &str, Option<&str>); 9] = [
         "internal",
         Some("Internal server error"),
     ),
+    // What AWS calls a missing token is a path that the API has not, such as that of its stage.
+    (
+        ResponseType::MissingAuthenticationToken,
+        "not_found",
+        Some("nothing is served here"),
+    ),
     (ResponseType::Default4xx, "bad_data", None),
     (ResponseType::Default5xx, "internal", None),
 ];
@@ -32,20 +38,23 @@ pub fn rest_api(authorizer: Authorizer, metrics_api: Function, timeout: Duration
     let builder = RestApi::builder()
         .any("/{proxy+}", Integration::streamed(metrics_api).timeout(timeout))
         .authorizer(authorizer);
-    // What AWS calls a missing token is a path that the API has not, such as that of its stage.
-    let nothing = GatewayResponse::new()
-        .status(StatusCode::NOT_FOUND)
-        .body(r#"{"status":"error","errorType":"not_found","error":"nothing is served here"}"#);
-    let builder = builder.gateway_response(ResponseType::MissingAuthenticationToken, nothing);
     GATEWAY_RESPONSES
         .into_iter()
         .fold(builder, |builder, (response_type, error_type, words)| {
-            let response = headers(response_type).into_iter().fold(
-                GatewayResponse::new().body(body(error_type, words)),
-                |response, (name, value)| response.header(name, value),
-            );
+            let response = GatewayResponse::new().body(body(error_type, words));
+            let response = headers(response_type)
+                .into_iter()
+                .fold(response, |response, (name, value)| response.header(name, value));
+            let response = status(response_type)
+                .into_iter()
+                .fold(response, GatewayResponse::status);
             builder.gateway_response(response_type, response)
         })
+}
+
+/// The status, where it is not AWS' own.
+fn status(response_type: ResponseType) -> Option<StatusCode> {
+    matches!(response_type, ResponseType::MissingAuthenticationToken).then_some(StatusCode::NOT_FOUND)
 }
 
 fn body(error_type: &str, words: Option<&str>) -> String {
@@ -69,44 +78,46 @@ fn headers(response_type: ResponseType) -> Option<(HeaderName, HeaderValue)> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::{BTreeMap, BTreeSet};
+    use std::collections::BTreeMap;
 
     use serde_json::Value;
 
     use super::*;
 
-    /// What the deployed API answers by itself: by type, the body and the headers.
-    fn deployed() -> BTreeMap<String, (String, BTreeSet<(String, String)>)> {
+    /// An answer of API Gateway: its status where that is not AWS' own, its headers, its body.
+    type Answer = (Option<u64>, BTreeMap<String, String>, String);
+
+    fn deployed() -> BTreeMap<String, Answer> {
         let template = concat!(env!("CARGO_MANIFEST_DIR"), "/../template.yaml");
         let template: Value = serde_saphyr::from_str(&std::fs::read_to_string(template).unwrap()).unwrap();
-        let text = |value: &Value| value.as_str().unwrap().to_owned();
         let responses = &template["Resources"]["Api"]["Properties"]["GatewayResponses"];
         let responses = responses.as_object().unwrap().iter();
         responses
             .map(|(name, response)| {
-                assert!(response.get("StatusCode").is_none(), "{name}: the status is AWS' own");
                 let headers = response["ResponseParameters"]["Headers"].as_object();
                 let headers = headers.into_iter().flatten().map(|(name, value)| {
-                    // API Gateway takes what stands in quotes as it is.
-                    let value = text(value);
-                    let value = value.strip_prefix('\'').and_then(|value| value.strip_suffix('\''));
-                    (name.to_ascii_lowercase(), value.unwrap().to_owned())
+                    // API Gateway takes as it is what stands in quotes.
+                    let quoted = value.as_str().unwrap().strip_prefix('\'');
+                    let value = quoted.and_then(|value| value.strip_suffix('\'')).unwrap();
+                    (name.to_ascii_lowercase(), value.to_owned())
                 });
-                let body = text(&response["ResponseTemplates"]["application/json"]);
-                (name.clone(), (body, headers.collect()))
+                let body = response["ResponseTemplates"]["application/json"].as_str().unwrap();
+                let answer = (response["StatusCode"].as_u64(), headers.collect(), body.to_owned());
+                (name.clone(), answer)
             })
             .collect()
     }
 
     #[test]
     fn api_gateway_answers_here_as_it_does_deployed() {
-        let here: BTreeMap<_, _> = GATEWAY_RESPONSES
+        let here: BTreeMap<String, Answer> = GATEWAY_RESPONSES
             .into_iter()
             .map(|(response_type, error_type, words)| {
                 let headers = headers(response_type)
                     .into_iter()
                     .map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned()));
-                let answer = (body(error_type, words), headers.collect::<BTreeSet<_>>());
+                let status = status(response_type).map(|status| status.as_u16().into());
+                let answer = (status, headers.collect(), body(error_type, words));
                 (response_type.name().to_owned(), answer)
             })
             .collect();
