@@ -1,6 +1,6 @@
 # Two commands do everything: `make demo` and `make test`. `make help` lists the rest.
 
-.PHONY: help demo test isolation lint deny bench schema validate build
+.PHONY: help demo test isolation lint deny bench schema validate build ci-full
 .DEFAULT_GOAL := help
 
 # Passed on to the demo: with ONCE=1 it runs every job once, shows the series and ends.
@@ -14,7 +14,7 @@ SAM = PATH="$(CURDIR)/.venv-deploy/bin:$$PATH" SAM_CLI_TELEMETRY=0 AWS_DEFAULT_R
 SAM_BUILD = --parameter-overrides Architecture=$(if $(filter aarch64 arm64,$(shell uname -m)),arm64,x86_64)
 
 help: ## lists the targets
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
 demo: ## a shop whose numbers travel from PostgreSQL to Prometheus, until Ctrl-C (ONCE=1: once)
 	@scripts/install demo
@@ -58,4 +58,8 @@ build: ## the functions as they are deployed, into .aws-sam/build, and a few tes
 	$(if $(FAST),CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16) $(SAM) build $(SAM_BUILD)
 	.venv-deploy/bin/pytest --quiet -p no:cacheprovider tests/deploy/test_build.py
 	FANLIGHT_TEST_BUILD=$(CURDIR)/.aws-sam/build cargo test --locked -p fanlight-tests --test e2e -- \
-	  collector_article collector_secrets metrics_api
+	  collector_article:: collector_secrets:: metrics_api::
+
+ci-full: ## all that .ci/run does, and the functions built as they are deployed
+	.ci/run
+	$(MAKE) build

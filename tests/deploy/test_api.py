@@ -110,14 +110,14 @@ def test_without_a_list_of_addresses_everybody_may_ask_the_authorizer():
 
 
 def test_with_a_list_of_addresses_all_others_are_denied_before_the_authorizer_is_asked():
-    everybody, others = statements(AllowedAddresses="203.0.113.0/24,2001:db8::/32")
+    everybody, others = statements(AllowedAddresses="203.0.113.0/24,198.51.100.7")
     assert everybody["Effect"] == "Allow"
     assert others == {
         "Effect": "Deny",
         "Principal": "*",
         "Action": "execute-api:Invoke",
         "Resource": "execute-api:/*",
-        "Condition": {"NotIpAddress": {"aws:SourceIp": ["203.0.113.0/24", "2001:db8::/32"]}},
+        "Condition": {"NotIpAddress": {"aws:SourceIp": ["203.0.113.0/24", "198.51.100.7"]}},
     }
 
 
