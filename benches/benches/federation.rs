@@ -5,7 +5,11 @@
 //! with `memchr2`, and at least five times as fast as `serde_json` reading a stream sample by sample into a struct.
 //! Beside it stands what `serde_json` makes of an answer that is in memory as a whole, whose strings it need not copy.
 
-#![allow(clippy::print_stdout, clippy::unwrap_used)]
+#![allow(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a benchmark prints its figures, and ends where something is not as it should be"
+)]
 
 use std::borrow::Cow;
 use std::fmt::{self, Write as _};

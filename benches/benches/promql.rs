@@ -3,7 +3,11 @@
 //! The summary at the end holds the medians against what is promised: at most 3 µs for an everyday query and at least
 //! three times faster than the `promql-parser` crate, at most 5 ms for 64 KiB of selectors, at most 1 ms for a refusal.
 
-#![allow(clippy::print_stdout, clippy::unwrap_used)]
+#![allow(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a benchmark prints its figures, and ends where something is not as it should be"
+)]
 
 use std::hint::black_box;
 use std::path::Path;

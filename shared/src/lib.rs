@@ -15,7 +15,7 @@ pub mod exposition;
 pub mod federation;
 pub mod logging;
 pub mod metrics_api;
-mod moment;
+pub mod moment;
 pub mod placeholders;
 pub mod postgres;
 pub mod promql;

@@ -1,4 +1,4 @@
-//! How old something is, in a process that may be frozen for hours.
+//! How old something is, in a process that may be frozen for hours, and how long it has left.
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -23,6 +23,14 @@ impl Moment {
         now.monotonic.saturating_duration_since(self.monotonic) >= limit
             || now.wall.duration_since(self.wall).map_or(true, |age| age >= limit)
     }
+}
+
+/// The instant that leaves `margin` before a point in time of the wall clock, such as the end that Lambda gives an
+/// invocation; now, where there is not as much left.
+#[must_use]
+pub fn deadline(end: SystemTime, margin: Duration) -> tokio::time::Instant {
+    let left = end.duration_since(SystemTime::now()).unwrap_or_default();
+    tokio::time::Instant::now() + left.saturating_sub(margin)
 }
 
 #[cfg(test)]

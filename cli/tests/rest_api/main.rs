@@ -9,10 +9,11 @@ mod answers;
 mod authorizers;
 mod client;
 mod events;
+#[path = "../examples/mod.rs"]
+mod examples;
 mod streams;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use fanlight_cli::runner::api_gateway::{Authorizer, Integration, RestApi, RestApiBuilder};
@@ -22,19 +23,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use client::Answer;
-
-/// The path of one of the package's examples, which stand beside the folder of the tests' own binaries.
-fn example(name: &str) -> PathBuf {
-    let tests = std::env::current_exe().expect("the path of this test");
-    let target = tests.parent().and_then(|deps| deps.parent()).expect("a target folder");
-    let path = target.join("examples").join(name);
-    assert!(
-        path.exists(),
-        "{} is missing: run `cargo build -p fanlight-cli --examples`",
-        path.display()
-    );
-    path
-}
+use examples::example;
 
 /// The probe under a name. Its limits are far beyond what a busy machine needs.
 fn probe(name: &str) -> (Function, CapturedLog) {

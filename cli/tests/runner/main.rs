@@ -7,27 +7,17 @@
 
 mod api;
 mod events;
+#[path = "../examples/mod.rs"]
+mod examples;
 mod lifecycle;
 mod outcomes;
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use fanlight_cli::runner::{CapturedLog, Failure, Function, FunctionBuilder, Invocation, LogSink, Outcome};
 use serde_json::Value;
 
-/// The path of one of the package's examples, which stand beside the folder of the tests' own binaries.
-fn example(name: &str) -> PathBuf {
-    let tests = std::env::current_exe().expect("the path of this test");
-    let target = tests.parent().and_then(|deps| deps.parent()).expect("a target folder");
-    let path = target.join("examples").join(name);
-    assert!(
-        path.exists(),
-        "{} is missing: run `cargo build -p fanlight-cli --examples`",
-        path.display()
-    );
-    path
-}
+use examples::example;
 
 /// The probe, with a log that the test can read. Its limits are far beyond what a busy machine needs.
 fn probe() -> (FunctionBuilder, CapturedLog) {

@@ -1,7 +1,5 @@
 //! Lambda authorizer: who calls the Metrics API, and whose metrics he may read.
 
-use std::path::PathBuf;
-
 use jiff::Timestamp;
 use lambda_runtime::{Diagnostic, Error, LambdaEvent, service_fn};
 use serde_json::Value;
@@ -17,8 +15,7 @@ async fn main() -> Result<(), Error> {
 }
 
 async fn start() -> Result<(), Error> {
-    let folder = std::env::var_os("FANLIGHT_CONFIG").map_or_else(|| PathBuf::from("/opt/config"), PathBuf::from);
-    let configuration = shared::config::load(&folder)?.configuration;
+    let configuration = shared::config::load(&shared::config::deployed_folder())?.configuration;
     let metrics_api = configuration.metrics_api()?.clone();
     let resolver = Resolver::of_process(configuration.providers);
     let authenticator = Authenticator::new(metrics_api, resolver)?;

@@ -1,14 +1,12 @@
 //! Lambda function: runs one configured job and pushes what it found.
 
-use std::path::PathBuf;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use lambda_runtime::{Diagnostic, Error, LambdaEvent, service_fn};
 use serde_json::{Value, json};
 use shared::collect::{Collector, Run, RunError};
 use shared::event::{Event, MalformedEvent};
 use shared::placeholders::Resolver;
-use tokio::time::Instant;
 
 /// What is left of the function's time for its own answer.
 const MARGIN: Duration = Duration::from_millis(500);
@@ -22,8 +20,7 @@ async fn main() -> Result<(), Error> {
 }
 
 async fn start() -> Result<(), Error> {
-    let folder = std::env::var_os("FANLIGHT_CONFIG").map_or_else(|| PathBuf::from("/opt/config"), PathBuf::from);
-    let loaded = shared::config::load(&folder)?;
+    let loaded = shared::config::load(&shared::config::deployed_folder())?;
     if loaded.report.mistakes() > 0 {
         // The jobs without mistakes run; `fanlight check` would have stopped the deployment.
         tracing::warn!(mistakes = loaded.report.summary(), "the configuration has mistakes");
@@ -34,12 +31,7 @@ async fn start() -> Result<(), Error> {
 }
 
 async fn handle(collector: &Collector, event: LambdaEvent<Value>) -> Result<Value, Failure> {
-    let left = event
-        .context
-        .deadline()
-        .duration_since(SystemTime::now())
-        .unwrap_or_default();
-    let deadline = Instant::now() + left.saturating_sub(MARGIN);
+    let deadline = shared::moment::deadline(event.context.deadline(), MARGIN);
     let event = Event::parse(&event.payload)?;
     Ok(match collector.run(&event, deadline).await? {
         Run::Succeeded(report) => json!({ "job": report.job, "series": report.series() }),

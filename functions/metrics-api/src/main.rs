@@ -1,8 +1,7 @@
 //! Lambda function: the Prometheus API that lets each customer query his own metrics.
 
 use std::convert::Infallible;
-use std::path::PathBuf;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::StreamExt as _;
@@ -12,7 +11,6 @@ use lambda_runtime::{Error, LambdaEvent, MetadataPrelude, StreamResponse, servic
 use shared::metrics_api::{Event, MetricsApi};
 use shared::placeholders::Resolver;
 use shared::upstream::Upstream;
-use tokio::time::Instant;
 
 /// What is left of the function's time for ending an answer in a way that its reader notices.
 const MARGIN: Duration = Duration::from_millis(500);
@@ -29,8 +27,7 @@ async fn main() -> Result<(), Error> {
 }
 
 async fn start() -> Result<(), Error> {
-    let folder = std::env::var_os("FANLIGHT_CONFIG").map_or_else(|| PathBuf::from("/opt/config"), PathBuf::from);
-    let loaded = shared::config::load(&folder)?;
+    let loaded = shared::config::load(&shared::config::deployed_folder())?;
     // A mistake in a job is none of this function's business; one in `metrics_api` keeps it from serving anything.
     let settings = loaded.configuration.metrics_api()?.clone();
     let resolver = Resolver::of_process(loaded.configuration.providers.clone());
@@ -39,12 +36,7 @@ async fn start() -> Result<(), Error> {
 }
 
 async fn answer(api: &MetricsApi, event: LambdaEvent<Event>) -> Result<StreamResponse<Body>, Error> {
-    let left = event
-        .context
-        .deadline()
-        .duration_since(SystemTime::now())
-        .unwrap_or_default();
-    let deadline = Instant::now() + left.saturating_sub(MARGIN);
+    let deadline = shared::moment::deadline(event.context.deadline(), MARGIN);
     let response = api.answer(&event.payload, Timestamp::now(), deadline).await;
     Ok(StreamResponse {
         metadata_prelude: MetadataPrelude {

@@ -19,7 +19,7 @@ mod tests;
 mod yaml;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 pub use folder::FolderError;
 pub use mistake::{Mistake, Report, Severity};
@@ -136,6 +136,12 @@ impl Configuration {
             .map(budget::of_job)
             .fold(0, usize::saturating_add)
     }
+}
+
+/// The configuration folder of a deployed function: `FANLIGHT_CONFIG`, or where Lambda puts a layer.
+#[must_use]
+pub fn deployed_folder() -> PathBuf {
+    std::env::var_os("FANLIGHT_CONFIG").map_or_else(|| PathBuf::from("/opt/config"), PathBuf::from)
 }
 
 /// Reads a folder of YAML files. Mistakes in them are reported, not returned as an error: the jobs without mistakes run.

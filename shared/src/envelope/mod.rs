@@ -46,7 +46,8 @@ pub fn error_body(body: &[u8], gzip: bool) -> Option<UpstreamSaid> {
     })
 }
 
-fn gunzip(mut body: &[u8]) -> Option<Vec<u8>> {
+/// What a compressed body says, where it is whole and no longer than [`MOST_OF_AN_ERROR`].
+pub(crate) fn gunzip(mut body: &[u8]) -> Option<Vec<u8>> {
     let mut plain = vec![0; MOST_OF_AN_ERROR];
     let mut gunzip = Gunzip::default();
     let length = gunzip.step(&mut body, &mut plain).ok()?;

@@ -31,6 +31,8 @@ pub struct Passage {
     passed: bool,
     /// Whether the value of `data` has begun, and with it what comes out.
     begun: bool,
+    /// Whether the array that is `data` has shown an element; `None` of anything else.
+    has_elements: Option<bool>,
     /// Which members have come, one bit each.
     seen: u8,
     /// What `status` said.
@@ -150,6 +152,7 @@ impl Passage {
             held: Vec::new(),
             passed: false,
             begun: false,
+            has_elements: None,
             seen: 0,
             success: None,
             said: UpstreamSaid::default(),
@@ -183,6 +186,12 @@ impl Passage {
     #[must_use]
     pub fn is_filtered(&self) -> bool {
         self.filtered
+    }
+
+    /// Whether `data` is an array of something, as far as it has come.
+    #[must_use]
+    pub fn has_elements(&self) -> bool {
+        self.has_elements == Some(true)
     }
 
     /// Adds to `output` the closing brace, which is held back until the answer is known to be complete: without it, nobody
@@ -224,7 +233,13 @@ impl Passage {
                 Place::In(mut value) => {
                     let (length, over) = value.read(rest)?;
                     match self.key {
-                        Key::Data if self.success == Some(true) => output.extend_from_slice(&rest[..length]),
+                        Key::Data if self.success == Some(true) => {
+                            let is_element = |byte: &u8| !matches!(byte, b'[' | b']' | b' ' | b'\t' | b'\n' | b'\r');
+                            if self.has_elements == Some(false) {
+                                self.has_elements = Some(rest[..length].iter().any(is_element));
+                            }
+                            output.extend_from_slice(&rest[..length]);
+                        }
                         Key::Data | Key::Unknown => {}
                         _ => self.value.push(&rest[..length]),
                     }
@@ -320,6 +335,7 @@ impl Passage {
                 "`data` is neither an object, an array nor a string",
             ));
         }
+        self.has_elements = (byte == b'[').then_some(false);
         self.pass_before();
         output.append(&mut self.held);
         self.begun = true;

@@ -16,14 +16,19 @@ const LONGEST_KEPT: usize = 64 * 1024;
 /// How much is decompressed at a time, in bytes.
 const STEP: usize = 16 * 1024;
 
-/// How much compressed output is gathered before it goes out, in bytes.
+/// How much output is gathered before it goes out, in bytes.
 const BATCH: usize = 16 * 1024;
 
 /// What an answer comes to.
 pub enum Relayed<E> {
-    /// A success, and the body to answer with, encoded as the upstream's. Its items are never empty. An `Err` is its last
-    /// item: what has gone out until then is incomplete, in its JSON and in its compression, and must be left so.
-    Success(BoxStream<'static, Result<Bytes, RelayError<E>>>),
+    /// A success.
+    Success {
+        /// The body to answer with, encoded as the upstream's. Its items are never empty. An `Err` is its last item: what
+        /// has gone out until then is incomplete, in its JSON and in its compression, and must be left so.
+        body: BoxStream<'static, Result<Bytes, RelayError<E>>>,
+        /// Whether its `data` is known, by its beginning, to be an array of something.
+        has_elements: bool,
+    },
     /// An error that came with the status of a success.
     Error(UpstreamSaid),
 }
@@ -65,6 +70,7 @@ pub async fn relay<E: Send + 'static>(
             Head::Success | Head::Undecided => Err(PassageError::Broken("it is empty").into()),
         };
     };
+    let has_elements = passing.relay.passage.has_elements();
     let rest = stream::unfold(Some(passing), async |passing| {
         let mut passing = passing?;
         match passing.next().await {
@@ -73,7 +79,10 @@ pub async fn relay<E: Send + 'static>(
             Err(error) => Some((Err(error), None)),
         }
     });
-    Ok(Relayed::Success(stream::iter([Ok(first)]).chain(rest).boxed()))
+    Ok(Relayed::Success {
+        body: stream::iter([Ok(first)]).chain(rest).boxed(),
+        has_elements,
+    })
 }
 
 /// A body on its way.
@@ -119,7 +128,9 @@ where
                 Stage::GoingOn => Stage::Reading,
                 Stage::Done => return Ok((!output.is_empty()).then(|| output.into())),
             };
-            if output.len() >= BATCH || (!output.is_empty() && self.stage == Stage::Reading) {
+            // A little that goes out before its end is there waits for the acknowledgement of what went before, some 40 ms:
+            // the runtime's connection leaves Nagle's algorithm on.
+            if output.len() >= BATCH {
                 return Ok(Some(output.into()));
             }
         }

@@ -55,6 +55,28 @@ fn what_names_nothing_passes_byte_for_byte() {
 }
 
 #[test]
+fn whether_an_array_has_elements_is_known_as_soon_as_one_comes() {
+    for (answer, expected) in [
+        (r#"{"status":"success","data":["a"]}"#, true),
+        (r#"{"status":"success","data":["#, false),
+        (r#"{"status":"success","data":[""#, true),
+        (r#"{"status":"success","warnings":["a"],"data":[]}"#, false),
+        (r#"{"status":"success","data":[],"warnings":["a"]}"#, false),
+        (r#"{"status":"success","other":["a"],"data" : [ ] }"#, false),
+        (r#"{"status":"success","data":[]}"#, false),
+        (r#"{"status":"success","data":{"a":["b"]}}"#, false),
+        (r#"{"status":"success","data":null}"#, false),
+        (r#"{"status":"success","data":"up"}"#, false),
+        (r#"{"status":"error","data":["a"]}"#, false),
+    ] {
+        for size in [1, 2, 7, answer.len()] {
+            let (_, passage, _) = pass(answer.as_bytes(), size);
+            assert_eq!(passage.has_elements(), expected, "{answer}");
+        }
+    }
+}
+
+#[test]
 fn what_could_name_others_is_left_out() {
     for (answer, passed) in [
         (
@@ -246,7 +268,7 @@ async fn relayed(
         chunks.push(Err(Cut));
     }
     let mut stream = match relay(stream::iter(chunks), gzip, limit).await {
-        Ok(Relayed::Success(stream)) => stream,
+        Ok(Relayed::Success { body, .. }) => body,
         Ok(Relayed::Error(_)) => return Ok(None),
         Err(error) => return Err((Vec::new(), error)),
     };

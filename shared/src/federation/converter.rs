@@ -31,7 +31,7 @@ const SEAM: usize = 1 << 10;
 /// }
 /// let summary = converter.finish(&mut text)?;
 /// assert_eq!(summary.samples, 1);
-/// assert!(text.starts_with(b"up{job=\"api\"} 1 1435781451781\n"));
+/// assert!(text.starts_with(b"up{job=\"api\",instance=\"\"} 1 1435781451781\n"));
 /// # Ok::<(), shared::federation::Broken>(())
 /// ```
 #[derive(Debug)]

@@ -12,6 +12,7 @@ mod form;
 mod label_name;
 mod limits;
 mod parameters;
+mod probe;
 mod problem;
 mod rebuild;
 mod record;
@@ -29,7 +30,7 @@ use tracing::debug;
 
 use crate::authorization::{Caller, NoCaller};
 use crate::config::metrics_api::MetricsApi as Settings;
-use crate::envelope::{self, RelayError, Relayed};
+use crate::envelope::{self, RelayError, Relayed, UpstreamSaid};
 use crate::federation::negotiate;
 use crate::promql::PolicyError;
 use crate::upstream::{Answer, Question, Upstream, UpstreamError};
@@ -38,6 +39,7 @@ use endpoint::Endpoint;
 use federate::Conversion;
 use limits::Held;
 use parameters::Parameters;
+use probe::Honoured;
 use problem::Problem;
 use rebuild::{Asker, Rebuilt};
 use record::Record;
@@ -51,6 +53,7 @@ pub use response::Response;
 pub struct MetricsApi {
     settings: Settings,
     upstream: Upstream,
+    honoured: Honoured,
 }
 
 /// A request that is not answered with data, and what the operator is told of it.
@@ -72,7 +75,11 @@ impl MetricsApi {
     /// An API of these settings; nothing is connected yet.
     #[must_use]
     pub fn new(settings: Settings, upstream: Upstream) -> Self {
-        Self { settings, upstream }
+        Self {
+            settings,
+            upstream,
+            honoured: Honoured::default(),
+        }
     }
 
     /// Answers a request that arrived at `now`, by `deadline` at the latest. Whatever goes wrong is an answer too.
@@ -122,7 +129,13 @@ impl MetricsApi {
             Endpoint::Federate => self.federate(event, rebuilt, held, deadline).await,
             // Prometheus answers a query without selectors with no `data`, which is no answer for anybody else.
             Endpoint::QueryExemplars if rebuilt.found.selectors == 0 => Ok(Reply::json(explain::no_exemplars())),
-            _ => self.relay(event, rebuilt, held, deadline).await,
+            _ => {
+                let doubtful = self.honoured.is_doubtful(&endpoint, &rebuilt.path);
+                if doubtful {
+                    self.probe(event, &asker, &rebuilt, deadline).await?;
+                }
+                self.relay(event, rebuilt, held, deadline, doubtful).await
+            }
         }
     }
 
@@ -135,33 +148,29 @@ impl MetricsApi {
         Ok(Held { name, plan })
     }
 
-    /// The upstream's success as it comes, for the endpoints that it has as well.
+    /// The upstream's success as it comes, for the endpoints that it has as well. `probed` is whether a probe has just been
+    /// answered as it should be.
     async fn relay(
         &self,
         event: &Event,
         rebuilt: Rebuilt,
         held: Held<'_>,
         deadline: Instant,
+        probed: bool,
     ) -> Result<Reply, Failure> {
+        let path = rebuilt.path.clone();
         let answer = self.ask(event, rebuilt, deadline).await?;
         let (gzip, plan) = (answer.gzip, held.name.to_owned());
-        let failure = |error: &RelayError<UpstreamError>| Failure {
-            problem: upstream_answer::unrelayed(error, held.name),
-            reason: error.to_string(),
-        };
         let relayed = envelope::relay(answer.body, gzip, held.plan.response_bytes).await;
-        match relayed.map_err(|error| failure(&error))? {
-            Relayed::Success(body) => {
+        match relayed.map_err(|error| unrelayed(&error, held.name))? {
+            Relayed::Success { body, has_elements } => {
+                if probed && has_elements {
+                    self.honoured.remember(path);
+                }
                 let body = body.map(move |item| item.map_err(|error| upstream_answer::broken_off(&error, &plan)));
                 Ok(Reply::new(Content::json(gzip), body.boxed()))
             }
-            Relayed::Error(said) => Err(Failure {
-                problem: upstream_answer::refused(&said),
-                reason: format!(
-                    "the upstream answered 200 with an error: {}: {}",
-                    said.error_type, said.error
-                ),
-            }),
+            Relayed::Error(said) => Err(said_with_success(&said)),
         }
     }
 
@@ -214,6 +223,25 @@ impl MetricsApi {
             return Err(Failure { problem, reason });
         }
         Ok(answer)
+    }
+}
+
+/// An answer that cannot be passed on.
+fn unrelayed(error: &RelayError<UpstreamError>, plan: &str) -> Failure {
+    Failure {
+        problem: upstream_answer::unrelayed(error, plan),
+        reason: error.to_string(),
+    }
+}
+
+/// An error that came with the status of a success.
+fn said_with_success(said: &UpstreamSaid) -> Failure {
+    Failure {
+        problem: upstream_answer::refused(said),
+        reason: format!(
+            "the upstream answered 200 with an error: {}",
+            upstream_answer::in_its_words(said)
+        ),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::Stream;
@@ -65,7 +66,7 @@ impl Record {
     }
 
     fn write(&self, end: End) {
-        let milliseconds = self.started.elapsed().as_secs_f64() * 1000.0;
+        let milliseconds = milliseconds(self.started.elapsed());
         macro_rules! write_at {
             ($level:ident) => {
                 $level!(
@@ -90,6 +91,11 @@ impl Record {
             _ => write_at!(info),
         }
     }
+}
+
+/// To the microsecond: more digits say nothing.
+fn milliseconds(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1e6).round() / 1e3
 }
 
 /// Why a body ends before its time.
@@ -157,5 +163,28 @@ impl Stream for Recorded {
 impl Drop for Recorded {
     fn drop(&mut self) {
         self.end(End::Abandoned);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn milliseconds_have_three_digits() {
+        for (nanos, expected) in [
+            (0, "0"),
+            (499, "0"),
+            (500, "0.001"),
+            (1_234_567, "1.235"),
+            (100_000, "0.1"),
+            (3_600_000_123_456, "3600000.123"),
+        ] {
+            assert_eq!(
+                milliseconds(Duration::from_nanos(nanos)).to_string(),
+                expected,
+                "{nanos}"
+            );
+        }
     }
 }

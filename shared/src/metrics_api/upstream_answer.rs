@@ -9,6 +9,9 @@ use super::federate::too_large;
 use super::problem::{Kind, Problem};
 use super::record::BrokenOff;
 
+/// The most that is logged of what the upstream says, in bytes.
+const MOST_WORDS: usize = 1 << 10;
+
 const TIME_IS_UP: &str = "the upstream did not answer in time; ask for less";
 
 /// What is wrong with an upstream that did not answer, or not to the end.
@@ -38,7 +41,7 @@ pub(super) async fn failed(answer: Answer) -> (Problem, String) {
     let read = answer.body.beginning(MOST_OF_AN_ERROR).await.unwrap_or_default();
     let said = envelope::error_body(&read, gzip);
     let reason = match &said {
-        Some(said) => format!("the upstream answered {status}: {}: {}", said.error_type, said.error),
+        Some(said) => format!("the upstream answered {status}: {}", in_its_words(said)),
         None => format!("the upstream answered {status}, and not in Prometheus' form"),
     };
     let problem = match (status, said) {
@@ -60,6 +63,16 @@ pub(super) async fn failed(answer: Answer) -> (Problem, String) {
     let retry_after = retry_after.filter(|_| matches!(problem.status(), 429 | 503));
     let problem = Problem { retry_after, ..problem };
     (problem, reason)
+}
+
+/// An error in the upstream's own words, for the operator: as many of them as a line of a log should have.
+pub(super) fn in_its_words(said: &UpstreamSaid) -> String {
+    let mut words = format!("{}: {}", said.error_type, said.error);
+    if words.len() > MOST_WORDS {
+        words.truncate(words.floor_char_boundary(MOST_WORDS));
+        words.push_str(" [cut]");
+    }
+    words
 }
 
 /// An error of the upstream's engine, as far as it may be passed on.
@@ -85,10 +98,13 @@ pub(super) fn unrelayed(error: &RelayError<UpstreamError>, plan: &str) -> Proble
     match error {
         RelayError::Upstream(error) => unanswered(error),
         RelayError::Passage(PassageError::TooLarge { limit }) => too_large(*limit, plan),
-        RelayError::Passage(PassageError::Broken(_)) | RelayError::Gunzip(_) => {
-            Problem::new(Kind::Upstream, "the upstream's answer cannot be understood")
-        }
+        RelayError::Passage(PassageError::Broken(_)) | RelayError::Gunzip(_) => not_understood(),
     }
+}
+
+/// What a caller is told of an answer that is none.
+pub(super) fn not_understood() -> Problem {
+    Problem::new(Kind::Upstream, "the upstream's answer cannot be understood")
 }
 
 /// The end of an answer that was being passed on: its JSON and its compression stay incomplete.
@@ -97,5 +113,29 @@ pub(super) fn broken_off(error: &RelayError<UpstreamError>, plan: &str) -> Broke
         kind: unrelayed(error, plan).kind,
         reason: error.to_string(),
         last: Bytes::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_upstreams_words_are_logged_up_to_a_length() {
+        let said = |error: &str| UpstreamSaid {
+            error_type: "execution".to_owned(),
+            error: error.to_owned(),
+        };
+        assert_eq!(in_its_words(&said("store failed")), "execution: store failed");
+        for long in [
+            "x".repeat(60_000),
+            "é".repeat(30_000),
+            format!("a{}", "€".repeat(20_000)),
+        ] {
+            let words = in_its_words(&said(&long));
+            let kept = words.strip_suffix(" [cut]").unwrap();
+            assert!((1021..=1024).contains(&kept.len()), "{}", kept.len());
+            assert!(format!("execution: {long}").starts_with(kept));
+        }
     }
 }

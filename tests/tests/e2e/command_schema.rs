@@ -109,6 +109,26 @@ placeholders:
   P:
     zzzzzz: 1 # ProviderSpec
     env: P
+metrics_api:
+  zzzzzz: 1 # MetricsApiSpec
+  upstream:
+    zzzzzz: 1 # UpstreamSpec
+    url: http://h
+    sigv4:
+      zzzzzz: 1 # SigV4Spec
+  labels:
+  - zzzzzz: 1 # LabelSpec
+    name: organisation_id
+    from: organisations
+  plans:
+    default:
+      zzzzzz: 1 # PlanSpec
+  authorizer:
+    zzzzzz: 1 # AuthorizerSpec
+    issuers:
+    - zzzzzz: 1 # IssuerSpec
+      issuer: https://h
+      audience: [a]
 jobs:
 - zzzzzz: 1 # JobSpec
   name: j
@@ -162,8 +182,20 @@ async fn the_schema_knows_the_keys_that_the_reader_knows() -> Result<()> {
     let described = definitions
         .iter()
         .filter_map(|(name, definition)| Some((name.as_str(), properties(definition)?)));
+    // What must be there stands in the schema where it is used.
+    let of_metrics_api = &definitions["MetricsApiSpec"]["properties"];
     let described: BTreeMap<_, _> = described
-        .chain([("the document", properties(&schema).context("properties")?)])
+        .chain([
+            ("the document", properties(&schema).context("properties")?),
+            (
+                "UpstreamSpec",
+                properties(&of_metrics_api["upstream"]).context("upstream")?,
+            ),
+            (
+                "AuthorizerSpec",
+                properties(&of_metrics_api["authorizer"]).context("authorizer")?,
+            ),
+        ])
         .collect();
     assert_eq!(read, described);
     Ok(())
@@ -251,17 +283,34 @@ async fn the_schema_knows_the_words_that_the_reader_knows() -> Result<()> {
     let definitions = schema["definitions"].as_object().context("definitions")?;
     let mut described = BTreeMap::new();
     for (name, definition) in definitions {
-        let words = definition["oneOf"].as_array().into_iter().flatten();
-        let words: BTreeSet<_> = words
-            .filter_map(|word| Some(word["const"].as_str()?.to_owned()))
+        // Words that are described, and words that are not.
+        let described_words = definition["oneOf"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(|word| &word["const"]);
+        let plain_words = definition["enum"].as_array().into_iter().flatten();
+        let words: BTreeSet<_> = described_words
+            .chain(plain_words)
+            .filter_map(|word| Some(word.as_str()?.to_owned()))
             .collect();
         if !words.is_empty() {
             described.insert(name.as_str(), words);
         }
     }
     let text = "jobs:\n- on_error: zzzzzz\n  metrics:\n  - on_empty: zzzzzz\n    null_value: zzzzzz\n    duplicates: zzzzzz\n    \
-                type: zzzzzz\n";
-    let names = ["OnError", "OnEmpty", "NullValue", "Duplicates", "MetricKind"];
+                type: zzzzzz\nmetrics_api:\n  labels:\n  - {name: a, from: zzzzzz}\n  - {name: b, value: c, on_conflict: zzzzzz}\n  \
+                authorizer:\n    issuers:\n    - algorithms: [zzzzzz]\n";
+    let names = [
+        "OnError",
+        "OnEmpty",
+        "NullValue",
+        "Duplicates",
+        "MetricKind",
+        "LabelSource",
+        "Conflict",
+        "Algorithm",
+    ];
     let config = ConfigFolder::new(&[("a.yaml", text)])?;
     let ended = fanlight(config.path(), ["check", "."], iter::empty()).await?;
     let read: BTreeMap<_, BTreeSet<String>> = ended

@@ -1,118 +1,11 @@
 //! Answers, from upstreams that answer, fail, lie, hang and break off.
 
-use std::io::{Read as _, Write as _};
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
-use flate2::Compression;
-use flate2::read::GzDecoder;
-use flate2::write::GzEncoder;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
 
+use super::fake::{Fake, NOTHING, Then, gunzip, gzip, http, is_probe};
 use super::*;
-
-/// An upstream that reads a request, writes what it is given, and closes the connection or keeps it open.
-struct Fake {
-    at: SocketAddr,
-    received: Arc<Mutex<Vec<String>>>,
-    /// Hears of each connection that the other side has closed.
-    closed: mpsc::UnboundedReceiver<()>,
-}
-
-/// What comes after the answer's bytes.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Then {
-    Close,
-    Hang,
-}
-
-impl Fake {
-    async fn new(answer: Vec<u8>, then: Then) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let at = listener.local_addr().unwrap();
-        let received = Arc::new(Mutex::new(Vec::new()));
-        let (sender, closed) = mpsc::unbounded_channel();
-        let kept = Arc::clone(&received);
-        tokio::spawn(async move {
-            loop {
-                let (mut socket, _) = listener.accept().await.unwrap();
-                let (answer, kept, sender) = (answer.clone(), Arc::clone(&kept), sender.clone());
-                tokio::spawn(async move {
-                    let request = request(&mut socket).await;
-                    kept.lock().unwrap().push(request);
-                    // Whoever has read enough may have gone.
-                    drop(socket.write_all(&answer).await);
-                    if then == Then::Hang {
-                        drop(socket.read(&mut [0; 64]).await);
-                        let _ = sender.send(());
-                    }
-                });
-            }
-        });
-        Self { at, received, closed }
-    }
-
-    /// One with Prometheus' JSON.
-    async fn of_json(json: &str) -> Self {
-        Self::new(http(200, &[], json.as_bytes()), Then::Close).await
-    }
-
-    fn settings(&self) -> Settings {
-        settings(&format!("http://{}", self.at))
-    }
-
-    fn api(&self) -> MetricsApi {
-        api(self.settings())
-    }
-
-    fn only_request(&self) -> String {
-        let received = self.received.lock().unwrap();
-        assert_eq!(received.len(), 1, "{received:?}");
-        received[0].clone()
-    }
-}
-
-async fn request(socket: &mut tokio::net::TcpStream) -> String {
-    let mut read = Vec::new();
-    loop {
-        let mut buffer = [0; 4096];
-        let length = socket.read(&mut buffer).await.unwrap_or_default();
-        read.extend_from_slice(&buffer[..length]);
-        let text = String::from_utf8_lossy(&read).into_owned();
-        let whole = text.split_once("\r\n\r\n").is_some_and(|(head, body)| {
-            let length = head
-                .lines()
-                .find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok());
-            body.len() >= length.unwrap_or(0_usize)
-        });
-        if whole || length == 0 {
-            return text;
-        }
-    }
-}
-
-fn http(status: u16, headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
-    let headers: String = headers
-        .iter()
-        .map(|(name, value)| [name, ": ", value, "\r\n"].concat())
-        .collect();
-    let length = body.len();
-    let head = format!("HTTP/1.1 {status} X\r\nconnection: close\r\ncontent-length: {length}\r\n{headers}\r\n");
-    [head.as_bytes(), body].concat()
-}
-
-fn gzip(bytes: &[u8]) -> Vec<u8> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-    encoder.write_all(bytes).unwrap();
-    encoder.finish().unwrap()
-}
-
-fn gunzip(bytes: &[u8]) -> std::io::Result<Vec<u8>> {
-    let mut text = Vec::new();
-    GzDecoder::new(bytes).read_to_end(&mut text).map(|_| text)
-}
 
 /// An instant query's answer with so many series.
 fn vector(series: usize) -> String {
@@ -124,14 +17,6 @@ fn vector(series: usize) -> String {
         samples.join(",")
     )
 }
-
-fn with_gzip(mut event: Value) -> Value {
-    event["multiValueHeaders"]["Accept-Encoding"] = json!(["br;q=1.0, gzip;q=0.5"]);
-    event
-}
-
-/// What names nothing but the caller's own must never have this in it.
-const CANARY: &str = "canary-of-others";
 
 #[tokio::test]
 async fn an_answer_goes_through_byte_for_byte_with_headers_of_ours_alone() {
@@ -367,8 +252,27 @@ fn failures() -> Vec<(&'static str, Vec<u8>, u16, &'static str)> {
 #[tokio::test]
 async fn upstreams_that_fail_are_told_of_in_words_of_ours() {
     for (name, bytes, status, kind) in failures() {
-        let fake = Fake::new(bytes, Then::Close).await;
-        for path in ["/api/v1/query", "/api/v1/labels", "/federate"] {
+        let fake = Fake::new(bytes.clone(), Then::Close).await;
+        // What fails at the probe, and what fails after it.
+        let after = Fake::answering(
+            move |request| {
+                if is_probe(request) {
+                    http(200, &[], NOTHING.as_bytes())
+                } else {
+                    bytes.clone()
+                }
+            },
+            Then::Close,
+        )
+        .await;
+        for (fake, path) in [
+            (&fake, "/api/v1/query"),
+            (&fake, "/api/v1/labels"),
+            (&fake, "/api/v1/label/job/values"),
+            (&after, "/api/v1/labels"),
+            (&after, "/api/v1/label/job/values"),
+            (&fake, "/federate"),
+        ] {
             for event in [get(path, &[]), with_gzip(get(path, &[]))] {
                 if name == "gzip garbage" && event == get(path, &[]) {
                     continue;
@@ -418,7 +322,7 @@ async fn an_upstream_that_is_down_or_slow_is_told_of() {
     let fake = Fake::new(Vec::new(), Then::Hang).await;
     let mut slow = fake.settings();
     slow.upstream.timeout = Duration::from_millis(100);
-    for path in ["/api/v1/query", "/federate"] {
+    for path in ["/api/v1/query", "/api/v1/labels", "/federate"] {
         let (status, _, body) = answer(&api(slow.clone()), &get(path, &[])).await;
         let body: Value = serde_json::from_slice(&body).unwrap();
         assert_eq!((status, &body["errorType"]), (504, &json!("timeout")), "{path}");
@@ -625,10 +529,12 @@ async fn each_request_is_recorded_once_and_without_secrets() {
         .await;
     response.body.next().await;
     drop(response);
+    let ignoring = Fake::of_json(&format!(r#"{{"status":"success","data":["{CANARY}"]}}"#)).await;
+    answer(&ignoring.api(), &get("/api/v1/label/job/values", &[])).await;
     drop(guard);
     let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
     let records: Vec<&str> = log.lines().filter(|line| line.contains("request_id=\"r-1\"")).collect();
-    assert_eq!(records.len(), 4, "{log}");
+    assert_eq!(records.len(), 5, "{log}");
     for (record, parts) in records.iter().zip([
         &[
             "INFO",
@@ -647,12 +553,19 @@ async fn each_request_is_recorded_once_and_without_secrets() {
             "end=\"broken\"",
         ],
         &["INFO", "endpoint=\"/federate\"", "status=200", "end=\"abandoned\""],
+        &[
+            "ERROR",
+            "status=502",
+            "kind=\"upstream\"",
+            "the upstream ignores `match[]` of /api/v1/label/job/values",
+            "it takes Prometheus 2.24 or later",
+        ],
     ]) {
         for part in parts {
             assert!(record.contains(part), "{part} in {record}");
         }
     }
-    for secret in ["secret-token", "what-is-asked"] {
+    for secret in ["secret-token", "what-is-asked", CANARY] {
         assert!(!log.contains(secret), "{log}");
     }
 }

@@ -1,4 +1,6 @@
 mod answers;
+mod fake;
+mod probe;
 mod requests;
 
 use std::time::Duration;
@@ -93,6 +95,14 @@ fn post(path: &str, body: &str) -> Value {
 fn parse(event: &Value) -> Event {
     serde_json::from_value(event.clone()).unwrap()
 }
+
+fn with_gzip(mut event: Value) -> Value {
+    event["multiValueHeaders"]["Accept-Encoding"] = json!(["br;q=1.0, gzip;q=0.5"]);
+    event
+}
+
+/// What names nothing but the caller's own must never have this in it.
+const CANARY: &str = "canary-of-others";
 
 /// The status and the body of the answer.
 async fn answer(api: &MetricsApi, event: &Value) -> (u16, http::HeaderMap, Vec<u8>) {

@@ -407,16 +407,16 @@ fn bodies_are_forms_or_refused() {
         ),
         (
             with(&|event| event["body"] = "query=%ff".into()),
-            "415: the form is not UTF-8",
+            "400: the form is not UTF-8",
         ),
-        (with(&|event| event["body"] = "query=%".into()), "415: the form has a %"),
+        (with(&|event| event["body"] = "query=%".into()), "400: the form has a %"),
         (
             with(&|event| event["body"] = "query=a%00".into()),
             "400: invalid parameter \"query\": has a NUL",
         ),
         (
             with(&|event| event["body"] = "a=b&".repeat(2000).into()),
-            "415: the form has more than the 1000",
+            "413: the form has more than the 1000",
         ),
         (
             with(&|event| event["body"] = format!("query={}", "a".repeat(10 << 20)).into()),
@@ -434,7 +434,7 @@ fn bodies_are_forms_or_refused() {
     let mut invalid = post("/api/v1/query", "cXVlcnk9/w==");
     invalid["isBase64Encoded"] = true.into();
     assert!(
-        of(&invalid).starts_with("415: the form is not UTF-8"),
+        of(&invalid).starts_with("400: the form is not UTF-8"),
         "{}",
         of(&invalid)
     );
@@ -584,7 +584,7 @@ fn each_limit_names_itself_the_value_the_allowed_value_and_the_plan() {
     for (event, expected) in [
         (
             get("/api/v1/query", &[("query", "aaaaaaaaaaaaaaaaaaaaa")]),
-            "400: query:1:21: the query has 21 bytes, more than the 20 allowed; split it (plan \"default\")".to_owned(),
+            "400: query:1:21: the query has 21 bytes, more than the 20 allowed; split it (limit `query_bytes`, plan \"default\")".to_owned(),
         ),
         (
             get("/api/v1/query", &[("query", "((((up))))")]),
