@@ -1,5 +1,6 @@
 //! When a job runs: unix cron in a time zone.
 
+mod eventbridge;
 mod fields;
 #[cfg(test)]
 mod tests;
@@ -7,6 +8,7 @@ mod tests;
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use croner::Cron;
 use croner::parser::{CronParser, Seconds, Year};
@@ -15,6 +17,7 @@ use jiff::tz::{AmbiguousOffset, TimeZone};
 use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
 
 use crate::suggest;
+use fields::Fields;
 
 /// A unix cron expression and the time zone it is read in.
 ///
@@ -39,7 +42,7 @@ pub enum ScheduleError {
     TimeZone(#[from] UnknownTimeZone),
 }
 
-/// A cron expression that is not unix cron, or never fires.
+/// A cron expression that is not unix cron, never fires, or cannot be put into EventBridge's terms.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{problem}; {help}")]
 pub struct InvalidCron {
@@ -71,7 +74,7 @@ impl Schedule {
     /// # Errors
     /// Anything beyond that (seconds, years, `L W # ?`, `@daily`), and a schedule that never fires (`0 0 30 2 *`).
     pub fn parse(cron: &str, time_zone: &str) -> Result<Self, ScheduleError> {
-        let normalised = fields::normalise(cron)?;
+        let normalised = Fields::parse(cron)?.in_numbers();
         let parser = CronParser::builder()
             .seconds(Seconds::Disallowed)
             .year(Year::Disallowed)
@@ -100,6 +103,41 @@ impl Schedule {
     #[must_use]
     pub fn time_zone(&self) -> &str {
         &self.time_zone_name
+    }
+
+    /// The same times as an expression of EventBridge Scheduler, `cron(*/10 * * * ? *)`, to be read in the same time
+    /// zone.
+    ///
+    /// # Errors
+    /// Where EventBridge has no expression for them: it restricts the days of the month or those of the week, not both.
+    pub fn to_eventbridge(&self) -> Result<String, InvalidCron> {
+        eventbridge::convert(&self.expression)
+    }
+
+    /// The shortest time between two firings on the clock of the time zone, as far as a day of firings every minute or
+    /// four years of rarer ones show it.
+    #[must_use]
+    pub fn shortest_interval(&self) -> Duration {
+        const MINUTE: Duration = Duration::from_mins(1);
+        const LAST_YEAR: i16 = 2030;
+        let mut shortest = Duration::from_hours(24 * 365);
+        // Four years, a leap year among them, in which the clock is never changed.
+        let mut last = jiff::civil::date(LAST_YEAR - 4, 12, 31).at(23, 59, 59, 0);
+        for firing in 0..=24 * 60 {
+            let Ok(next) = self.cron.find_next_occurrence(&last, false) else {
+                break;
+            };
+            if next.year() > LAST_YEAR || shortest == MINUTE {
+                break;
+            }
+            if firing > 0
+                && let Ok(interval) = Duration::try_from(next.duration_since(last))
+            {
+                shortest = shortest.min(interval);
+            }
+            last = next;
+        }
+        shortest
     }
 
     /// The first time after `after` at which the schedule fires; `None` only when that is past the year 5000.
