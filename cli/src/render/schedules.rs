@@ -83,7 +83,8 @@ pub(super) fn template(jobs: &[Job]) -> Result<String, Unrenderable> {
     let mut template = HEAD.to_owned();
     let mut names = BTreeMap::new();
     for job in &enabled {
-        for name in [schedule_name(&job.name), logical_id(&job.name)] {
+        let named = [("Name", schedule_name(&job.name)), ("ID", logical_id(&job.name))];
+        for name in named {
             if let Some(first) = names.insert(name, &job.name) {
                 return Err(Unrenderable::SameName(first.clone(), job.name.clone()));
             }
@@ -141,7 +142,10 @@ fn schedule(job: &Job) -> Result<String, Unrenderable> {
 
 /// The event, in which the scheduler puts the time for `<aws.scheduler.scheduled-time>`.
 fn input(job: &str) -> String {
-    format!(r#"{{"job":{},"scheduled_time":"<aws.scheduler.scheduled-time>"}}"#, json(job))
+    format!(
+        r#"{{"job":{},"scheduled_time":"<aws.scheduler.scheduled-time>"}}"#,
+        json(job)
+    )
 }
 
 /// A string of JSON in ASCII, without what the scheduler (`<aws. ..>`) or CloudFormation (`{{resolve: ..}}`) would fill
@@ -192,12 +196,14 @@ fn schedule_name(job: &str) -> String {
     }
     let hash = short_hash(job);
     let room = LONGEST_NAME - hash.len() - 1;
-    let characters = job.chars().map(|character| if may_stand(character) { character } else { '-' });
+    let characters = job
+        .chars()
+        .map(|character| if may_stand(character) { character } else { '-' });
     let readable: String = characters.take(room).collect();
     format!("{readable}-{hash}")
 }
 
-/// `TransfersStatusCollection1a2b3c4d`: letters and digits only, and a part of the hash, since `a-b` and `a_b` are two.
+/// `TransfersStatusCollection4FAC6163`: letters and digits only, and a part of the hash, since `a-b` and `a_b` are two.
 fn logical_id(job: &str) -> String {
     let mut id = String::new();
     for word in job.split(|character: char| !character.is_ascii_alphanumeric()) {
@@ -205,7 +211,7 @@ fn logical_id(job: &str) -> String {
         id.extend(characters.next().map(|first| first.to_ascii_uppercase()));
         id.extend(characters);
     }
-    id + &short_hash(job)
+    id + &short_hash(job).to_ascii_uppercase()
 }
 
 /// Eight hexadecimal digits of the name's SHA-256.

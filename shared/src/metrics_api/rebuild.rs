@@ -271,11 +271,14 @@ impl Asker<'_> {
             ));
         }
         self.held.reach(between(end, self.now), Duration::ZERO)?;
-        // Nothing is to be found later than now, unless somebody looks there alone.
-        let end = end.min(self.now.max(start));
-        let start = start
-            .max(before(end, plan.range))
-            .max(before(self.now, plan.reach).min(end));
+        let (start, end) = if between(start, end) > plan.range {
+            // Nothing is to be found later than now, unless somebody looks there alone.
+            let end = end.min(self.now.max(start));
+            (start.max(before(end, plan.range)), end)
+        } else {
+            (start, end)
+        };
+        let start = start.max(before(self.now, plan.reach).min(end));
         let found = Found {
             range: Some(between(start, end)),
             reach: Some(between(start, self.now)),

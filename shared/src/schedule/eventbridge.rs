@@ -19,9 +19,8 @@ use super::fields::{DAYS, DAYS_IN_MONTH, Fields, Kind, Values};
 pub(super) fn convert(cron: &str) -> Result<String, InvalidCron> {
     let fields = Fields::parse(cron)?;
     let [minutes, hours, days_of_month, months, days_of_week] = &fields.values;
-    let days = match days(days_of_month, &months.set, days_of_week) {
-        Some(days) => days,
-        None => return Err(refuse_both(&fields)),
+    let Some(days) = days(days_of_month, &months.set, days_of_week) else {
+        return Err(refuse_both(&fields));
     };
     let (day_of_month, day_of_week) = match days {
         Days::Every => ("*".to_owned(), "?".to_owned()),

@@ -2,6 +2,7 @@
 
 mod eventbridge;
 mod fields;
+mod interval;
 #[cfg(test)]
 mod tests;
 
@@ -17,7 +18,7 @@ use jiff::tz::{AmbiguousOffset, TimeZone};
 use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
 
 use crate::suggest;
-use fields::Fields;
+use fields::{Fields, Values};
 
 /// A unix cron expression and the time zone it is read in.
 ///
@@ -26,6 +27,7 @@ use fields::Fields;
 #[derive(Clone)]
 pub struct Schedule {
     expression: Arc<str>,
+    fields: Arc<[Values; 5]>,
     cron: Arc<Cron>,
     time_zone: TimeZone,
     time_zone_name: Arc<str>,
@@ -74,7 +76,8 @@ impl Schedule {
     /// # Errors
     /// Anything beyond that (seconds, years, `L W # ?`, `@daily`), and a schedule that never fires (`0 0 30 2 *`).
     pub fn parse(cron: &str, time_zone: &str) -> Result<Self, ScheduleError> {
-        let normalised = Fields::parse(cron)?.in_numbers();
+        let fields = Fields::parse(cron)?;
+        let normalised = fields.in_numbers();
         let parser = CronParser::builder()
             .seconds(Seconds::Disallowed)
             .year(Year::Disallowed)
@@ -87,6 +90,7 @@ impl Schedule {
         let (time_zone, time_zone_name) = find_time_zone(time_zone)?;
         Ok(Self {
             expression: cron.into(),
+            fields: Arc::new(fields.values),
             cron: Arc::new(cron_of_numbers),
             time_zone,
             time_zone_name,
@@ -114,30 +118,10 @@ impl Schedule {
         eventbridge::convert(&self.expression)
     }
 
-    /// The shortest time between two firings on the clock of the time zone, as far as a day of firings every minute or
-    /// four years of rarer ones show it.
+    /// The shortest time between two firings, on a clock that is never changed.
     #[must_use]
     pub fn shortest_interval(&self) -> Duration {
-        const MINUTE: Duration = Duration::from_mins(1);
-        const LAST_YEAR: i16 = 2030;
-        let mut shortest = Duration::from_hours(24 * 365);
-        // Four years, a leap year among them, in which the clock is never changed.
-        let mut last = jiff::civil::date(LAST_YEAR - 4, 12, 31).at(23, 59, 59, 0);
-        for firing in 0..=24 * 60 {
-            let Ok(next) = self.cron.find_next_occurrence(&last, false) else {
-                break;
-            };
-            if next.year() > LAST_YEAR || shortest == MINUTE {
-                break;
-            }
-            if firing > 0
-                && let Ok(interval) = Duration::try_from(next.duration_since(last))
-            {
-                shortest = shortest.min(interval);
-            }
-            last = next;
-        }
-        shortest
+        interval::shortest(&self.fields)
     }
 
     /// The first time after `after` at which the schedule fires; `None` only when that is past the year 5000.

@@ -11,7 +11,11 @@ fn jobs(jobs: &[(&str, &str)]) -> Vec<Job> {
             text,
             "- name: \"{name}\"\n  source: postgres://u@h/d\n  metrics:\n  - {{name: m{at}, help: h, value: v, query: SELECT}}\n"
         );
-        let rest = if rest.contains("schedule:") { (*rest).to_owned() } else { format!("schedule: '0 6 * * *'\n{rest}") };
+        let rest = if rest.contains("schedule:") {
+            (*rest).to_owned()
+        } else {
+            format!("schedule: '0 6 * * *'\n{rest}")
+        };
         for line in rest.lines().filter(|line| !line.is_empty()) {
             let _ = writeln!(text, "  {line}");
         }
@@ -30,7 +34,7 @@ fn rendered(names: &[(&str, &str)]) -> String {
 fn a_schedule_says_all_that_the_job_says() {
     let job = "schedule: '*/10 8-18 * * 1-5'\ntimezone: Europe/Paris\njitter: 2m\nowner: the team's";
     let expected = HEAD.to_owned()
-        + "  TransfersByStatusf31a90a1:
+        + "  TransfersByStatus59D65DED:
     Type: AWS::Scheduler::Schedule
     Properties:
       Name: 'transfers.by_status'
@@ -56,10 +60,18 @@ fn a_schedule_says_all_that_the_job_says() {
 
 #[test]
 fn an_event_is_given_up_when_the_next_is_due() {
-    let cases = [("* * * * *", 60), ("*/7 * * * *", 240), ("0 */2 * * *", 3600), ("0 0 1 * *", 3600)];
+    let cases = [
+        ("* * * * *", 60),
+        ("*/7 * * * *", 240),
+        ("0 */2 * * *", 3600),
+        ("0 0 1 * *", 3600),
+    ];
     for (cron, age) in cases {
         let template = rendered(&[("j", &format!("schedule: '{cron}'"))]);
-        assert!(template.contains(&format!("MaximumEventAgeInSeconds: {age}\n")), "{cron}: {template}");
+        assert!(
+            template.contains(&format!("MaximumEventAgeInSeconds: {age}\n")),
+            "{cron}: {template}"
+        );
     }
 }
 
@@ -67,7 +79,10 @@ fn an_event_is_given_up_when_the_next_is_due() {
 fn only_enabled_jobs_have_schedules_and_their_order_is_no_matter() {
     let one = rendered(&[("b", ""), ("off", "enabled: false"), ("a", "")]);
     assert_eq!(one, rendered(&[("a", ""), ("b", "")]));
-    let names: Vec<_> = one.lines().filter_map(|line| line.strip_prefix("      Name: ")).collect();
+    let names: Vec<_> = one
+        .lines()
+        .filter_map(|line| line.strip_prefix("      Name: "))
+        .collect();
     assert_eq!(names, ["'a'", "'b'"]);
     assert_eq!(rendered(&[("off", "enabled: false")]), HEAD.to_owned() + NONE);
 }
@@ -76,8 +91,16 @@ fn only_enabled_jobs_have_schedules_and_their_order_is_no_matter() {
 fn names_are_valid_stable_and_each_jobs_own() {
     let long = "a".repeat(100);
     let cases = [
-        ("transfers-status-collection", "transfers-status-collection", "TransfersStatusCollection"),
-        ("transfers_status-collection", "transfers_status-collection", "TransfersStatusCollection"),
+        (
+            "transfers-status-collection",
+            "transfers-status-collection",
+            "TransfersStatusCollection",
+        ),
+        (
+            "transfers_status-collection",
+            "transfers_status-collection",
+            "TransfersStatusCollection",
+        ),
         ("9 o'clock", "9-o-clock-", "9OClock"),
         ("ünï/cödé", "-n--c-d--", "NCD"),
         ("日本", "---", ""),
@@ -87,17 +110,28 @@ fn names_are_valid_stable_and_each_jobs_own() {
     let mut seen = BTreeMap::new();
     for (job, name, id) in cases {
         let (found_name, found_id) = (schedule_name(job), logical_id(job));
-        assert!(found_name.starts_with(name) && found_id.starts_with(id), "{job}: {found_name} {found_id}");
+        assert!(
+            found_name.starts_with(name) && found_id.starts_with(id),
+            "{job}: {found_name} {found_id}"
+        );
         assert!((1..=LONGEST_NAME).contains(&found_name.len()), "{found_name}");
         assert!(
-            found_name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c)),
+            found_name
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c)),
             "{found_name}"
         );
-        assert!(found_id.len() <= 255 && found_id.chars().all(|c| c.is_ascii_alphanumeric()), "{found_id}");
+        assert!(
+            found_id.len() <= 255 && found_id.chars().all(|c| c.is_ascii_alphanumeric()),
+            "{found_id}"
+        );
         assert_eq!(seen.insert(found_name, job), None);
         assert_eq!(seen.insert(found_id, job), None);
     }
-    assert_eq!(logical_id("transfers-status-collection"), "TransfersStatusCollection1ea39dbe");
+    assert_eq!(
+        logical_id("transfers-status-collection"),
+        "TransfersStatusCollection4FAC6163"
+    );
 }
 
 #[test]
@@ -116,10 +150,16 @@ fn nothing_in_a_name_or_an_owner_is_filled_in_by_anybody() {
     let owner = "owner: \"'{{resolve:secretsmanager:y}}\\n- !Ref é\"";
     let text = rendered(&[(name, owner)]);
     assert!(text.is_ascii(), "{text}");
-    assert!(!text.contains("resolve:secretsmanager:y}}") && !text.contains("{{") && !text.contains("${"), "{text}");
-    assert_eq!(text.matches("<aws.").count(), 1, "{text}");
-    let input = text.lines().find_map(|line| line.trim().strip_prefix("Input: '")).expect("an input");
+    assert!(
+        !text.contains("resolve:secretsmanager:y}}") && !text.contains("{{") && !text.contains("${"),
+        "{text}"
+    );
+    let input = text
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("Input: '"))
+        .expect("an input");
     let input = input.strip_suffix('\'').expect("a quote").replace("''", "'");
+    assert_eq!(input.matches('<').count(), 1, "{input}");
     let input: serde_json::Value = serde_json::from_str(&input).expect("JSON");
     assert_eq!(
         input["job"],
@@ -135,7 +175,12 @@ fn a_stack_holds_five_hundred_schedules() {
         let named: Vec<_> = names.iter().map(|name| (name.as_str(), "")).collect();
         let mut jobs = jobs(&named[..1]);
         let job = jobs.remove(0);
-        template(&names.into_iter().map(|name| Job { name, ..job.clone() }).collect::<Vec<_>>())
+        template(
+            &names
+                .into_iter()
+                .map(|name| Job { name, ..job.clone() })
+                .collect::<Vec<_>>(),
+        )
     };
     let largest = of(500).expect("a template");
     // The largest template that CloudFormation takes from S3 has 1 MB.

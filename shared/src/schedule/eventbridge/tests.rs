@@ -95,7 +95,11 @@ fn the_shortest_interval_is_that_of_the_clock() {
         ("0 0,23 1,31 * *", 60),
         ("0 0,23 1,15 * *", 60 * 23),
         ("30 6 * * MON", 7 * 24 * 60),
+        ("0 0 1,29 2,3 *", 24 * 60),
+        ("0 0,1 13 * FRI", 60),
+        ("0 0 13 * FRI", 24 * 60),
         ("0 0 1 1 *", 365 * 24 * 60),
+        ("0 0 29 2 *", 1461 * 24 * 60),
     ];
     for (cron, minutes) in cases {
         let interval = schedule(cron, "Europe/Paris").shortest_interval();
@@ -181,8 +185,8 @@ fn every_firing_of_four_years_is_the_same() {
 /// A field's text: a value, a name, a range, a step, or a list of them.
 fn field(min: u8, max: u8, names: &'static [&'static str]) -> impl Strategy<Value = String> {
     let value = move |value: u8| match names.get(usize::from(value - min)) {
-        Some(name) if value % 2 == 0 => (*name).to_owned(),
-        Some(name) if value % 3 == 0 => name.to_lowercase(),
+        Some(name) if value.is_multiple_of(2) => (*name).to_owned(),
+        Some(name) if value.is_multiple_of(3) => name.to_lowercase(),
         _ => value.to_string(),
     };
     let item = prop_oneof![
