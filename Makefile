@@ -1,6 +1,6 @@
 # Two commands do everything: `make demo` and `make test`. `make help` lists the rest.
 
-.PHONY: help demo test isolation lint deny bench schema build
+.PHONY: help demo test isolation lint deny bench schema schedules build
 .DEFAULT_GOAL := help
 
 # Passed on to the demo: with ONCE=1 it runs every job once, shows the series and ends.
@@ -23,9 +23,10 @@ isolation: ## N requests through the Metrics API against a Prometheus of one cus
 	@scripts/install isolation
 	@cargo run --quiet --locked --release --bin isolation
 
-lint: ## formatting and Clippy, warnings being errors
+lint: ## formatting and Clippy, warnings being errors, and whether schedules.yaml is that of config/
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
+	cargo run --quiet --locked --bin fanlight -- render --check
 
 deny: ## licences, banned crates and sources of all dependencies
 	@scripts/install deny
@@ -40,6 +41,9 @@ bench: ## speed and memory against psql and Debian's SQL exporter, as ratios
 schema: ## the JSON Schema of configuration files, into config/
 	cargo run --quiet --locked --bin fanlight -- schema > config/fanlight.schema.json.new
 	mv config/fanlight.schema.json.new config/fanlight.schema.json
+
+schedules: ## schedules.yaml, from config/
+	cargo run --quiet --locked --bin fanlight -- render
 
 build: ## the binaries as they are deployed
 	cargo build --locked --release --bin fanlight --bin collector

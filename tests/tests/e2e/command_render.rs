@@ -76,7 +76,17 @@ async fn what_cannot_be_deployed_is_shown_and_leaves_the_file_as_it_was() -> Res
     config.write("schedules.yaml", "as it was")?;
     let refused = render(&config, &[]).await?;
     assert_eq!((refused.status, refused.out.as_str()), (Some(1), ""));
-    insta::assert_snapshot!(refused.err, @r"");
+    insta::assert_snapshot!(refused.err, @r"
+    mistake: EventBridge Scheduler cannot fire on the days of the month `13` and also on the days of the week `FRI`, as unix cron does
+     --> config/a.yaml:3:18
+      |
+    3 |   schedule: '0 0 13 * FRI'
+      |                  ^^^^^^^^
+      |
+      = help: write `*` for one of the two, or make two jobs of it
+
+    fanlight: 1 mistake in the configuration: nothing is rendered, for a job that is left out would lose its schedule; `fanlight check` says more
+    ");
     assert_eq!(fs::read_to_string(config.path().join("schedules.yaml"))?, "as it was");
     let checked = fanlight(config.path(), ["check"], [("PUSHGATEWAY_URL", "http://g".to_owned())]).await?;
     assert_eq!(checked.status, Some(1));
@@ -173,7 +183,7 @@ async fn the_schedulers_api_takes_every_schedule() -> Result<()> {
             "Target": target(input("j"), 60),
         }),
         json!({
-            "Name": "une-t-che---j--c5d5b5b6",
+            "Name": "une-t-che---j--8d9caeb5",
             "GroupName": "fanlight",
             "Description": "une t?che: \"j\", of data",
             "ScheduleExpression": "cron(*/20 2-4 ? * SUN,FRI,SAT *)",

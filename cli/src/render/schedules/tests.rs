@@ -165,7 +165,7 @@ fn nothing_in_a_name_or_an_owner_is_filled_in_by_anybody() {
         input["job"],
         r#"a'b"c\{{resolve:ssm:x}} <aws.scheduler.execution-id> ${AWS::Region} é 😀 #: x"#
     );
-    assert_eq!(text.lines().count(), HEAD.lines().count() + 18, "{text}");
+    assert_eq!(text.lines().count(), HEAD.lines().count() + 19, "{text}");
 }
 
 #[test]
