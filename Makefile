@@ -32,9 +32,9 @@ deny: ## licences, banned crates and sources of all dependencies
 	@scripts/install deny
 	cargo deny --locked check bans licenses sources
 
-bench: ## speed and memory against psql and Debian's SQL exporter, as ratios
+bench: ## speed and memory against psql, an SQL exporter and Prometheus itself, as ratios
 	@scripts/install bench
-	@cargo run --quiet --locked --bin bench
+	@cargo run --quiet --locked --release --bin bench
 	cargo bench --quiet --locked -p fanlight-benches --bench promql
 	cargo bench --quiet --locked -p fanlight-benches --bench federation
 
@@ -46,4 +46,4 @@ schedules: ## schedules.yaml, from config/
 	cargo run --quiet --locked --bin fanlight -- render
 
 build: ## the binaries as they are deployed
-	cargo build --locked --release --bin fanlight --bin collector
+	cargo build --locked --release --bin fanlight --bin collector --bin metrics-api --bin authorizer

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
-use axum::http::{HeaderName, HeaderValue};
+use axum::http::{HeaderName, HeaderValue, StatusCode};
 
 use crate::runner::Function;
 use crate::runner::api_gateway::{Authorizer, GatewayResponse, Integration, ResponseType, RestApi, RestApiBuilder};
@@ -32,6 +32,11 @@ pub fn rest_api(authorizer: Authorizer, metrics_api: Function, timeout: Duration
     let builder = RestApi::builder()
         .any("/{proxy+}", Integration::streamed(metrics_api).timeout(timeout))
         .authorizer(authorizer);
+    // What AWS calls a missing token is a path that the API has not, such as that of its stage.
+    let nothing = GatewayResponse::new()
+        .status(StatusCode::NOT_FOUND)
+        .body(r#"{"status":"error","errorType":"not_found","error":"nothing is served here"}"#);
+    let builder = builder.gateway_response(ResponseType::MissingAuthenticationToken, nothing);
     GATEWAY_RESPONSES
         .into_iter()
         .fold(builder, |builder, (response_type, error_type, words)| {

@@ -83,7 +83,7 @@ pub enum TokenError {
         problem: &'static str,
     },
     /// The authorizer would refuse the token.
-    #[error("the configuration {folder} would refuse such a token: {reason}")]
+    #[error("the configuration in {folder} would refuse such a token: {reason}")]
     Refused {
         /// The configuration's folder.
         folder: String,
@@ -150,11 +150,17 @@ fn new(args: NewArgs, config: &Path, api: Option<&MetricsApi>) -> Result<ExitCod
         None => format!("{}-{}", now.strftime("%Y-%m-%d"), random_text(6)?),
     };
     let token = Token::generate()?;
+    let mut organisations: Vec<String> = Vec::new();
+    for organisation in args.organisations {
+        if !organisations.contains(&organisation) {
+            organisations.push(organisation);
+        }
+    }
     let record = Record {
         id,
         hash: token.hash(),
         client: args.client,
-        organisations: args.organisations,
+        organisations,
         origins: (!args.origins.is_empty()).then_some(args.origins),
         expires,
         plan: args.plan,
@@ -214,7 +220,11 @@ fn refusal(api: &MetricsApi, record: &Record) -> Option<String> {
 }
 
 fn check(args: &CheckArgs, api: Option<&MetricsApi>) -> Result<ExitCode, TokenError> {
-    let file = args.file.display().to_string();
+    let file = if args.file.as_os_str() == "-" {
+        "standard input".to_owned()
+    } else {
+        args.file.display().to_string()
+    };
     let text = read(&args.file).map_err(|error| TokenError::Unreadable {
         file: file.clone(),
         error,

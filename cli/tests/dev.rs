@@ -250,6 +250,12 @@ fn serves_the_metrics_api_behind_its_authorizer() {
         body,
         r#"{"status":"error","errorType":"unauthorized","error":"Unauthorized"}"#
     );
+    let (head, body) = get(address, "/prod/", "Authorization: Bearer allow\r\n");
+    assert!(head.starts_with("http/1.1 404"), "{head}");
+    assert_eq!(
+        body,
+        r#"{"status":"error","errorType":"not_found","error":"nothing is served here"}"#
+    );
     let (head, body) = get(address, "/prod/api/v1/query", "Authorization: Bearer fail\r\n");
     assert!(head.starts_with("http/1.1 500"), "{head}");
     assert_eq!(

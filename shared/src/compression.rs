@@ -13,6 +13,7 @@ const ROOM: usize = 4096;
 pub struct Gunzip {
     member: Decompress,
     state: State,
+    members: u32,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +42,7 @@ impl Default for Gunzip {
         Self {
             member: Decompress::new_gzip(WINDOW_BITS),
             state: State::Empty,
+            members: 0,
         }
     }
 }
@@ -63,6 +65,7 @@ impl Gunzip {
                     self.member = Decompress::new_gzip(WINDOW_BITS);
                 }
                 self.state = State::Inside;
+                self.members = self.members.saturating_add(1);
             }
             let (read, wrote) = (self.member.total_in(), self.member.total_out());
             let status = self
@@ -80,6 +83,12 @@ impl Gunzip {
             }
         }
         Ok(written)
+    }
+
+    /// How many members have begun.
+    #[must_use]
+    pub fn members(&self) -> u32 {
+        self.members
     }
 
     /// Whether everything was read to its end.

@@ -52,3 +52,22 @@ pub(crate) fn median(durations: impl IntoIterator<Item = Duration>) -> Duration 
     durations.sort();
     durations.get(durations.len() / 2).copied().unwrap_or_default()
 }
+
+/// The value below which this share of the durations lies.
+pub(crate) fn quantile(durations: &[Duration], share: f64) -> Duration {
+    let mut durations = durations.to_vec();
+    durations.sort();
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a place in a short list"
+    )]
+    let at = (durations.len() as f64 * share) as usize;
+    let at = at.min(durations.len().saturating_sub(1));
+    durations.get(at).copied().unwrap_or_default()
+}
+
+/// A duration in milliseconds.
+pub(crate) fn milliseconds(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1000.0
+}

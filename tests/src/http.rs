@@ -21,7 +21,10 @@ pub(crate) fn client() -> Result<&'static Client> {
 }
 
 /// A client of the same trust that keeps its connections, for one runtime that asks very much.
-pub(crate) fn keeping_connections() -> Result<Client> {
+///
+/// # Errors
+/// When there is no client.
+pub fn keeping_connections() -> Result<Client> {
     Ok(builder()?.timeout(Duration::from_mins(2)).build()?)
 }
 

@@ -2,11 +2,11 @@
 
 use std::net::Ipv4Addr;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use fanlight_cli::metrics_api::rest_api;
-use fanlight_cli::runner::api_gateway::Authorizer;
+use fanlight_cli::runner::api_gateway::{Authorizer, RestApiBuilder};
 use fanlight_cli::runner::{CapturedLog, Function, LogSink};
 use jiff::Timestamp;
 use reqwest::header::HeaderMap;
@@ -20,6 +20,10 @@ use crate::{ConfigFolder, binaries, canary, http};
 
 /// The functions' time-out, and API Gateway's.
 const TIMEOUT: Duration = Duration::from_secs(25);
+const CONCURRENCY: usize = 100;
+const METRICS_API: &str = "metrics-api";
+/// How long something may take that a test waits for.
+const HOLDS_WITHIN: Duration = Duration::from_secs(20);
 
 /// Somebody with a token.
 #[derive(Debug)]
@@ -71,6 +75,12 @@ impl Customer {
         self.token.expose()
     }
 
+    /// His token's record, as the secret holds it.
+    #[must_use]
+    pub fn record(&self) -> Value {
+        self.record.to_json()
+    }
+
     /// The value of the `Authorization` header.
     #[must_use]
     pub fn authorization(&self) -> String {
@@ -81,7 +91,7 @@ impl Customer {
 /// The records of these customers' tokens, as the secret holds them.
 #[must_use]
 pub fn records(customers: &[Customer]) -> String {
-    let records: Vec<Value> = customers.iter().map(|customer| customer.record.to_json()).collect();
+    let records: Vec<Value> = customers.iter().map(Customer::record).collect();
     json!({ "tokens": records }).to_string()
 }
 
@@ -154,6 +164,95 @@ pub struct MetricsApi {
     server: JoinHandle<()>,
     /// Read whenever an instance of a function starts.
     config: Option<ConfigFolder>,
+    /// Tokens and their hashes, which belong into no log and no answer.
+    secrets: Vec<String>,
+}
+
+/// How the API is deployed.
+pub struct Deployment<'a> {
+    /// The text of the configuration.
+    pub config: &'a str,
+    /// The functions' further environment.
+    pub environment: Vec<(&'static str, String)>,
+    /// Whose tokens must show up nowhere.
+    pub customers: &'a [Customer],
+    /// The functions' time-out; API Gateway waits for as long as it does by default.
+    pub timeout: Duration,
+    /// How long API Gateway keeps the authorizer's answers.
+    pub cache_ttl: Duration,
+    /// Further settings of API Gateway.
+    pub gateway: fn(RestApiBuilder) -> RestApiBuilder,
+}
+
+impl<'a> Deployment<'a> {
+    /// As [`MetricsApi::configured`], of a configuration's text whose tokens are `{{API_TOKENS}}`.
+    #[must_use]
+    pub fn new(config: &'a str, customers: &'a [Customer]) -> Self {
+        Self {
+            config,
+            // Whatever could be logged is, so that a secret in it is found.
+            environment: vec![("API_TOKENS", records(customers)), ("FANLIGHT_LOG", "trace".to_owned())],
+            customers,
+            timeout: TIMEOUT,
+            cache_ttl: Duration::from_mins(5),
+            gateway: |api| api,
+        }
+    }
+
+    /// The API.
+    ///
+    /// # Errors
+    /// When the workspace does not build or nothing can be listened on.
+    pub async fn start(self) -> Result<MetricsApi> {
+        let config = ConfigFolder::new(&[("fanlight.yaml", self.config)])?;
+        let mut api = self.serve(config.path()).await?;
+        api.config = Some(config);
+        Ok(api)
+    }
+
+    async fn serve(self, config: &Path) -> Result<MetricsApi> {
+        let (sink, log) = LogSink::captured();
+        let function = |name: &str, binary| {
+            Function::builder(name, binary)
+                .env("FANLIGHT_CONFIG", config)
+                .envs(self.environment.clone())
+                .timeout(self.timeout)
+                // An instance whose last answer was just read is not free yet.
+                .concurrency(CONCURRENCY)
+                .log(sink.clone())
+                .build()
+        };
+        let authorizer = Authorizer::new(function("authorizer", binaries::authorizer()?)?).cache_ttl(self.cache_ttl);
+        let api = rest_api(authorizer, function(METRICS_API, binaries::metrics_api()?)?, TIMEOUT);
+        let api = (self.gateway)(api).build()?;
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let url = api.url(listener.local_addr()?);
+        let server = tokio::spawn(async move {
+            // Serving goes on until the task is aborted.
+            let _ = api.serve(listener).await;
+        });
+        let secrets = self
+            .customers
+            .iter()
+            .flat_map(|customer| [customer.token().to_owned(), customer.record.hash.to_hex()]);
+        Ok(MetricsApi {
+            url,
+            log,
+            server,
+            config: None,
+            secrets: secrets.collect(),
+        })
+    }
+}
+
+/// The configuration of an API whose tokens are `{{API_TOKENS}}`: these lines of the upstream's settings, indented by
+/// four, and further ones of `metrics_api`, indented by two.
+#[must_use]
+pub fn configuration(upstream: &str, rest: &str) -> String {
+    format!(
+        "metrics_api:\n  upstream:\n{upstream}  labels:\n  - {{name: metric_purpose, value: external}}\n  \
+         - {{name: organisation_id, from: organisations}}\n  authorizer: {{tokens: '{{{{API_TOKENS}}}}'}}\n{rest}"
+    )
 }
 
 impl MetricsApi {
@@ -171,16 +270,7 @@ impl MetricsApi {
     /// # Errors
     /// When the workspace does not build or nothing can be listened on.
     pub async fn configured(upstream: &str, rest: &str, customers: &[Customer]) -> Result<Self> {
-        let config = format!(
-            "metrics_api:\n  upstream:\n{upstream}  labels:\n  - {{name: metric_purpose, value: external}}\n  \
-             - {{name: organisation_id, from: organisations}}\n  authorizer: {{tokens: '{{{{API_TOKENS}}}}'}}\n{rest}"
-        );
-        let config = ConfigFolder::new(&[("fanlight.yaml", &config)])?;
-        // Whatever could be logged is, so that a secret in it is found.
-        let environment = [("FANLIGHT_LOG", "trace".to_owned())];
-        let mut api = Self::serving(config.path(), environment, customers).await?;
-        api.config = Some(config);
-        Ok(api)
+        Deployment::new(&configuration(upstream, rest), customers).start().await
     }
 
     /// The API of a configuration whose tokens are `{{API_TOKENS}}`, with the functions' further environment.
@@ -189,33 +279,15 @@ impl MetricsApi {
     /// When the workspace does not build or nothing can be listened on.
     pub async fn serving(
         config: &Path,
-        environment: impl IntoIterator<Item = (&'static str, String)> + Clone,
+        environment: impl IntoIterator<Item = (&'static str, String)>,
         customers: &[Customer],
     ) -> Result<Self> {
-        let (sink, log) = LogSink::captured();
-        let function = |name: &str, binary| {
-            Function::builder(name, binary)
-                .env("FANLIGHT_CONFIG", config)
-                .env("API_TOKENS", records(customers))
-                .envs(environment.clone())
-                .timeout(TIMEOUT)
-                .log(sink.clone())
-                .build()
+        let tokens = ("API_TOKENS", records(customers));
+        let deployment = Deployment {
+            environment: environment.into_iter().chain([tokens]).collect(),
+            ..Deployment::new("", customers)
         };
-        let authorizer = Authorizer::new(function("authorizer", binaries::authorizer()?)?);
-        let api = rest_api(authorizer, function("metrics-api", binaries::metrics_api()?)?, TIMEOUT).build()?;
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-        let url = api.url(listener.local_addr()?);
-        let server = tokio::spawn(async move {
-            // Serving goes on until the task is aborted.
-            let _ = api.serve(listener).await;
-        });
-        Ok(Self {
-            url,
-            log,
-            server,
-            config: None,
-        })
+        deployment.serve(config).await
     }
 
     /// Where customers point their tools, without a slash at its end.
@@ -263,8 +335,57 @@ impl MetricsApi {
         let (status, headers) = (answer.status(), answer.headers().clone());
         let body = answer.bytes().await?.to_vec();
         canary::absent("the answer", &String::from_utf8_lossy(&body))?;
+        self.no_secret_in("the answer", &String::from_utf8_lossy(&body))?;
         canary::absent("the log", &self.log())?;
+        self.no_secret_in("the log", &self.log())?;
         Ok(Answer { status, headers, body })
+    }
+
+    fn no_secret_in(&self, place: &str, text: &str) -> Result<()> {
+        for secret in &self.secrets {
+            let line = text.lines().find(|line| line.contains(secret));
+            ensure!(line.is_none(), "{place} gives a token or its hash away: {line:?}");
+        }
+        Ok(())
+    }
+
+    /// Waits until the log is as wanted.
+    ///
+    /// # Errors
+    /// The log, when it does not come to that.
+    pub async fn log_until(&self, wanted: impl Fn(&str) -> bool) -> Result<String> {
+        let deadline = Instant::now() + HOLDS_WITHIN;
+        loop {
+            let log = self.log();
+            if wanted(&log) {
+                return Ok(log);
+            }
+            ensure!(
+                Instant::now() < deadline,
+                "the log did not come to what was wanted in {HOLDS_WITHIN:?}: {log}"
+            );
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// The most memory that the Metrics API's function has had resident by the end of each invocation so far, in MiB,
+    /// once there have been so many.
+    ///
+    /// # Errors
+    /// When there have not been.
+    pub async fn peak_memory(&self, invocations: usize) -> Result<Vec<u64>> {
+        let peaks = || -> Vec<u64> {
+            let lines = self.log.lines();
+            let reports = lines.iter().filter(|line| &*line.function == METRICS_API);
+            reports
+                .filter_map(|line| {
+                    let (_, used) = line.text.split_once("Max Memory Used: ")?;
+                    used.split_once(" MB")?.0.parse().ok()
+                })
+                .collect()
+        };
+        self.log_until(|_| peaks().len() >= invocations).await?;
+        Ok(peaks())
     }
 
     /// Everything that both functions have logged so far.

@@ -28,6 +28,7 @@ mod invocation;
 pub mod invoke_api;
 mod log;
 mod process;
+mod quick_ack;
 mod report;
 mod runtime_api;
 pub mod scheduler;

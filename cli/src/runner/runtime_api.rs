@@ -19,6 +19,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::invocation::{LARGEST_REPLY, StreamError};
+use super::quick_ack::QuickListener;
 
 const ERROR_TYPE: &str = "lambda-runtime-function-error-type";
 const ERROR_BODY: &str = "lambda-runtime-function-error-body";
@@ -85,7 +86,7 @@ impl RuntimeApi {
             .route("/2018-06-01/runtime/invocation/{id}/error", post(error))
             .route("/2018-06-01/runtime/init/error", post(init_error))
             .with_state(endpoint);
-        let server = tokio::spawn(axum::serve(listener, router).into_future());
+        let server = tokio::spawn(axum::serve(QuickListener(listener), router).into_future());
         Ok(Self {
             address,
             work: work_sender,

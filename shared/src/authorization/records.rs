@@ -37,7 +37,7 @@ pub struct RecordFlaw {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum DocumentError {
     /// Not JSON.
-    #[error("the tokens' document is not JSON: {line}:{column}")]
+    #[error("the tokens' document stops being JSON at line {line}, column {column}")]
     NotJson {
         /// Where reading it ended, from 1.
         line: usize,

@@ -145,6 +145,21 @@ mod tests {
     }
 
     #[test]
+    fn the_example_is_an_event() {
+        let example = include_str!("../../../events/authorizer-request.json");
+        let request = Request::parse(&serde_json::from_str(example).unwrap()).unwrap();
+        let [authorization] = request.authorization.as_slice() else {
+            panic!("one value")
+        };
+        assert!(authorization.expose_secret().starts_with("Basic "));
+        assert_eq!(request.source, Some("203.0.113.9".parse().unwrap()));
+        assert_eq!(
+            request.stage,
+            "arn:aws:execute-api:eu-west-3:123456789012:abcdef1234/prod"
+        );
+    }
+
+    #[test]
     fn every_value_of_the_header_is_found() {
         for (more, expected) in [
             (json!({}), &[][..]),

@@ -1,7 +1,8 @@
 //! A body as it comes from the upstream to a body as it goes to the caller, with the same encoding.
 //!
 //! A compressed body has to be read to be looked through. A small one is kept meanwhile, so that the upstream's own bytes
-//! go on when nothing was left out of them; a large one is decompressed, looked through and compressed again as it passes.
+//! go on when nothing was left out of them and nothing stands beside them; a large one is decompressed, looked through and
+//! compressed again as it passes.
 
 use bytes::Bytes;
 use futures_util::stream::{self, BoxStream, Stream, StreamExt as _};
@@ -15,7 +16,7 @@ const LONGEST_KEPT: usize = 64 * 1024;
 /// How much is decompressed at a time, in bytes.
 const STEP: usize = 16 * 1024;
 
-/// How much compressed output is gathered before it goes out, in bytes.
+/// How much output is gathered before it goes out, in bytes.
 const BATCH: usize = 16 * 1024;
 
 /// What an answer comes to.
@@ -118,7 +119,9 @@ where
                 Stage::GoingOn => Stage::Reading,
                 Stage::Done => return Ok((!output.is_empty()).then(|| output.into())),
             };
-            if output.len() >= BATCH || (!output.is_empty() && self.stage == Stage::Reading) {
+            // A little that goes out before its end is there waits for the acknowledgement of what went before, some 40 ms:
+            // the runtime's connection leaves Nagle's algorithm on.
+            if output.len() >= BATCH {
                 return Ok(Some(output.into()));
             }
         }
@@ -232,7 +235,7 @@ impl Relay {
                 if !matches!(self.passage.head(), Head::Success) {
                     return Ok(Finish::Done);
                 }
-                if self.passage.is_filtered() {
+                if self.passage.is_filtered() || look.gunzip.members() > 1 || has_text(&whole) {
                     // Once more, and now to go out.
                     self.passage = Passage::new(self.limit);
                     self.path = Path::Gzip(Box::new(Recompression {
@@ -255,6 +258,12 @@ impl Relay {
         }
         Ok(Finish::Done)
     }
+}
+
+/// Whether the header of a gzip member has room for more than the fixed fields: a file's name, a comment, or whatever else
+/// (RFC 1952, section 2.3.1). Nothing has looked at what stands there.
+fn has_text(member: &[u8]) -> bool {
+    member.get(3) != Some(&0)
 }
 
 /// Whether a body has gone out whole.

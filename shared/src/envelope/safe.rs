@@ -41,7 +41,9 @@ pub fn error(said: &UpstreamSaid) -> SafeError {
     let message = ERRORS.iter().find_map(|pattern| known(&said.error, pattern));
     let message = match message {
         Some(message) if error_type.is_some() => message.to_owned(),
-        _ => mimir_limit(&said.error).unwrap_or_else(|| UNKNOWN.to_owned()),
+        _ => mimir_limit(&said.error)
+            .or_else(|| invalid_regexp(&said.error))
+            .unwrap_or_else(|| UNKNOWN.to_owned()),
     };
     SafeError {
         error_type: error_type.unwrap_or("execution"),
@@ -67,6 +69,38 @@ fn mimir_limit(text: &str) -> Option<String> {
         .find(|limit| text.contains(&format!("({limit})")))?;
     Some(format!(
         "the query exceeds a limit of the upstream's ({limit}): select fewer series or a shorter time"
+    ))
+}
+
+/// What Go finds wrong with a regular expression (`regexp/syntax`).
+const REGEXP_FAULTS: [&str; 15] = [
+    "expression nests too deeply",
+    "expression too large",
+    "invalid UTF-8",
+    "invalid character class",
+    "invalid character class range",
+    "invalid escape sequence",
+    "invalid named capture",
+    "invalid nested repetition operator",
+    "invalid or unsupported Perl syntax",
+    "invalid repeat count",
+    "missing argument to repetition operator",
+    "missing closing )",
+    "missing closing ]",
+    "trailing backslash at end of expression",
+    "unexpected )",
+];
+
+/// Regular expressions are the one part of a query that is not checked before it is asked. The expression that follows
+/// is not passed on: where it ends, nothing says.
+fn invalid_regexp(text: &str) -> Option<String> {
+    let (_, fault) = text.split_once("error parsing regexp: ")?;
+    let fault = REGEXP_FAULTS.into_iter().find(|known| {
+        let rest = fault.strip_prefix(known);
+        rest.is_some_and(|rest| rest.starts_with(": `"))
+    })?;
+    Some(format!(
+        "a regular expression cannot be read: {fault}; write it in RE2's syntax"
     ))
 }
 
@@ -139,6 +173,8 @@ const ERRORS: &[&[Piece]] = &[
     &[Text("Scalar value "), Number, Text(" overflows int64")],
     &[Text("Scalar value "), Number, Text(" underflows int64")],
     &[Text("invalid label name "), Quoted],
+    // Of a path, in which Prometheus 2 takes fewer names than 3.
+    &[Text("invalid label name: "), Quoted],
     &[Text("invalid smoothing factor. Expected: 0 < sf < 1, got: "), Number],
     &[Text("invalid trend factor. Expected: 0 < tf < 1, got: "), Number],
     &[
@@ -463,6 +499,7 @@ mod tests {
             ("execution", "Scalar value -Inf underflows int64"),
             ("execution", "Ratio value NaN is NaN"),
             ("execution", "invalid label name \"a b\""),
+            ("bad_data", "invalid label name: \"a.b\""),
             (
                 "execution",
                 "invalid smoothing factor. Expected: 0 < sf < 1, got: 2.000000",
@@ -478,6 +515,24 @@ mod tests {
         ] {
             let safe = says(error_type, message);
             assert_eq!((safe.error_type, &*safe.error), (error_type, message));
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_regular_expression_is_told_without_it() {
+        for (message, told) in [
+            (
+                "invalid parameter \"query\": 1:3: parse error: error parsing regexp: missing closing ): `^(?s:()$`",
+                "a regular expression cannot be read: missing closing ); write it in RE2's syntax",
+            ),
+            (
+                "1:9: parse error: error parsing regexp: invalid character class range: `z-a`",
+                "a regular expression cannot be read: invalid character class range; write it in RE2's syntax",
+            ),
+            ("error parsing regexp: secret: `x`", UNKNOWN),
+            ("error parsing regexp: missing closing ) of secret", UNKNOWN),
+        ] {
+            assert_eq!(says("bad_data", message).error, told, "{message}");
         }
     }
 

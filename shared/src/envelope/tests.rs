@@ -467,3 +467,37 @@ proptest! {
         }
     }
 }
+
+#[tokio::test]
+async fn what_a_gzip_header_says_beside_the_answer_does_not_pass() {
+    let member = |text: &str| {
+        let gzip = flate2::GzBuilder::new()
+            .filename("acme-7")
+            .comment("acme-7")
+            .extra("acme-7");
+        let mut encoder = gzip.write(Vec::new(), Compression::default());
+        encoder.write_all(text.as_bytes()).unwrap();
+        encoder.finish().unwrap()
+    };
+    let plain = |text: &str| {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+        encoder.write_all(text.as_bytes()).unwrap();
+        encoder.finish().unwrap()
+    };
+    for body in [
+        member(VECTOR),
+        [plain(VECTOR), member("")].concat(),
+        [member(""), plain(VECTOR)].concat(),
+    ] {
+        for size in [1, 7, body.len()] {
+            let passed = relayed(&body, size, true, false, 1 << 20).await.unwrap().unwrap();
+            assert!(memchr::memmem::find(&passed, b"acme").is_none());
+            let mut text = String::new();
+            GzDecoder::new(&passed[..]).read_to_string(&mut text).unwrap();
+            assert_eq!(text, VECTOR);
+        }
+    }
+    // Without such a header nothing is made anew.
+    let body = plain(VECTOR);
+    assert_eq!(relayed(&body, 7, true, false, 1 << 20).await.unwrap().unwrap(), body);
+}

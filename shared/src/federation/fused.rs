@@ -10,12 +10,13 @@
 )]
 
 use super::words::{before, name_ends, string_ends, word};
-use super::write::Time;
+use super::write::{NO_INSTANCE, Time};
 
 /// How many bytes of room there must be beyond the length of the JSON: copies come in whole words.
 pub(super) const SLACK: usize = 64;
 
 const NAME: u64 = u64::from_le_bytes(*b"__name__");
+const INSTANCE: u64 = u64::from_le_bytes(*b"instance");
 const HELPER_START: u64 = u64::from_le_bytes(*b"__fanlig");
 
 /// How much of `json` a sample took, and how much room its line.
@@ -44,6 +45,7 @@ pub(super) fn convert(json: &[u8], room: &mut [u8], time: &Time) -> Option<Conve
     // The name goes before the brace as soon as it is found.
     *copy.room.first_mut()? = b'{';
     let mut labels = None;
+    let mut has_instance = false;
     loop {
         copy.expect(b'"')?;
         let first = word(json, copy.read)?;
@@ -55,6 +57,7 @@ pub(super) fn convert(json: &[u8], room: &mut [u8], time: &Time) -> Option<Conve
             labels = Some(copy.metric_name()?);
         } else {
             let start = copy.written;
+            has_instance |= first == INSTANCE && json[copy.read + 8..].starts_with(br#"":"#);
             let is_helper = first == HELPER_START && json[copy.read + 8..].starts_with(br#"ht_name__":"#);
             copy.label()?;
             if is_helper {
@@ -69,13 +72,13 @@ pub(super) fn convert(json: &[u8], room: &mut [u8], time: &Time) -> Option<Conve
             _ => return None,
         }
     }
-    let labels = labels?;
-    if copy.written == labels {
-        // There are none, and so no braces.
-        copy.written -= 1;
-    } else {
-        copy.room[copy.written - 1] = b'}';
+    labels?;
+    if !has_instance {
+        copy.put_all(NO_INSTANCE)?;
+        copy.put(b',')?;
     }
+    // There is a comma, as there is always an instance.
+    copy.room[copy.written - 1] = b'}';
     copy.put(b' ')?;
     copy.value(time)?;
     Some(Converted {
@@ -108,6 +111,15 @@ impl Copy<'_> {
     fn put(&mut self, byte: u8) -> Option<()> {
         *self.room.get_mut(self.written)? = byte;
         self.written += 1;
+        Some(())
+    }
+
+    #[inline(always)]
+    fn put_all(&mut self, bytes: &[u8]) -> Option<()> {
+        self.room
+            .get_mut(self.written..self.written + bytes.len())?
+            .copy_from_slice(bytes);
+        self.written += bytes.len();
         Some(())
     }
 

@@ -37,7 +37,50 @@ fn convert_pieces<'a>(format: Format, pieces: impl IntoIterator<Item = &'a [u8]>
         assert_eq!(converter.finish(&mut out), Err(broken), "a fault lasts");
         assert_eq!(out.len(), length);
     }
-    (String::from_utf8(out).unwrap(), converter.has_begun(), verdict)
+    let out = String::from_utf8(out).unwrap();
+    (without_instance(&out), converter.has_begun(), verdict)
+}
+
+/// Without what series get that have no instance: but for one test it says nothing.
+fn without_instance(text: &str) -> String {
+    text.replace(r#"{instance=""}"#, "").replace(r#",instance=""}"#, "}")
+}
+
+#[test]
+fn a_series_without_an_instance_says_so_in_the_text_formats() {
+    let sample = |labels: &str| format!(r#"{{"metric":{{"__name__":"a"{labels}}},"value":[1,"2"]}}"#);
+    let name_last = r#"{"metric":{"B":"b","__name__":"a"},"value":[1,"2"]}"#.to_owned();
+    let cases = [
+        (sample(""), r#"a{instance=""} 2"#),
+        (sample(r#","job":"j""#), r#"a{job="j",instance=""} 2"#),
+        (name_last, r#"a{B="b",instance=""} 2"#),
+        (sample(r#","instances":"i""#), r#"a{instances="i",instance=""} 2"#),
+        (sample(r#","instance":"i""#), r#"a{instance="i"} 2"#),
+        (sample(r#","instance":"i","job":"j""#), r#"a{instance="i",job="j"} 2"#),
+        (sample(r#","instance":"""#), r#"a{instance=""} 2"#),
+        (sample(r#","__fanlight_name__":"a""#), r#"a{instance=""} 2"#),
+    ];
+    for (element, line) in cases {
+        // The second one takes the fast path.
+        let json = vector(&format!("{element},{element}"));
+        for (format, time) in [(TEXT, " 1000"), (OPEN_METRICS, " 1")] {
+            let mut converter = Converter::new(format);
+            let mut out = Vec::new();
+            converter.push(json.as_bytes(), &mut out).unwrap();
+            assert_eq!(
+                String::from_utf8(out).unwrap(),
+                format!("{line}{time}\n").repeat(2),
+                "{element}"
+            );
+        }
+        for format in [Format::Csv, Format::NdJson] {
+            let (text, ..) = convert_pieces(format, [json.as_bytes()]);
+            assert_eq!(
+                text.contains("instance\"\":"),
+                element.contains("\"instance\":") && format == Format::Csv
+            );
+        }
+    }
 }
 
 /// Converts in pieces of many sizes, and proves that they make no difference.

@@ -8,6 +8,10 @@ use super::format::{Escaping, Format};
 use super::names::{Kind, is_classic, push_escaped};
 use super::{Broken, Summary};
 
+/// What a series without an instance gets in the text formats, as in Prometheus' own federation: otherwise the scraper
+/// would take our address for its instance, also with `honor_labels`.
+pub(super) const NO_INSTANCE: &[u8] = br#"instance="""#;
+
 /// Writes samples in one format.
 #[derive(Debug)]
 pub(super) struct Writer {
@@ -93,10 +97,11 @@ impl Writer {
             out.push(b'=');
             push_quoted(out, value);
         }
-        if separator == b',' {
-            out.push(b'}');
+        if !sample.labels.iter().any(|(label, _)| label == "instance") {
+            out.push(separator);
+            out.extend_from_slice(NO_INSTANCE);
         }
-        out.push(b' ');
+        out.extend_from_slice(b"} ");
         out.extend_from_slice(sample.value.as_bytes());
         out.extend_from_slice(&self.time.written);
     }

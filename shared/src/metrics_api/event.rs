@@ -7,7 +7,7 @@ use base64::prelude::BASE64_STANDARD;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::form;
+use super::form::{self, FormError};
 use super::problem::{Kind, Problem};
 
 /// The most parameters of a request, whatever its plan.
@@ -175,7 +175,13 @@ impl Event {
         } else {
             body.as_bytes().to_vec()
         };
-        form::parse(&decoded, MOST_PARAMETERS).map_err(|error| Problem::new(Kind::UnsupportedBody, error.to_string()))
+        form::parse(&decoded, MOST_PARAMETERS).map_err(|error| {
+            let kind = match error {
+                FormError::Escape(_) | FormError::Encoding(_) => Kind::Parameter,
+                FormError::TooMany(_) => Kind::TooLarge,
+            };
+            Problem::new(kind, error.to_string())
+        })
     }
 }
 

@@ -76,6 +76,11 @@ pub(super) fn build_info() -> Vec<u8> {
     }))
 }
 
+/// The answer of `/api/v1/query_exemplars` to a query that selects no series.
+pub(super) fn no_exemplars() -> Vec<u8> {
+    success(&json!([]))
+}
+
 fn success(data: &Value) -> Vec<u8> {
     json!({"status": "success", "data": data}).to_string().into_bytes()
 }

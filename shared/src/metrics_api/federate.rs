@@ -16,6 +16,8 @@ use super::upstream_answer;
 const STEP: usize = 16 << 10;
 /// How much text goes out at a time, in bytes. Answers of less never break off: they are refused instead.
 const BATCH: usize = 64 << 10;
+/// The room for a batch: with that of one step more, and the little by which the converter wants more than it writes.
+const ROOM: usize = BATCH + STEP + (4 << 10);
 
 /// Why a conversion does not come to its end.
 #[derive(Debug, thiserror::Error)]
@@ -68,7 +70,7 @@ impl Conversion {
             gzip: gzip.then(Gzip::default),
             input: Bytes::new(),
             json: if gunzip { vec![0; STEP] } else { Vec::new() },
-            text: Vec::with_capacity(BATCH + STEP),
+            text: Vec::with_capacity(ROOM),
             left: limit,
             limit,
             ended: false,
@@ -125,7 +127,7 @@ impl Conversion {
     /// The batch as it goes out, which may be nothing where the compression has kept it.
     fn take(&mut self) -> Bytes {
         let Some(gzip) = &mut self.gzip else {
-            return std::mem::replace(&mut self.text, Vec::with_capacity(BATCH + STEP)).into();
+            return std::mem::replace(&mut self.text, Vec::with_capacity(ROOM)).into();
         };
         let mut output = Vec::new();
         gzip.write(&self.text, &mut output);

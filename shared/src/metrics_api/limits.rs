@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::config::metrics_api::Plan;
-use crate::promql::{Analysis, EnforceError, ParseError};
+use crate::promql::{Analysis, EnforceError, Excess, LimitError, ParseError};
 
 use super::problem::{Kind, Problem};
 use super::time::{Millis, in_units};
@@ -140,8 +140,15 @@ impl Held<'_> {
             EnforceError::Denied(_) => error.to_string(),
             // What could not be proved is for the log.
             EnforceError::Internal(_) => "the query could not be enforced; nothing was asked".to_owned(),
-            EnforceError::Parse(ParseError::TooLarge(_)) => {
-                format!("{which}:{error} (plan {:?})", self.name)
+            EnforceError::Parse(ParseError::TooLarge(LimitError { excess, .. })) => {
+                let limit = match excess {
+                    Excess::Bytes { .. } => "limit `query_bytes`, ",
+                    Excess::Selectors { .. } => "limit `selectors`, ",
+                    Excess::Depth { .. } => "limit `depth`, ",
+                    // Which no plan can raise.
+                    Excess::Tokens { .. } => "",
+                };
+                format!("{which}:{error} ({limit}plan {:?})", self.name)
             }
             EnforceError::TooLong(_) => format!("{which}: {error}"),
             // These begin with the line and the column.

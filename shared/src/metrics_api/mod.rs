@@ -120,6 +120,8 @@ impl MetricsApi {
         match endpoint {
             Endpoint::Explain => Ok(Reply::json(explain::explain(&caller, held, &rebuilt))),
             Endpoint::Federate => self.federate(event, rebuilt, held, deadline).await,
+            // Prometheus answers a query without selectors with no `data`, which is no answer for anybody else.
+            Endpoint::QueryExemplars if rebuilt.found.selectors == 0 => Ok(Reply::json(explain::no_exemplars())),
             _ => self.relay(event, rebuilt, held, deadline).await,
         }
     }

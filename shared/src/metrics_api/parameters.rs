@@ -5,6 +5,9 @@ use super::event::Event;
 use super::problem::{Kind, Problem};
 use super::time::{self, Millis, Time};
 
+/// What Prometheus says of a time that must be given and is not, and what to do.
+const MISSING_TIME: &str = "cannot parse \"\" to a valid timestamp; write seconds since 1970 or 2026-01-31T10:20:00Z";
+
 /// Parameters that the endpoint has, each as often as it may be given.
 #[derive(Debug)]
 pub(super) struct Parameters(Vec<(&'static str, String)>);
@@ -55,7 +58,7 @@ impl Parameters {
         match (self.time(name)?, default) {
             (Some(Time::Millis(millis)), _) | (None, Some(millis)) => Ok(millis),
             (Some(Time::Min | Time::Max), _) => Err(Problem::parameter(name, "no data can be there")),
-            (None, None) => Err(Problem::parameter(name, "cannot parse \"\" to a valid timestamp")),
+            (None, None) => Err(Problem::parameter(name, MISSING_TIME)),
         }
     }
 
@@ -76,7 +79,7 @@ impl Parameters {
             Ok(limit) => u64::try_from(limit)
                 .map(Some)
                 .map_err(|_| Problem::parameter("limit", "limit must be non-negative")),
-            Err(_) => Err(Problem::parameter("limit", "no whole number")),
+            Err(_) => Err(Problem::parameter("limit", "not a whole number such as 100")),
         }
     }
 }

@@ -81,9 +81,9 @@ impl Asker<'_> {
         if end < start {
             return Err(Problem::parameter("end", "end timestamp must not be before start time"));
         }
-        let nanos = parameters
-            .duration("step")?
-            .ok_or_else(|| Problem::parameter("step", "cannot parse \"\" to a valid duration"))?;
+        let nanos = parameters.duration("step")?.ok_or_else(|| {
+            Problem::parameter("step", "cannot parse \"\" to a valid duration; write seconds or 1h30m")
+        })?;
         // Prometheus counts in milliseconds from here on.
         let step = nanos / NANOS;
         let window = Window::range(start, end, step).ok_or_else(|| {
@@ -257,12 +257,12 @@ impl Asker<'_> {
         let start = match parameters.time("start")? {
             Some(Time::Millis(start)) => start,
             Some(Time::Min) | None => Millis::MIN,
-            Some(Time::Max) => return Err(Problem::parameter("start", "no data can be there")),
+            Some(Time::Max) => return Err(Problem::parameter("start", "no data can be so late")),
         };
         let end = match parameters.time("end")? {
             Some(Time::Millis(end)) => end,
             Some(Time::Max) | None => Millis::MAX,
-            Some(Time::Min) => return Err(Problem::parameter("end", "no data can be there")),
+            Some(Time::Min) => return Err(Problem::parameter("end", "no data can be so early")),
         };
         if end < start {
             return Err(Problem::parameter(
@@ -290,7 +290,12 @@ impl Asker<'_> {
     /// The caller's timeout, but no longer than an answer may still take: the upstream should not go on after that.
     fn add_timeout(&self, parameters: &Parameters, form: &mut Form) -> Result<(), Problem> {
         let limit = match parameters.duration("timeout")? {
-            Some(nanos) if nanos < NANOS => return Err(Problem::parameter("timeout", "no time at all")),
+            Some(nanos) if nanos < NANOS => {
+                return Err(Problem::parameter(
+                    "timeout",
+                    "there is no time left in it; write a millisecond or more, such as 10s",
+                ));
+            }
             Some(nanos) => self.left.min(Duration::from_nanos(nanos.unsigned_abs())),
             None => self.left,
         };

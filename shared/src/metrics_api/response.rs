@@ -82,7 +82,7 @@ impl Reply {
             reply.headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
         if reply.status == StatusCode::UNAUTHORIZED {
-            let challenge = HeaderValue::from_static("Bearer realm=\"metrics\"");
+            let challenge = HeaderValue::from_static(r#"Bearer realm="fanlight", Basic realm="fanlight""#);
             reply.headers.insert(WWW_AUTHENTICATE, challenge);
         }
         reply

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 
 use super::error::{Excess, LimitError, ParseError, Position, Span, SyntaxError};
 use super::limits::Limits;
+use super::refusal::Reason;
 use super::token::{Token, TokenKind};
 use super::{number, string};
 
@@ -326,7 +327,10 @@ impl<'q> Lexer<'q> {
                     .unwrap_or(rest.len());
                 self.at = start + word;
                 let word = &self.query[start..self.at];
-                return Err(self.error(start, format!("bad number or duration syntax: {word:?}")));
+                return Err(self.error(
+                    start,
+                    format!("bad number or duration syntax: {}", Reason::shown(word.as_bytes())),
+                ));
             }
         };
         self.at = start + length;

@@ -62,7 +62,12 @@ impl Stream for Body {
 }
 
 async fn piece(response: &mut Response, deadline: Instant) -> Result<Option<Bytes>, Problem> {
-    let gap_over = Instant::now() + LONGEST_GAP;
+    let now = Instant::now();
+    if deadline <= now {
+        // A time-out alone would let pass whatever is there already, and so an answer that never stops.
+        return Err(Problem::Overdue);
+    }
+    let gap_over = now + LONGEST_GAP;
     match tokio::time::timeout_at(deadline.min(gap_over), response.chunk()).await {
         Ok(Ok(piece)) => Ok(piece),
         Ok(Err(error)) => Err(match Problem::of(&error, Duration::ZERO) {

@@ -15,7 +15,7 @@ mod exposition;
 mod grammar;
 mod hostile;
 mod queries;
-mod remote_write;
+pub(crate) mod remote_write;
 mod report;
 mod requests;
 mod servers;

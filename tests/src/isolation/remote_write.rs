@@ -8,85 +8,85 @@ use prost::Message;
 use reqwest::Client;
 
 #[derive(Clone, PartialEq, Message)]
-pub(super) struct WriteRequest {
+pub(crate) struct WriteRequest {
     #[prost(message, repeated, tag = "1")]
-    pub(super) series: Vec<TimeSeries>,
+    pub(crate) series: Vec<TimeSeries>,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub(super) struct TimeSeries {
+pub(crate) struct TimeSeries {
     /// Sorted by name.
     #[prost(message, repeated, tag = "1")]
-    pub(super) labels: Vec<Label>,
+    pub(crate) labels: Vec<Label>,
     #[prost(message, repeated, tag = "2")]
-    pub(super) samples: Vec<Sample>,
+    pub(crate) samples: Vec<Sample>,
     #[prost(message, repeated, tag = "3")]
-    pub(super) exemplars: Vec<Exemplar>,
+    pub(crate) exemplars: Vec<Exemplar>,
     #[prost(message, repeated, tag = "4")]
-    pub(super) histograms: Vec<Histogram>,
+    pub(crate) histograms: Vec<Histogram>,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub(super) struct Label {
+pub(crate) struct Label {
     #[prost(string, tag = "1")]
-    pub(super) name: String,
+    pub(crate) name: String,
     #[prost(string, tag = "2")]
-    pub(super) value: String,
+    pub(crate) value: String,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub(super) struct Sample {
+pub(crate) struct Sample {
     #[prost(double, tag = "1")]
-    pub(super) value: f64,
+    pub(crate) value: f64,
     /// Milliseconds since 1970.
     #[prost(int64, tag = "2")]
-    pub(super) timestamp: i64,
+    pub(crate) timestamp: i64,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub(super) struct Exemplar {
+pub(crate) struct Exemplar {
     #[prost(message, repeated, tag = "1")]
-    pub(super) labels: Vec<Label>,
+    pub(crate) labels: Vec<Label>,
     #[prost(double, tag = "2")]
-    pub(super) value: f64,
+    pub(crate) value: f64,
     /// Milliseconds since 1970.
     #[prost(int64, tag = "3")]
-    pub(super) timestamp: i64,
+    pub(crate) timestamp: i64,
 }
 
 /// A native histogram of whole numbers.
 #[derive(Clone, PartialEq, Message)]
-pub(super) struct Histogram {
+pub(crate) struct Histogram {
     #[prost(uint64, tag = "1")]
-    pub(super) count: u64,
+    pub(crate) count: u64,
     #[prost(double, tag = "3")]
-    pub(super) sum: f64,
+    pub(crate) sum: f64,
     #[prost(sint32, tag = "4")]
-    pub(super) schema: i32,
+    pub(crate) schema: i32,
     #[prost(double, tag = "5")]
-    pub(super) zero_threshold: f64,
+    pub(crate) zero_threshold: f64,
     #[prost(uint64, tag = "6")]
-    pub(super) zero_count: u64,
+    pub(crate) zero_count: u64,
     #[prost(message, repeated, tag = "11")]
-    pub(super) positive_spans: Vec<BucketSpan>,
+    pub(crate) positive_spans: Vec<BucketSpan>,
     /// The first is a count, the others are differences to the bucket before.
     #[prost(sint64, repeated, tag = "12")]
-    pub(super) positive_deltas: Vec<i64>,
+    pub(crate) positive_deltas: Vec<i64>,
     /// Milliseconds since 1970.
     #[prost(int64, tag = "15")]
-    pub(super) timestamp: i64,
+    pub(crate) timestamp: i64,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub(super) struct BucketSpan {
+pub(crate) struct BucketSpan {
     #[prost(sint32, tag = "1")]
-    pub(super) offset: i32,
+    pub(crate) offset: i32,
     #[prost(uint32, tag = "2")]
-    pub(super) length: u32,
+    pub(crate) length: u32,
 }
 
 /// Writes these series into a Prometheus that receives them, which is at `url`.
-pub(super) async fn write(client: &Client, url: &str, request: &WriteRequest) -> Result<()> {
+pub(crate) async fn write(client: &Client, url: &str, request: &WriteRequest) -> Result<()> {
     let body = snap::raw::Encoder::new().compress_vec(&request.encode_to_vec())?;
     let answer = client
         .post(format!("{url}/api/v1/write"))

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::fs;
 
 use anyhow::{Context as _, Result, ensure};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use fanlight_tests::faults::Answering;
 use fanlight_tests::{ConfigFolder, Customer, Ended, Postgres, Prometheus, Pushgateway, binaries, fanlight, records};
 use jiff::Timestamp;
@@ -84,9 +86,9 @@ async fn each_event_of_the_metrics_api_gets_its_answer() -> Result<()> {
         Ok((head.to_owned(), body.to_owned()))
     };
     let cases = [
-        "metrics-api-get.json",
-        "metrics-api-form.json",
-        "metrics-api-form-base64.json",
+        "metrics-api-query-get.json",
+        "metrics-api-query.json",
+        "metrics-api-query-base64.json",
     ];
     for name in cases {
         let (head, body) = answer(name).await?;
@@ -136,10 +138,12 @@ async fn each_event_of_the_metrics_api_gets_its_answer() -> Result<()> {
 #[tokio::test]
 async fn the_authorizers_event_is_allowed_with_its_record_and_with_no_other() -> Result<()> {
     let header = event("authorizer-request.json")?["headers"]["Authorization"].take();
-    let token = header
+    let basic = header
         .as_str()
-        .and_then(|header| header.strip_prefix("Bearer "))
-        .context("a token")?;
+        .and_then(|header| header.strip_prefix("Basic "))
+        .context("no basic authentication")?;
+    let basic = String::from_utf8(BASE64_STANDARD.decode(basic)?)?;
+    let token = basic.strip_prefix("acme:").context("not acme")?;
     let record = Record {
         id: "example".to_owned(),
         hash: Token::parse(token).context("not in the form of a token")?.hash(),
@@ -156,7 +160,7 @@ async fn the_authorizers_event_is_allowed_with_its_record_and_with_no_other() ->
     let allowed: Value = serde_json::from_str(&ended.out)?;
     assert_eq!(allowed["policyDocument"]["Statement"][0]["Effect"], "Allow");
     // What the events of the Metrics API carry is what the authorizer says, as API Gateway passes it on.
-    let carried = &event("metrics-api-get.json")?["requestContext"];
+    let carried = &event("metrics-api-query-get.json")?["requestContext"];
     for name in ["client", "organisations", "plan"] {
         assert_eq!(allowed["context"][name], carried["authorizer"][name], "{name}");
     }

@@ -112,7 +112,7 @@ async fn a_second_prometheus_federates_and_alerts_on_what_it_got() -> Result<()>
     // A series that two selectors choose comes once.
     second
         .query_until(r#"count(orders{chosen="yes"})"#, |count| {
-            count.first().is_some_and(|one| one.value == 2.0)
+            count.iter().map(|one| one.value).eq([2.0])
         })
         .await?;
     let counts = second

@@ -430,6 +430,8 @@ async fn the_log_tells_the_reason_and_never_the_credentials() {
         .with_ansi(false)
         .with_writer(paper.clone())
         .finish();
+    // While there is a second one, what another test's thread logs first is not taken for wanted by nobody.
+    let _other = tracing::Dispatch::new(tracing::subscriber::NoSubscriber::default());
     let guard = tracing::subscriber::set_default(subscriber);
     let credentials = [
         bearer(&token),

@@ -14,8 +14,9 @@ use crate::config::metrics_api::{
     Algorithm, Authorizer, Claim, ClientCertificate, Conflict, DEFAULT_PLAN, Issuer, LabelRule, LabelSource,
     MetricsApi, Plan, UpstreamAuth, UpstreamSettings,
 };
+use crate::config::mistake::Mistake;
 use crate::config::read::{Entry, Mapping};
-use crate::promql::{Characters, EnforcedLabel, OnConflict};
+use crate::promql::{Characters, EnforcedLabel, Limits, OnConflict};
 use crate::suggest;
 
 /// What `sigv4` signs for where nothing else is said: Amazon Managed Service for Prometheus.
@@ -104,6 +105,11 @@ fn upstream(scope: &mut Scope<'_>, file: &File, entry: &Entry<UpstreamSpec>) -> 
     let spec = entry.get()?;
     let url = required(scope, file, &entry.span, "upstream", "url", spec.url.as_ref())?;
     scope.check_http_url(file, url, "an upstream's URL");
+    if let Some(base) = url.get().and_then(|text| text.find("/api/v1").map(|at| &text[..at])) {
+        let message = "an upstream's URL ends before `/api/v1`, which is added with each request";
+        let help = format!("write `{base}`");
+        scope.mistake(file, &url.span, message, |mistake| mistake.help(help));
+    }
     let url = scope.template(file, url);
     let auth = upstream_auth(scope, file, entry, spec);
     let headers = headers(scope, file, spec.headers.as_ref());
@@ -310,21 +316,26 @@ fn plan(scope: &mut Scope<'_>, file: &File, spec: &PlanSpec) -> Plan {
     let duration = |entry: &Option<Entry<DurationText>>, default| {
         first([entry.as_ref()]).map_or(default, |DurationText(duration)| *duration)
     };
-    let mut small = |entry: &Option<Entry<Count>>, default: u32| {
+    let mut small = |entry: &Option<Entry<Count>>, default: u32, most: u32| {
         let value = count(entry, default.into());
-        u32::try_from(value).unwrap_or_else(|_| {
-            let span = entry.as_ref().map_or(0..0, |entry| entry.span.clone());
-            let message = format!("{value} is more than the most there may be, {}", u32::MAX);
-            scope.mistake(file, &span, message, |mistake| mistake);
-            default
-        })
+        u32::try_from(value)
+            .ok()
+            .filter(|value| *value <= most)
+            .unwrap_or_else(|| {
+                let span = entry.as_ref().map_or(0..0, |entry| entry.span.clone());
+                let message = format!("{value} is more than the most there may be, {most}");
+                scope.mistake(file, &span, message, |mistake| mistake);
+                default
+            })
     };
+    // No plan lets more through than the enforcement is made for, and the upstream's parser endures.
+    let most = Limits::default();
     Plan {
-        query_bytes: small(&spec.query_bytes, default.query_bytes),
-        depth: small(&spec.depth, default.depth),
-        selectors: small(&spec.selectors, default.selectors),
-        requests_per_second: small(&spec.requests_per_second, default.requests_per_second),
-        burst: small(&spec.burst, default.burst),
+        query_bytes: small(&spec.query_bytes, default.query_bytes, most.bytes),
+        depth: small(&spec.depth, default.depth, most.depth),
+        selectors: small(&spec.selectors, default.selectors, most.selectors),
+        requests_per_second: small(&spec.requests_per_second, default.requests_per_second, u32::MAX),
+        burst: small(&spec.burst, default.burst, u32::MAX),
         range: duration(&spec.range, default.range),
         reach: duration(&spec.reach, default.reach),
         points: count(&spec.points, default.points),
@@ -376,6 +387,11 @@ fn issuer(
     let audience = required(scope, file, &entry.span, "issuers", "audience", spec.audience.as_ref());
     for url in [issuer, spec.jwks_url.as_ref()].into_iter().flatten() {
         scope.check_http_url(file, url, "an issuer's URL");
+        if url.get().is_some_and(|text| text.starts_with("http://")) {
+            let message = "whoever sits between can put keys of his own in the place of the issuer's";
+            let warning = Mistake::warning(&file.path, url.span.clone(), message);
+            scope.report.add(warning.help("use `https://`"));
+        }
     }
     if let Some(audience) = audience
         && audience.get().is_some_and(Vec::is_empty)
@@ -402,9 +418,17 @@ fn issuer(
         None => vec![Algorithm::RS256, Algorithm::ES256],
         Some(algorithms) => algorithms.get()?.iter().filter_map(Entry::get).copied().collect(),
     };
-    if algorithms.is_empty() {
-        let span = spec.algorithms.as_ref().map_or(&entry.span, |entry| &entry.span);
-        scope.mistake(file, span, "the list names no algorithm", |mistake| mistake);
+    if let Some(written) = &spec.algorithms
+        && written.get().is_some_and(Vec::is_empty)
+    {
+        scope.mistake(file, &written.span, "the list names no algorithm", |mistake| mistake);
+    }
+    let texts = audience.and_then(Entry::get).into_iter().flatten();
+    let claims = [&spec.organisations_claim, &spec.client_claim, &spec.plan_claim];
+    for entry in texts.chain(claims.into_iter().flatten()) {
+        if entry.get().is_some_and(String::is_empty) {
+            scope.mistake(file, &entry.span, "a name is missing here", |mistake| mistake);
+        }
     }
     let claim = |entry: &Option<Entry<String>>, default: &str| {
         Claim::parse(first([entry.as_ref()]).map_or(default, String::as_str))

@@ -140,153 +140,167 @@ fn every_key_reaches_the_metrics_api() {
     assert!(issuer.ca_file.is_some());
 }
 
+/// Lines of the upstream, of the labels and of the rest, and what is said of them.
+const MISTAKES: [(&str, &str, &str, &str); 26] = [
+    (
+        "basic: {username: u}",
+        "",
+        "",
+        "2:38 <{> basic authentication needs `username` and `password`",
+    ),
+    (
+        "bearer: '{{T}}', sigv4: {}",
+        "",
+        "",
+        "2:13 <{> the upstream has more than one of `basic`, `bearer` and `sigv4`; keep one of them",
+    ),
+    (
+        "headers: {authorization: x}",
+        "",
+        "",
+        "2:41 <authorization> the header `authorization` is not for the configuration to set; credentials go into \
+             `basic`, `bearer` or `sigv4`; the rest the client says by itself",
+    ),
+    (
+        "headers: {'a b': x}",
+        "",
+        "",
+        "2:41 <'a b'> `a b` cannot be a header's name",
+    ),
+    (
+        "headers: {A: x, a: y}",
+        "",
+        "",
+        "2:47 <a> the header `a` is given twice",
+    ),
+    (
+        "client_key: '{{KEY}}'",
+        "",
+        "",
+        "2:43 <'{{KEY}}'> `client_certificate` and `client_key` go together",
+    ),
+    (
+        "ca_file: none.pem",
+        "",
+        "",
+        "2:40 <none.pem> there is no file none.pem; a file is named relative to the one that names it",
+    ),
+    (
+        "",
+        "  - {name: metric_purpose, value: x}",
+        "",
+        "6:5 <{> the label `metric_purpose` is enforced twice; give it one rule",
+    ),
+    (
+        "",
+        "  - {name: a}",
+        "",
+        "6:5 <{> the label `a` needs either `value` or `from`; say `value: external` for a fixed one, or \
+             `from: organisations` for the caller's",
+    ),
+    (
+        "",
+        "  - {name: a, value: b, characters: x}",
+        "",
+        "6:37 <x> `characters` means something only beside `from`; remove it",
+    ),
+    (
+        "",
+        "  - {name: a, from: organisations, on_conflict: refuse}",
+        "",
+        "6:49 <refuse> `on_conflict` means something only beside `value`; remove it",
+    ),
+    (
+        "",
+        "  - {name: a, value: ''}",
+        "",
+        "6:22 <''> label \"a\" may not have the empty value, which matches every series without the label",
+    ),
+    (
+        "",
+        "  - {name: __name__, value: a}",
+        "",
+        "6:29 <a> \"__name__\" cannot be enforced; name a label, and one other than __name__",
+    ),
+    (
+        "",
+        "  - {name: a, from: organisations, characters: '|'}",
+        "",
+        "6:48 <'|'> the character '|' cannot be allowed in values: it is not plain in a regular expression",
+    ),
+    (
+        "",
+        "  - {name: __name__, from: organisations}",
+        "",
+        "6:12 <__name__> \"__name__\" cannot be enforced; name a label, and one other than __name__",
+    ),
+    ("", "  - {value: b}", "", "6:5 <> `labels` needs `name`"),
+    (
+        "",
+        "",
+        "  plans: {}",
+        "8:10 <{> there is no plan; declare one, or leave `plans` out for `default` with every limit's default",
+    ),
+    (
+        "",
+        "",
+        "  plans: {a: {depth: 4294967296}}",
+        "8:22 <4294967296> 4294967296 is more than the most there may be, 256",
+    ),
+    (
+        "",
+        "",
+        "  plans: {a: {query_bytes: 65537}}",
+        "8:28 <65537> 65537 is more than the most there may be, 65536",
+    ),
+    (
+        "",
+        "",
+        "  plans: {a: {selectors: 1001}}",
+        "8:26 <1001> 1001 is more than the most there may be, 1000",
+    ),
+    (
+        "",
+        "",
+        "  plans: {a: {depth: 0}}",
+        "8:22 <0> expected a number of 1 or more, found 0",
+    ),
+    (
+        "",
+        "",
+        "  plans: {a: {ranges: 1d}}",
+        "8:15 <ranges> unknown key `ranges`; did you mean `range`?",
+    ),
+    (
+        "",
+        "",
+        "  exemplar: true",
+        "8:3 <exemplar> unknown key `exemplar`; did you mean `exemplars`?",
+    ),
+    (
+        "url: http://q",
+        "",
+        "",
+        "2:31 <url> duplicate mapping key: url not allowed here",
+    ),
+    (
+        "timeout: 0s",
+        "",
+        "",
+        "2:40 <0s> a length of time must be more than nothing, not 0s: write one such as `30s`",
+    ),
+    (
+        "sigv4: {roles: r}",
+        "",
+        "",
+        "2:39 <roles> unknown key `roles`; did you mean `role`?",
+    ),
+];
+
 #[test]
 fn each_mistake_in_the_metrics_api_has_its_place_and_its_remedy() {
-    let cases: [(&str, &str, &str, &str); 24] = [
-        (
-            "basic: {username: u}",
-            "",
-            "",
-            "2:38 <{> basic authentication needs `username` and `password`",
-        ),
-        (
-            "bearer: '{{T}}', sigv4: {}",
-            "",
-            "",
-            "2:13 <{> the upstream has more than one of `basic`, `bearer` and `sigv4`; keep one of them",
-        ),
-        (
-            "headers: {authorization: x}",
-            "",
-            "",
-            "2:41 <authorization> the header `authorization` is not for the configuration to set; credentials go into \
-             `basic`, `bearer` or `sigv4`; the rest the client says by itself",
-        ),
-        (
-            "headers: {'a b': x}",
-            "",
-            "",
-            "2:41 <'a b'> `a b` cannot be a header's name",
-        ),
-        (
-            "headers: {A: x, a: y}",
-            "",
-            "",
-            "2:47 <a> the header `a` is given twice",
-        ),
-        (
-            "client_key: '{{KEY}}'",
-            "",
-            "",
-            "2:43 <'{{KEY}}'> `client_certificate` and `client_key` go together",
-        ),
-        (
-            "ca_file: none.pem",
-            "",
-            "",
-            "2:40 <none.pem> there is no file none.pem; a file is named relative to the one that names it",
-        ),
-        (
-            "",
-            "  - {name: metric_purpose, value: x}",
-            "",
-            "6:5 <{> the label `metric_purpose` is enforced twice; give it one rule",
-        ),
-        (
-            "",
-            "  - {name: a}",
-            "",
-            "6:5 <{> the label `a` needs either `value` or `from`; say `value: external` for a fixed one, or \
-             `from: organisations` for the caller's",
-        ),
-        (
-            "",
-            "  - {name: a, value: b, characters: x}",
-            "",
-            "6:37 <x> `characters` means something only beside `from`; remove it",
-        ),
-        (
-            "",
-            "  - {name: a, from: organisations, on_conflict: refuse}",
-            "",
-            "6:49 <refuse> `on_conflict` means something only beside `value`; remove it",
-        ),
-        (
-            "",
-            "  - {name: a, value: ''}",
-            "",
-            "6:22 <''> label \"a\" may not have the empty value, which matches every series without the label",
-        ),
-        (
-            "",
-            "  - {name: __name__, value: a}",
-            "",
-            "6:29 <a> \"__name__\" cannot be enforced; name a label, and one other than __name__",
-        ),
-        (
-            "",
-            "  - {name: a, from: organisations, characters: '|'}",
-            "",
-            "6:48 <'|'> the character '|' cannot be allowed in values: it is not plain in a regular expression",
-        ),
-        (
-            "",
-            "  - {name: __name__, from: organisations}",
-            "",
-            "6:12 <__name__> \"__name__\" cannot be enforced; name a label, and one other than __name__",
-        ),
-        ("", "  - {value: b}", "", "6:5 <> `labels` needs `name`"),
-        (
-            "",
-            "",
-            "  plans: {}",
-            "8:10 <{> there is no plan; declare one, or leave `plans` out for `default` with every limit's default",
-        ),
-        (
-            "",
-            "",
-            "  plans: {a: {depth: 4294967296}}",
-            "8:22 <4294967296> 4294967296 is more than the most there may be, 4294967295",
-        ),
-        (
-            "",
-            "",
-            "  plans: {a: {depth: 0}}",
-            "8:22 <0> expected a number of 1 or more, found 0",
-        ),
-        (
-            "",
-            "",
-            "  plans: {a: {ranges: 1d}}",
-            "8:15 <ranges> unknown key `ranges`; did you mean `range`?",
-        ),
-        (
-            "",
-            "",
-            "  exemplar: true",
-            "8:3 <exemplar> unknown key `exemplar`; did you mean `exemplars`?",
-        ),
-        (
-            "url: http://q",
-            "",
-            "",
-            "2:31 <url> duplicate mapping key: url not allowed here",
-        ),
-        (
-            "timeout: 0s",
-            "",
-            "",
-            "2:40 <0s> a length of time must be more than nothing, not 0s: write one such as `30s`",
-        ),
-        (
-            "sigv4: {roles: r}",
-            "",
-            "",
-            "2:39 <roles> unknown key `roles`; did you mean `role`?",
-        ),
-    ];
     let mut wrong = Vec::new();
-    for (upstream, labels, rest, expected) in cases {
+    for (upstream, labels, rest, expected) in MISTAKES {
         let text = least(upstream, labels, rest);
         let found = findings(&[("fanlight.yaml", &text)]);
         if found != [expected] {
@@ -332,6 +346,23 @@ fn each_mistake_in_the_authorizer_has_its_place_and_its_remedy() {
             "6:62 <{> the issuer `https://i` is declared a second time",
         ),
         (
+            format!("{{issuers: [{{{issuer}, algorithms: [none]}}]}}"),
+            "6:74 <none> `none` is not one of `RS256`, `RS384`, `RS512`, `PS256`, `PS384`, `PS512`, `ES256`, `ES384` or \
+             `EdDSA`",
+        ),
+        (
+            "{issuers: [{issuer: https://i, audience: ['']}]}".to_owned(),
+            "6:57 <''> a name is missing here",
+        ),
+        (
+            format!("{{issuers: [{{{issuer}, client_claim: ''}}]}}"),
+            "6:75 <''> a name is missing here",
+        ),
+        (
+            "{issuers: [{issuer: http://i, audience: [a]}]}".to_owned(),
+            "6:35 <http://i> whoever sits between can put keys of his own in the place of the issuer's; use `https://`",
+        ),
+        (
             "{issuers: [{issuer: i, audience: [a]}]}".to_owned(),
             "6:35 <i> an issuer's URL begins with `http://` or `https://`",
         ),
@@ -348,6 +379,21 @@ fn each_mistake_in_the_authorizer_has_its_place_and_its_remedy() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_path_of_the_api_is_not_the_upstream_s() {
+    for (url, base) in [
+        ("http://p/api/v1", "http://p"),
+        ("http://p/x/api/v1/query", "http://p/x"),
+        ("{{URL}}/api/v1/", "{{URL}}"),
+    ] {
+        let text = least("", "", "").replace("http://p", url);
+        let found = findings(&[("fanlight.yaml", &text)]).join("\n");
+        let expected =
+            format!("an upstream's URL ends before `/api/v1`, which is added with each request; write `{base}`");
+        assert!(found.contains(&expected), "{url}: {found}");
+    }
 }
 
 #[test]

@@ -602,6 +602,8 @@ async fn each_request_is_recorded_once_and_without_secrets() {
     // With one subscriber alone, tracing asks that of whichever thread comes first whether a record is wanted at all,
     // and the other tests' threads have none.
     let _second = tracing::Dispatch::new(tracing_subscriber::registry());
+    // While there is a second one, what another test's thread logs first is not taken for wanted by nobody.
+    let _other = tracing::Dispatch::new(tracing::subscriber::NoSubscriber::default());
     let guard = tracing::subscriber::set_default(subscriber);
     let fake = Fake::of_json(&vector(1)).await;
     let length = vector(1).len();
@@ -653,4 +655,20 @@ async fn each_request_is_recorded_once_and_without_secrets() {
     for secret in ["secret-token", "what-is-asked"] {
         assert!(!log.contains(secret), "{log}");
     }
+}
+
+#[tokio::test]
+async fn a_query_without_selectors_has_no_exemplars_and_is_not_the_upstreams_to_answer() {
+    // What Prometheus says to it.
+    let fake = Fake::of_json(r#"{"status":"success"}"#).await;
+    for query in ["time()", "vector(1)", "1", "\"text\""] {
+        let (status, _, body) = answer(&fake.api(), &get("/api/v1/query_exemplars", &[("query", query)])).await;
+        let expected = json!({"status": "success", "data": []});
+        assert_eq!(
+            (status, serde_json::from_slice::<Value>(&body).unwrap()),
+            (200, expected),
+            "{query}"
+        );
+    }
+    assert_eq!(fake.received.lock().unwrap().len(), 0);
 }

@@ -49,6 +49,22 @@ const ALL: &str = r#"{ purpose = "external" , org =~ "a|b" }"#;
 const MONTH: &str = "start=1792540800&end=1795219200";
 
 #[test]
+fn the_examples_are_events() {
+    let query = include_str!("../../../../events/metrics-api-query.json");
+    let federate = include_str!("../../../../events/metrics-api-federate.json");
+    for (example, selector) in [
+        (query, r#"customer_transfers { purpose = "external" , org =~ "a|b" }"#),
+        (federate, r#"customer_cards { purpose = "external" , org =~ "a|b" }"#),
+    ] {
+        let asked = of(&serde_json::from_str(example).unwrap());
+        assert!(
+            asked.starts_with("Post /api/v1/query ") && asked.contains(selector),
+            "{asked}"
+        );
+    }
+}
+
+#[test]
 fn every_endpoint_is_rebuilt() {
     for (path, parameters, expected) in [
         ("/api/v1/query", &[][..], format!("Post /api/v1/query query={ALL}&time={NOW}&timeout=50")),
@@ -391,16 +407,16 @@ fn bodies_are_forms_or_refused() {
         ),
         (
             with(&|event| event["body"] = "query=%ff".into()),
-            "415: the form is not UTF-8",
+            "400: the form is not UTF-8",
         ),
-        (with(&|event| event["body"] = "query=%".into()), "415: the form has a %"),
+        (with(&|event| event["body"] = "query=%".into()), "400: the form has a %"),
         (
             with(&|event| event["body"] = "query=a%00".into()),
             "400: invalid parameter \"query\": has a NUL",
         ),
         (
             with(&|event| event["body"] = "a=b&".repeat(2000).into()),
-            "415: the form has more than the 1000",
+            "413: the form has more than the 1000",
         ),
         (
             with(&|event| event["body"] = format!("query={}", "a".repeat(10 << 20)).into()),
@@ -418,7 +434,7 @@ fn bodies_are_forms_or_refused() {
     let mut invalid = post("/api/v1/query", "cXVlcnk9/w==");
     invalid["isBase64Encoded"] = true.into();
     assert!(
-        of(&invalid).starts_with("415: the form is not UTF-8"),
+        of(&invalid).starts_with("400: the form is not UTF-8"),
         "{}",
         of(&invalid)
     );
@@ -444,7 +460,7 @@ fn times_and_numbers_are_refused_as_prometheus_refuses_them() {
         ),
         (
             range(&now, &now, ""),
-            "400: invalid parameter \"step\": cannot parse \"\" to a valid duration",
+            "400: invalid parameter \"step\": cannot parse \"\" to a valid duration; write seconds or 1h30m",
         ),
         (
             range(&now, &now, "0"),
@@ -480,11 +496,11 @@ fn times_and_numbers_are_refused_as_prometheus_refuses_them() {
         ),
         (
             of(&get("/api/v1/query", &[("limit", "1e3")])),
-            "400: invalid parameter \"limit\": no whole number",
+            "400: invalid parameter \"limit\": not a whole number such as 100",
         ),
         (
             of(&get("/api/v1/query", &[("timeout", "0")])),
-            "400: invalid parameter \"timeout\": no time at all",
+            "400: invalid parameter \"timeout\": there is no time left in it; write a millisecond or more, such as 10s",
         ),
         (
             of(&get("/api/v1/query", &[("timeout", "soon")])),
@@ -568,7 +584,7 @@ fn each_limit_names_itself_the_value_the_allowed_value_and_the_plan() {
     for (event, expected) in [
         (
             get("/api/v1/query", &[("query", "aaaaaaaaaaaaaaaaaaaaa")]),
-            "400: query:1:21: the query has 21 bytes, more than the 20 allowed; split it (plan \"default\")".to_owned(),
+            "400: query:1:21: the query has 21 bytes, more than the 20 allowed; split it (limit `query_bytes`, plan \"default\")".to_owned(),
         ),
         (
             get("/api/v1/query", &[("query", "((((up))))")]),

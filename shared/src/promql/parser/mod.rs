@@ -17,6 +17,7 @@ use super::limits::Limits;
 use super::number;
 use super::operators::{Aggregator, BinaryOperator, SIGN_PRECEDENCE};
 use super::proof::Form;
+use super::refusal::Reason;
 use super::token::{Token, TokenKind};
 use durations::DurationFrame;
 
@@ -287,7 +288,12 @@ impl<'q> Parser<'q> {
         if kind == TokenKind::Duration {
             return number::duration_seconds(text).map_err(|_| self.error(span, "duration out of range"));
         }
-        number::number_value(text).ok_or_else(|| self.error(span, format!("error parsing number: {text:?}")))
+        number::number_value(text).ok_or_else(|| {
+            self.error(
+                span,
+                format!("error parsing number: {}", Reason::shown(text.as_bytes())),
+            )
+        })
     }
 
     /// Ends every sign and operator on top of the stack that binds `node` at least as tightly as what comes next does.

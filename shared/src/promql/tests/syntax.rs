@@ -176,6 +176,18 @@ fn what_is_shown_of_a_query_has_neither_control_nor_bidi_characters() {
 }
 
 #[test]
+fn a_number_of_any_length_is_shown_in_part() {
+    for query in [
+        format!("{}q", "1".repeat(9000)),
+        format!("0x{}", "g".repeat(9000)),
+        "1_".repeat(9000),
+    ] {
+        let said = parse(&query, &Limits::default()).unwrap_err().to_string();
+        assert!(said.len() < 200, "{said}");
+    }
+}
+
+#[test]
 fn errors_underline_what_they_are_about() {
     let query = "sum(\n  rate(http_requests_total{job=api}[5m])\n)";
     let error = parse(query, &Limits::default()).unwrap_err();
