@@ -1,6 +1,6 @@
 # Two commands do everything: `make demo` and `make test`. `make help` lists the rest.
 
-.PHONY: help demo test isolation lint deny bench schema validate build ci-full
+.PHONY: help demo test isolation lint deny bench schema schedules validate build ci-full
 .DEFAULT_GOAL := help
 
 # Passed on to the demo: with ONCE=1 it runs every job once, shows the series and ends.
@@ -28,9 +28,10 @@ isolation: ## N requests through the Metrics API against a Prometheus of one cus
 	@scripts/install isolation
 	@cargo run --quiet --locked --release --bin isolation
 
-lint: ## formatting and Clippy, warnings being errors
+lint: ## formatting and Clippy, warnings being errors, and whether schedules.yaml is that of config/
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
+	cargo run --quiet --locked --bin fanlight -- render --check
 
 deny: ## licences, banned crates and sources of all dependencies
 	@scripts/install deny
@@ -45,6 +46,9 @@ bench: ## speed and memory against psql, an SQL exporter and Prometheus itself, 
 schema: ## the JSON Schema of configuration files, into config/
 	cargo run --quiet --locked --bin fanlight -- schema > config/fanlight.schema.json.new
 	mv config/fanlight.schema.json.new config/fanlight.schema.json
+
+schedules: ## schedules.yaml, from config/
+	cargo run --quiet --locked --bin fanlight -- render
 
 validate: ## what CloudFormation will get: SAM's and cfn-lint's rules, and what the expanded template has to say
 	@scripts/install deploy

@@ -1,5 +1,10 @@
 //! The SAM template says nothing that the example configuration contradicts.
 
+#![expect(
+    clippy::expect_used,
+    reason = "what a helper of a test does not expect fails the test"
+)]
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -15,19 +20,20 @@ fn root() -> PathBuf {
 }
 
 fn resources() -> serde_json::Map<String, Value> {
-    let text = std::fs::read_to_string(root().join("template.yaml")).unwrap();
-    let template: Value = serde_saphyr::from_str(&text).unwrap();
-    template["Resources"].as_object().unwrap().clone()
+    let text = std::fs::read_to_string(root().join("template.yaml")).expect("the template");
+    let template: Value = serde_saphyr::from_str(&text).expect("YAML");
+    template["Resources"].as_object().expect("a mapping").clone()
 }
 
 fn configuration() -> Configuration {
-    let loaded = shared::config::load(&root().join("config")).unwrap();
+    let loaded = shared::config::load(&root().join("config")).expect("the example configuration");
     assert_eq!(loaded.report.mistakes(), 0, "{}", loaded.report.summary());
     loaded.configuration
 }
 
 fn timeout(function: &str) -> Duration {
-    Duration::from_secs(resources()[function]["Properties"]["Timeout"].as_u64().unwrap())
+    let seconds = resources()[function]["Properties"]["Timeout"].as_u64();
+    Duration::from_secs(seconds.expect("a function with a timeout"))
 }
 
 #[test]

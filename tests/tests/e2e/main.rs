@@ -14,6 +14,8 @@ mod collector_secrets;
 mod collector_session;
 mod command_check;
 mod command_dev;
+mod command_invoke;
+mod command_render;
 mod command_run;
 mod command_schema;
 mod harness;
