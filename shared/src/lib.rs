@@ -5,6 +5,7 @@
 
 pub mod assembly;
 pub mod authorization;
+mod aws;
 pub mod collect;
 pub mod compression;
 pub mod config;
