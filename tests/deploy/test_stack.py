@@ -1,5 +1,6 @@
 """The functions and what is around them: network, queue, logs, alarms, names."""
 
+import json
 import zipfile
 from pathlib import Path
 
@@ -134,8 +135,8 @@ ALARMS = {
     "collector-errors",
     "collector-throttles",
     "dead-letters",
+    "jobs-overdue",
     "lost-runs",
-    "no-runs",
     "refusals",
 }
 
@@ -166,8 +167,8 @@ def test_an_alarm_about_a_function_is_about_one_that_there_is():
         "collector-errors": {("Errors", "<Collector>")},
         "collector-throttles": {("Throttles", "<Collector>")},
         "dead-letters": {("ApproximateNumberOfMessagesVisible", "<DeadLetters.QueueName>")},
+        "jobs-overdue": {("JobsOverdue",)},
         "lost-runs": {("InvocationDroppedCount", "<ScheduleGroup>"), ("DestinationDeliveryFailures", "<Collector>")},
-        "no-runs": {("Invocations", "<Collector>")},
         "refusals": {("Refusals",)},
     }
     assert deployment.properties("Api")["Name"] == "fanlight"
@@ -187,9 +188,29 @@ def test_alarms_on_logs_watch_what_the_filters_count():
     assert watched == counted
 
 
+def test_the_watchdog_looks_more_often_than_its_alarm_and_sends_the_event_that_is_tested():
+    deployment = Deployment()
+    schedule = deployment.properties("WatchdogSchedule")
+    assert schedule["ScheduleExpression"] == "rate(5 minutes)"
+    assert deployment.properties("OverdueAlarm")["Period"] >= 2 * 300
+    target = schedule["Target"]
+    event = (ROOT / "events" / "collector-watchdog.json").read_text(encoding="utf-8")
+    assert json.loads(target["Input"]) == json.loads(event)
+    assert (target["Arn"], target["RoleArn"]) == ("<Collector.Arn>", "<SchedulerRole.Arn>")
+    # By the group the role's trust knows it.
+    assert schedule["GroupName"] == "<ScheduleGroup>"
+    nested = yaml_parse((ROOT / "schedules.yaml").read_text(encoding="utf-8"))
+    assert schedule["Name"] not in {one["Properties"]["Name"] for one in nested["Resources"].values()}
+
+
+def test_without_a_watchdog_there_is_nothing_of_it():
+    resources = Deployment(Watchdog="false").resources
+    assert set(Deployment().resources) - set(resources) == {"Overdue", "OverdueAlarm", "WatchdogSchedule"}
+
+
 def test_nothing_having_run_is_an_alarm_and_nothing_having_failed_is_none():
     for alarm in Deployment().of_type("AWS::CloudWatch::Alarm").values():
-        missing = "breaching" if alarm["AlarmName"] == "fanlight-no-runs" else "notBreaching"
+        missing = "breaching" if alarm["AlarmName"] == "fanlight-jobs-overdue" else "notBreaching"
         assert alarm["TreatMissingData"] == missing, alarm["AlarmName"]
 
 
@@ -213,8 +234,9 @@ NAMES = {
     "AWS::IAM::Role": "RoleName",
     "AWS::IAM::ManagedPolicy": "ManagedPolicyName",
 }
-# Known below another resource, of this stack.
+# Known below another resource, of this stack: a schedule below its group.
 NAMELESS = {
+    "AWS::Scheduler::Schedule",
     "AWS::ApiGateway::Deployment",
     "AWS::ApiGateway::Stage",
     "AWS::CloudFormation::Stack",

@@ -8,6 +8,7 @@ mod push;
 mod queries;
 mod report;
 mod self_metrics;
+mod watchdog;
 
 use std::io::{self, Write};
 use std::time::Duration;
@@ -25,6 +26,8 @@ use crate::postgres::Connections;
 
 pub use push::ClientError;
 pub use report::{Counts, MetricFailure, MetricReport, MetricResult, Push, RunFailed, RunReport};
+
+pub use watchdog::{Overdue, Watch, WatchError};
 
 use gateway::JobGateway;
 use queries::{Context, Made};

@@ -15,7 +15,7 @@ use croner::Cron;
 use croner::parser::{CronParser, Seconds, Year};
 use jiff::civil::DateTime;
 use jiff::tz::{AmbiguousOffset, TimeZone};
-use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
+use jiff::{RoundMode, SignedDuration, Timestamp, TimestampRound, Unit};
 
 use crate::suggest;
 use fields::{Fields, Values};
@@ -137,6 +137,21 @@ impl Schedule {
                 _ => {}
             }
         }
+    }
+
+    /// The last time up to `at` at which the schedule fired; `None` for one that fired in no year of the last ten.
+    #[must_use]
+    pub fn last_up_to(&self, at: Timestamp) -> Option<Timestamp> {
+        let mut window = SignedDuration::from_mins(5);
+        while window < SignedDuration::from_hours(10 * 366 * 24) {
+            let first = self.next_after(at.checked_sub(window).ok()?);
+            if let Some(first) = first.filter(|first| *first <= at) {
+                let firings = std::iter::successors(Some(first), |last| self.next_after(*last));
+                return firings.take_while(|fires| *fires <= at).last();
+            }
+            window *= 2;
+        }
+        None
     }
 
     /// The local time in whole seconds. The search runs over local times rather than over instants because croner's own

@@ -36,7 +36,7 @@ fn environment(prometheus: &str, tokens: String) -> Vec<(&'static str, String)> 
 }
 
 #[tokio::test]
-async fn the_collectors_event_pushes_the_jobs_series() -> Result<()> {
+async fn the_collectors_events_push_a_jobs_series_and_tell_which_jobs_have_not_run() -> Result<()> {
     let database = Postgres::shared().await?.database().await?;
     database
         .execute(
@@ -48,12 +48,21 @@ async fn the_collectors_event_pushes_the_jobs_series() -> Result<()> {
     let environment = database
         .environment()
         .into_iter()
-        .chain([("PUSHGATEWAY_URL", gateway.url())]);
+        .chain([("PUSHGATEWAY_URL", gateway.url())])
+        .collect::<Vec<_>>();
     let Ended { status, out, err } =
-        invoke(&["collector", "events/collector-schedule.json"], environment.collect()).await?;
+        invoke(&["collector", "events/collector-schedule.json"], environment.clone()).await?;
     let expected = "{\"job\":\"transfers-status-collection\",\"series\":2}\n";
     assert_eq!((status, out.as_str()), (Some(0), expected), "{err}");
     assert!(err.contains("collector | REPORT RequestId: "), "{err}");
+    let Ended { status, out, err } = invoke(&["collector", "events/collector-watchdog.json"], environment).await?;
+    assert_eq!(status, Some(0), "{err}");
+    let told: Value = serde_json::from_str(&out)?;
+    let overdue = told["overdue"].as_array().context(out)?;
+    assert!(
+        !overdue.is_empty() && !overdue.contains(&json!("transfers-status-collection")),
+        "{overdue:?}"
+    );
     let failed = gateway.series("core_transfers_status").await?;
     assert!(
         failed
@@ -190,7 +199,7 @@ async fn no_event_goes_untested() -> Result<()> {
     for name in &names {
         assert!(source.contains(&format!("{name}\"")), "{name}");
     }
-    assert_eq!(names.len(), 7);
+    assert_eq!(names.len(), 8);
     Ok(())
 }
 

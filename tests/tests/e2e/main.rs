@@ -12,6 +12,7 @@ mod collector_query_failures;
 mod collector_rows;
 mod collector_secrets;
 mod collector_session;
+mod collector_watchdog;
 mod command_check;
 mod command_dev;
 mod command_invoke;
