@@ -9,6 +9,9 @@ use shared::collect::{Collector, Run, RunError, WatchError};
 use shared::event::{MalformedEvent, Request};
 use shared::placeholders::Resolver;
 
+#[global_allocator]
+static ALLOCATOR: shared::allocator::Allocator = shared::allocator::Allocator;
+
 /// What is left of the function's time for its own answer.
 const MARGIN: Duration = Duration::from_millis(500);
 
