@@ -60,7 +60,7 @@ build: ## the functions as they are deployed, into .aws-sam/build, and a few tes
 	@scripts/install deploy
 	@scripts/install test
 	$(if $(FAST),CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16) $(SAM) build $(SAM_BUILD)
-	.venv-deploy/bin/pytest --quiet -p no:cacheprovider tests/deploy/test_build.py
+	.venv-deploy/bin/pytest --quiet -p no:cacheprovider $(if $(FAST),-k "not small") tests/deploy/test_build.py
 	FANLIGHT_TEST_BUILD=$(CURDIR)/.aws-sam/build cargo test --locked -p fanlight-tests --test e2e -- \
 	  collector_article:: collector_secrets:: metrics_api::
 

@@ -27,6 +27,12 @@ def test_a_binary_needs_no_newer_c_library_than_lambdas(function):
     assert max(needed) <= GLIBC
 
 
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_binary_is_small(function):
+    """With link-time optimisation, that is; each cold start begins with fetching it."""
+    assert len(binary(function)) <= 12_000_000
+
+
 def test_the_binaries_are_for_one_processor_of_lambdas():
     headers = {function: binary(function)[:20] for function in FUNCTIONS}
     assert {header[:4] for header in headers.values()} == {b"\x7fELF"}
