@@ -25,6 +25,7 @@ pub mod pushgateway;
 pub mod rows;
 pub mod schedule;
 pub mod secrets;
+pub mod sources;
 pub mod suggest;
 pub mod tls;
 pub mod upstream;

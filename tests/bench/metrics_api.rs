@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail, ensure};
 use comfy_table::Table;
 use fanlight_cli::runner::{Function, LogSink, Streaming};
-use fanlight_tests::{ConfigFolder, Customer, Prometheus, holding, keeping_connections, records};
+use fanlight_tests::{ConfigFolder, Customer, Edition, Prometheus, holding, keeping_connections, records};
 use jiff::Timestamp;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::Client;
@@ -30,23 +30,25 @@ const STARTS: usize = 21;
 
 /// Adds its rows to the table.
 pub(crate) async fn bench(table: &mut Table, binaries: &Path) -> Result<()> {
-    println!("filling a Prometheus with {} series", FEW.1 + MANY.1 + MOST.1);
-    let prometheus = holding(&[FEW, MANY, MOST]).await?;
-    let config = ConfigFolder::new(&[("fanlight.yaml", &configuration(&prometheus.url()))])?;
-    let bench = Bench {
-        binaries,
-        tokens: records(&[Customer::new("acme", &["acme"])?]),
-        config,
-        prometheus,
-        client: keeping_connections()?,
-    };
+    let all = [FEW, MANY, MOST];
+    let bench = Bench::before(Edition::Debian, &all, binaries)
+        .await?
+        .context("Debian has none")?;
     bench.small_query(table).await?;
     bench.federation(table).await?;
     bench.large_answers(table).await?;
-    bench.starts(table).await
+    bench.starts(table).await?;
+    match Bench::before(Edition::Newest, &[MANY], binaries).await? {
+        Some(bench) => bench.federation(table).await,
+        None => {
+            println!("the newest Prometheus: skipped, because Go is not installed");
+            Ok(())
+        }
+    }
 }
 
 struct Bench<'a> {
+    edition: Edition,
     binaries: &'a Path,
     config: ConfigFolder,
     tokens: String,
@@ -90,7 +92,23 @@ impl Read {
     }
 }
 
-impl Bench<'_> {
+impl<'a> Bench<'a> {
+    /// In front of a Prometheus with these metrics; `None` where there is no such Prometheus.
+    async fn before(edition: Edition, metrics: &[(&str, usize)], binaries: &'a Path) -> Result<Option<Self>> {
+        println!("filling {edition} with {metrics:?}");
+        let Some(prometheus) = holding(edition, metrics).await? else {
+            return Ok(None);
+        };
+        Ok(Some(Self {
+            edition,
+            binaries,
+            tokens: records(&[Customer::new("acme", &["acme"])?]),
+            config: ConfigFolder::new(&[("fanlight.yaml", &configuration(&prometheus.url()))])?,
+            prometheus,
+            client: keeping_connections()?,
+        }))
+    }
+
     fn function(&self, binary: &str) -> Result<Function> {
         // Whatever it says is said in the error of what it answers.
         let (log, _) = LogSink::captured();
@@ -223,7 +241,7 @@ impl Bench<'_> {
             table.add_row(line(
                 &format!("/federate, 100,000 series, {}", request.encoding_name()),
                 wall,
-                "Prometheus' own",
+                &format!("{}'s own", self.edition),
                 theirs,
                 ratio,
                 "at most 1.2",
