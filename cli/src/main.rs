@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use fanlight_cli::{check, dev, enforce, run, token};
+use fanlight_cli::{check, dev, enforce, heal, prune, run, status, token};
 
 /// Business queries into Prometheus, and each customer his own metrics out of it.
 #[derive(Debug, Parser)]
@@ -29,6 +29,9 @@ struct Arguments {
 enum Command {
     Check(check::CheckArgs),
     Run(run::RunArgs),
+    Status(status::StatusArgs),
+    Heal(heal::HealArgs),
+    Prune(prune::PruneArgs),
     Dev(dev::DevArgs),
     Enforce(enforce::EnforceArgs),
     Token(token::TokenArgs),
@@ -53,6 +56,9 @@ async fn execute(Arguments { config, command }: Arguments) -> Result<ExitCode, B
     match command {
         Command::Check(args) => Ok(check::run(args, &config).await?),
         Command::Run(args) => run::run(args, &config).await,
+        Command::Status(args) => status::run(args, &config).await,
+        Command::Heal(args) => heal::run(args, &config).await,
+        Command::Prune(args) => prune::run(args, &config).await,
         Command::Dev(args) => Ok(dev::run(args, &config).await?),
         Command::Enforce(args) => Ok(enforce::run(&args)),
         Command::Token(args) => Ok(token::run(args, &config)?),

@@ -24,5 +24,6 @@ pub mod rows;
 pub mod schedule;
 pub mod secrets;
 pub mod suggest;
+pub mod tidy;
 pub mod tls;
 pub mod upstream;

@@ -23,6 +23,7 @@ mod pushgateway;
 pub mod scripted;
 mod sql_exporter;
 mod supervisor;
+mod terminal;
 
 pub use authority::Authority;
 pub use aws::SecretsManager;
@@ -38,3 +39,4 @@ pub use prometheus::{Prometheus, Series, promtool, promtool_check_metrics};
 pub use pushgateway::{GATEWAY_PASSWORD, GATEWAY_USER, Pushgateway};
 pub use sql_exporter::{Exported, export};
 pub use supervisor::free_port;
+pub use terminal::{Seen, fanlight_at_terminal};

@@ -1,12 +1,14 @@
-//! Lambda function: runs one configured job and pushes what it found.
+//! Lambda function: runs one configured job and pushes what it found, or runs again the jobs whose groups vanished.
 
 use std::time::Duration;
 
 use lambda_runtime::{Diagnostic, Error, LambdaEvent, service_fn};
 use serde_json::{Value, json};
 use shared::collect::{Collector, Run, RunError};
-use shared::event::{Event, MalformedEvent};
+use shared::config::heal::DEFAULT_MIN_PERIOD;
+use shared::event::{HealEvent, MalformedEvent, Request};
 use shared::placeholders::Resolver;
+use shared::tidy::heal::{self, Healing, NotHealed, Scope};
 
 /// What is left of the function's time for its own answer.
 const MARGIN: Duration = Duration::from_millis(500);
@@ -32,11 +34,44 @@ async fn start() -> Result<(), Error> {
 
 async fn handle(collector: &Collector, event: LambdaEvent<Value>) -> Result<Value, Failure> {
     let deadline = shared::moment::deadline(event.context.deadline(), MARGIN);
-    let event = Event::parse(&event.payload)?;
-    Ok(match collector.run(&event, deadline).await? {
+    match Request::parse(&event.payload)? {
+        Request::Run(event) => Ok(ran(collector.run(&event, deadline).await?)),
+        Request::Heal(request) => heal_jobs(collector, request, deadline).await,
+    }
+}
+
+fn ran(run: Run) -> Value {
+    match run {
         Run::Succeeded(report) => json!({ "job": report.job, "series": report.series() }),
         Run::Skipped(skipped) => json!({ "job": skipped.job, "skipped": skipped.reason }),
-    })
+    }
+}
+
+async fn heal_jobs(
+    collector: &Collector,
+    request: HealEvent,
+    deadline: tokio::time::Instant,
+) -> Result<Value, Failure> {
+    let configured = collector
+        .configuration()
+        .heal
+        .as_ref()
+        .map(|settings| settings.min_period);
+    let scope = Scope {
+        min_period: request.min_period.or(configured).unwrap_or(DEFAULT_MIN_PERIOD),
+        jobs: request.jobs,
+    };
+    let healing = heal::heal(collector, &scope, deadline, |_| {}).await?;
+    if !healing.succeeded() {
+        return Err(NotHealed::from(&healing).into());
+    }
+    let Healing { runs, waiting, .. } = healing;
+    let healed: Vec<Value> = runs.into_iter().filter_map(|(_, run)| run.ok()).map(ran).collect();
+    let waiting: Vec<Value> = waiting
+        .into_iter()
+        .map(|(job, reason)| json!({ "job": job, "reason": reason }))
+        .collect();
+    Ok(json!({ "healed": healed, "waiting": waiting }))
 }
 
 /// Why an invocation failed, as Lambda reports it.
@@ -47,6 +82,15 @@ impl From<MalformedEvent> for Failure {
     fn from(error: MalformedEvent) -> Self {
         Self(Diagnostic {
             error_type: "malformed_event".to_owned(),
+            error_message: error.to_string(),
+        })
+    }
+}
+
+impl From<NotHealed> for Failure {
+    fn from(error: NotHealed) -> Self {
+        Self(Diagnostic {
+            error_type: "heal".to_owned(),
             error_message: error.to_string(),
         })
     }

@@ -117,6 +117,30 @@ impl Schedule {
         }
     }
 
+    /// The last time up to `time` at which the schedule fired, or would have; `None` only when that is long before any
+    /// of them.
+    #[must_use]
+    pub fn last_until(&self, time: Timestamp) -> Option<Timestamp> {
+        let mut local = self.local(time)?;
+        let offset = self.time_zone.to_offset(time);
+        if let AmbiguousOffset::Fold { before, after } = self.time_zone.to_ambiguous_timestamp(local).offset()
+            && offset == after
+        {
+            // In the second pass through an hour all that it shows has been shown, up to the hour's end.
+            let repeated = jiff::SignedDuration::from_secs(i64::from(before.seconds() - after.seconds()));
+            local = local.checked_add(repeated).ok()?;
+        }
+        let mut inclusive = true;
+        loop {
+            local = self.cron.find_previous_occurrence(&local, inclusive).ok()?;
+            inclusive = false;
+            match self.first_occurrence(local) {
+                Some(fired) if fired <= time => return Some(fired),
+                _ => {}
+            }
+        }
+    }
+
     /// The local time in whole seconds. The search runs over local times rather than over instants because croner's own
     /// daylight saving rules are those of Vixie cron: it moves a skipped time to the end of the gap and runs `*/10`
     /// through both passes of a repeated hour.

@@ -452,6 +452,68 @@ fn field(min: u8, max: u8) -> impl Strategy<Value = (String, Vec<u8>)> {
     ]
 }
 
+#[test]
+fn the_last_time_is_told_around_changes_of_the_clock() {
+    for (cron, zone, time, expected) in [
+        ("*/10 * * * *", "UTC", "2026-11-21T10:14:02Z", "2026-11-21T10:10Z"),
+        ("*/10 * * * *", "UTC", "2026-11-21T10:10:00Z", "2026-11-21T10:10Z"),
+        ("*/10 * * * *", "UTC", "2026-11-21T10:09:59.9Z", "2026-11-21T10:00Z"),
+        (
+            "0 9 * * MON",
+            "Europe/Paris",
+            "2026-11-21T10:14:02Z",
+            "2026-11-16T08:00Z",
+        ),
+        // Paris' clocks show 02:00 to 02:59 twice on 25 October: from 00:00 and from 01:00 UTC.
+        (
+            "30 2 * * *",
+            "Europe/Paris",
+            "2026-10-25T00:29:59Z",
+            "2026-10-24T00:30Z",
+        ),
+        (
+            "30 2 * * *",
+            "Europe/Paris",
+            "2026-10-25T00:30:00Z",
+            "2026-10-25T00:30Z",
+        ),
+        (
+            "30 2 * * *",
+            "Europe/Paris",
+            "2026-10-25T01:10:00Z",
+            "2026-10-25T00:30Z",
+        ),
+        (
+            "*/10 * * * *",
+            "Europe/Paris",
+            "2026-10-25T01:15:00Z",
+            "2026-10-25T00:50Z",
+        ),
+        (
+            "*/10 * * * *",
+            "Europe/Paris",
+            "2026-10-25T02:00:00Z",
+            "2026-10-25T02:00Z",
+        ),
+        // They never show 02:30 on 29 March.
+        (
+            "30 2 * * *",
+            "Europe/Paris",
+            "2026-03-29T12:00:00Z",
+            "2026-03-28T01:30Z",
+        ),
+        ("0 0 29 2 *", "UTC", "2026-11-21T10:14:02Z", "2024-02-29T00:00Z"),
+    ] {
+        let time: Timestamp = time.parse().expect("a timestamp");
+        let last = schedule(cron, zone).last_until(time).expect("a time before");
+        assert_eq!(
+            last.strftime("%Y-%m-%dT%H:%MZ").to_string(),
+            expected,
+            "{cron} {zone} {time}"
+        );
+    }
+}
+
 proptest! {
     /// Held against the definition: a minute fires when its local fields are in the sets and the clock shows it for the
     /// first time.
@@ -487,7 +549,32 @@ proptest! {
         let found: Vec<Timestamp> = std::iter::successors(schedule.next_after(start), |last| schedule.next_after(*last))
             .take_while(|fires| *fires <= end)
             .collect();
-        prop_assert_eq!(found, expected);
+        prop_assert_eq!(&found, &expected);
+        // Backwards, from every minute: the last that has fired.
+        let mut minute = first_minute;
+        while minute <= end {
+            let last = expected.iter().rfind(|fires| **fires <= minute).copied();
+            if let Some(last) = last {
+                prop_assert_eq!(schedule.last_until(minute), Some(last), "until {}", minute);
+            }
+            minute += jiff::SignedDuration::from_mins(1);
+        }
+    }
+
+    #[test]
+    fn the_last_time_and_the_next_stand_around_every_moment(
+        (minute, _) in field(0, 59),
+        (hour, _) in field(0, 23),
+        seconds in 1_700_000_000_i64..1_900_000_000,
+        zone in prop_oneof!["UTC", "Europe/Paris", "Australia/Lord_Howe", "America/St_Johns"],
+    ) {
+        let schedule = schedule(&format!("{minute} {hour} * * *"), &zone);
+        let time = Timestamp::from_second(seconds).expect("in range");
+        let last = schedule.last_until(time).expect("a time before");
+        prop_assert!(last <= time);
+        let next = schedule.next_after(last).expect("a time after");
+        prop_assert!(next > time, "{} fires at {} too", last, next);
+        prop_assert_eq!(schedule.last_until(next), Some(next), "the moment itself");
     }
 
     #[test]
