@@ -9,6 +9,7 @@ mod colour;
 pub mod dev;
 pub mod enforce;
 pub mod heal;
+pub mod import;
 pub mod metrics_api;
 pub mod prune;
 pub mod run;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use fanlight_cli::{check, dev, enforce, heal, prune, run, status, token};
+use fanlight_cli::{check, dev, enforce, heal, import, prune, run, status, token};
 
 /// Business queries into Prometheus, and each customer his own metrics out of it.
 #[derive(Debug, Parser)]
@@ -35,6 +35,7 @@ enum Command {
     Dev(dev::DevArgs),
     Enforce(enforce::EnforceArgs),
     Token(token::TokenArgs),
+    Import(import::ImportArgs),
     /// Prints the JSON Schema of a configuration file
     Schema,
 }
@@ -61,6 +62,7 @@ async fn execute(Arguments { config, command }: Arguments) -> Result<ExitCode, B
         Command::Prune(args) => prune::run(args, &config).await,
         Command::Dev(args) => Ok(dev::run(args, &config).await?),
         Command::Enforce(args) => Ok(enforce::run(&args)),
+        Command::Import(args) => Ok(import::run(&args)?),
         Command::Token(args) => Ok(token::run(args, &config)?),
         Command::Schema => {
             print!("{}", shared::config::schema());

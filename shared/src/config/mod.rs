@@ -17,14 +17,15 @@ mod resolve;
 mod schema;
 #[cfg(test)]
 mod tests;
-mod yaml;
+pub mod yaml;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 pub use document::DurationText as LengthOfTime;
 pub use folder::FolderError;
-pub use mistake::{Mistake, Report, Severity};
+pub use mistake::{Mistake, Report, Severity, position};
+pub use names::{label_name_problem, metric_name_problem};
 pub use schema::schema;
 
 use crate::placeholders::Provider;

@@ -3,7 +3,8 @@
 use super::job::{EXTERNAL_PURPOSE, MetricKind};
 
 /// Why a text cannot be a metric's name (<https://prometheus.io/docs/concepts/data_model/>).
-pub(crate) fn metric_name_problem(name: &str) -> Option<String> {
+#[must_use]
+pub fn metric_name_problem(name: &str) -> Option<String> {
     if !is_name(name, |c| c == ':') {
         return Some(format!(
             "`{name}` cannot be a metric's name: letters, digits, `_` and `:` are allowed, and no digit first"
@@ -33,7 +34,8 @@ pub(crate) fn metric_name_problem(name: &str) -> Option<String> {
 
 /// Why a text cannot be a label's name. `grouping` are the names of the sink's grouping key besides `job`: the gateway
 /// overwrites such labels without a word.
-pub(crate) fn label_name_problem(name: &str, grouping: &[(String, String)]) -> Option<String> {
+#[must_use]
+pub fn label_name_problem(name: &str, grouping: &[(String, String)]) -> Option<String> {
     if !is_name(name, |_| false) {
         return Some(format!(
             "`{name}` cannot be a label's name: letters, digits and `_` are allowed, and no digit first"
