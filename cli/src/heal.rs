@@ -82,7 +82,7 @@ fn would_run(
     format!("{job}: vanished; would run for {scheduled_time}")
 }
 
-fn tell(step: Step<'_>) {
+fn tell(step: &Step<'_>) {
     match step {
         Step::Begins(Lost {
             job, scheduled_time, ..

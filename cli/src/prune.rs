@@ -173,28 +173,26 @@ fn check_names(args: &PruneArgs, configuration: &Configuration, findings: &Findi
     let known: Vec<&str> = stale
         .chain(findings.spared.iter().map(|spared| spared.job.as_str()))
         .collect();
-    for name in args.jobs.iter().filter(|name| !known.contains(&name.as_str())) {
-        return Err(PruneError::Name(match configuration.job(name) {
-            Ok(job) if job.enabled => {
-                format!("the job `{name}` is in the configuration; only groups of jobs that have left it are pruned")
+    let Some(name) = args.jobs.iter().find(|name| !known.contains(&name.as_str())) else {
+        return Ok(());
+    };
+    Err(PruneError::Name(match configuration.job(name) {
+        Ok(job) if job.enabled => {
+            format!("the job `{name}` is in the configuration; only groups of jobs that have left it are pruned")
+        }
+        Ok(_) if args.disabled => format!("no gateway holds anything that the job `{name}` pushed"),
+        Ok(_) => format!("the job `{name}` is switched off and has not left the configuration; add --disabled"),
+        Err(_) => match closest(name, known.iter().copied()) {
+            Some(near) => format!("no gateway holds anything of a job `{name}`; did you mean `{near}`?"),
+            None if known.is_empty() => {
+                format!("no gateway holds anything of a job `{name}`, nor of any other that has left the configuration")
             }
-            Ok(_) if args.disabled => format!("no gateway holds anything that the job `{name}` pushed"),
-            Ok(_) => format!("the job `{name}` is switched off and has not left the configuration; add --disabled"),
-            Err(_) => match closest(name, known.iter().copied()) {
-                Some(near) => format!("no gateway holds anything of a job `{name}`; did you mean `{near}`?"),
-                None if known.is_empty() => {
-                    format!(
-                        "no gateway holds anything of a job `{name}`, nor of any other that has left the configuration"
-                    )
-                }
-                None => format!(
-                    "no gateway holds anything of a job `{name}`; the jobs that have left are {}",
-                    known.join(", ")
-                ),
-            },
-        }));
-    }
-    Ok(())
+            None => format!(
+                "no gateway holds anything of a job `{name}`; the jobs that have left are {}",
+                known.join(", ")
+            ),
+        },
+    }))
 }
 
 /// What is to be deleted, and what is not and why.

@@ -126,36 +126,40 @@ fn text(
     for name in left_out {
         table.add_row([MISTAKE, name, "-", "-", "-", "-", "-", "-"]);
     }
-    let mut text = String::new();
-    for line in table.trim_fmt().lines() {
-        let line = line.trim_end();
-        let state = line.split_whitespace().next().unwrap_or_default();
-        let line = match colour_of(state).filter(|_| colours) {
-            Some(colour) => line.replacen(state, &paint(state, colour), 1),
-            None => line.to_owned(),
-        };
-        text += &(line + "\n");
-    }
+    let mut lines: Vec<String> = table
+        .trim_fmt()
+        .lines()
+        .map(|line| coloured(line.trim_end(), colours))
+        .collect();
     if statuses.is_empty() && left_out.is_empty() {
-        "the configuration has no job\n".clone_into(&mut text);
+        lines = vec!["the configuration has no job".to_owned()];
     }
-    text += "\n";
+    lines.push(String::new());
     for status in statuses.iter().filter(|status| !status.reason.is_empty()) {
-        let owner = status
-            .job
-            .owner
-            .as_ref()
-            .map(|owner| format!(" (owner: {owner})"))
-            .unwrap_or_default();
-        text += &format!("{}: {}{owner}\n", status.job.name, status.reason);
+        let owner = status.job.owner.as_ref().map(|owner| format!(" (owner: {owner})"));
+        lines.push(format!(
+            "{}: {}{}",
+            status.job.name,
+            status.reason,
+            owner.unwrap_or_default()
+        ));
     }
     for name in left_out {
-        text += &format!("{name}: does not run because of a mistake, which `fanlight check` shows\n");
+        lines.push(format!(
+            "{name}: does not run because of a mistake, which `fanlight check` shows"
+        ));
     }
-    for survey in surveys {
-        text += &(gateway_line(survey, now) + "\n");
+    lines.extend(surveys.iter().map(|survey| gateway_line(survey, now)));
+    lines.iter().fold(String::new(), |text, line| text + line + "\n")
+}
+
+/// A line whose first word, the state, has its colour.
+fn coloured(line: &str, colours: bool) -> String {
+    let state = line.split_whitespace().next().unwrap_or_default();
+    match colour_of(state).filter(|_| colours) {
+        Some(colour) => line.replacen(state, &paint(state, colour), 1),
+        None => line.to_owned(),
     }
-    text
 }
 
 fn gateway_line(survey: &Survey<'_>, now: Timestamp) -> String {

@@ -114,7 +114,7 @@ fn with_our_placeholders(text: &str) -> String {
             break;
         };
         out += before;
-        out += &format!("{{{{{name}}}}}");
+        out.extend(["{{", name, "}}"]);
         rest = after;
     }
     out + rest
@@ -136,7 +136,10 @@ fn from_url(name: String, rest: &str) -> Connection {
     let credentials = match password {
         Some(_) if literal => format!("{user}:{{{{{placeholder}}}}}@"),
         Some(password) if !password.is_empty() => format!("{user}:{password}@"),
-        _ if user.is_empty() => String::new(),
+        _ if user.is_empty() => {
+            notes.push("the connection names no user, for whom DB_USERNAME and DB_PASSWORD stand".to_owned());
+            "{{DB_USERNAME}}:{{DB_PASSWORD}}@".to_owned()
+        }
         _ => format!("{user}@"),
     };
     let mut url = format!("postgres://{credentials}{target}");
@@ -155,10 +158,13 @@ fn from_url(name: String, rest: &str) -> Connection {
         let separator = if url.contains('?') { '&' } else { '?' };
         let with = format!("{url}{separator}{carried}");
         if is_wrong(&with) {
-            notes.push(format!(
-                "the connection's parameter `{}` is not carried over",
-                kind_only(&key.replace('_', "-")).replace('-', "_")
-            ));
+            // What has no value is perhaps no parameter.
+            let name = parameter.split_once('=').map(|(key, _)| key);
+            let name = name.filter(|key| key.chars().all(|c| c.is_ascii_lowercase() || c == '_'));
+            notes.push(match name {
+                Some(name) => format!("the connection's parameter `{name}` is not carried over"),
+                None => "a parameter of the connection is not carried over".to_owned(),
+            });
         } else {
             url = with;
         }
@@ -232,7 +238,10 @@ mod tests {
                 "postgres://u:{{SHOP_1_PASSWORD}}@db/shop",
             ),
             ("pgx://u@db/shop", "postgres://u@db/shop"),
-            ("postgres://db/shop", "postgres://db/shop"),
+            (
+                "postgres://db/shop",
+                "postgres://{{DB_USERNAME}}:{{DB_PASSWORD}}@db/shop",
+            ),
             // A raw `@`, `/` and `:` in a password.
             (
                 "postgres://u:ge@he:im/geheim@db/shop",

@@ -154,16 +154,6 @@ pub(super) trait Tree {
             .filter_map(|(key, node)| Some((key.name.clone(), node.text()?)));
         pairs.collect()
     }
-
-    fn is_true(&self, name: &str) -> bool {
-        matches!(
-            self.get(name),
-            Some(Node {
-                value: Value::Boolean(true),
-                ..
-            })
-        )
-    }
 }
 
 impl Tree for Node {

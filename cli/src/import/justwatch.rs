@@ -1,4 +1,4 @@
-//! `config.yml` of justwatch's sql_exporter: jobs with an interval, connections and queries.
+//! `config.yml` of justwatch's `sql_exporter`: jobs with an interval, connections and queries.
 
 use shared::config::yaml::Node;
 

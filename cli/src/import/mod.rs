@@ -46,16 +46,16 @@ pub struct ImportArgs {
 /// Whose configuration a file is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Format {
-    /// burningalchemist/sql_exporter, also a single collector file
+    /// `burningalchemist/sql_exporter`, also a single collector file
     #[value(name = "sql_exporter")]
     SqlExporter,
-    /// justwatchcom/sql_exporter
+    /// `justwatchcom/sql_exporter`
     #[value(name = "justwatch")]
     Justwatch,
-    /// albertodonato/query-exporter
+    /// `albertodonato/query-exporter`
     #[value(name = "query_exporter", alias = "query-exporter")]
     QueryExporter,
-    /// queries.yaml of postgres_exporter
+    /// `queries.yaml` of `postgres_exporter`
     #[value(name = "postgres_exporter")]
     PostgresExporter,
 }
@@ -150,18 +150,16 @@ pub fn run(args: &ImportArgs) -> Result<ExitCode, ImportError> {
         None => print!("{text}"),
     }
     let metrics: usize = imported.jobs.iter().map(|job| job.metrics.len()).sum();
+    let written = args.output.as_ref().map(|path| format!(" into {}", path.display()));
+    let mended = (!mistakes.is_empty()).then(|| format!(", and {} to be mended", count(mistakes.len(), "mistake")));
     eprintln!(
-        "{} of {}: {}, {}; {} to be looked at{}",
-        shown.display(),
-        format.name(),
+        "{} and {} of {}{}; {} to be looked at{}",
         count(imported.jobs.len(), "job"),
         count(metrics, "metric"),
+        format.name(),
+        written.unwrap_or_default(),
         count(imported.notes.len(), "point"),
-        if mistakes.is_empty() {
-            String::new()
-        } else {
-            format!(", {} to be mended", count(mistakes.len(), "mistake"))
-        }
+        mended.unwrap_or_default()
     );
     Ok(ExitCode::SUCCESS)
 }

@@ -22,10 +22,7 @@ pub(super) fn normalise(imported: &mut Imported) -> Option<usize> {
         mend_static_labels(job, imported);
     }
     one_family_one_meaning(&mut jobs, imported);
-    jobs = jobs
-        .into_iter()
-        .flat_map(|job| one_name_a_push(job, imported))
-        .collect();
+    jobs = jobs.iter().flat_map(|job| one_name_a_push(job, imported)).collect();
     unique_names(&mut jobs);
     let used: BTreeSet<&str> = jobs.iter().map(|job| job.source.as_str()).collect();
     imported.sources.retain(|source| used.contains(source.name.as_str()));
@@ -173,7 +170,7 @@ fn one_family_one_meaning(jobs: &mut [Job], imported: &mut Imported) {
 }
 
 /// A push holds a name once: metrics of the same name go into jobs of their own.
-fn one_name_a_push(job: Job, imported: &mut Imported) -> Vec<Job> {
+fn one_name_a_push(job: &Job, imported: &mut Imported) -> Vec<Job> {
     let mut parts: Vec<Job> = Vec::new();
     for metric in &job.metrics {
         let has = |part: &Job| part.metrics.iter().any(|other| other.name == metric.name);

@@ -1,4 +1,4 @@
-//! `queries.yaml` of postgres_exporter: a mapping of namespaces, each with a query and its columns' usages.
+//! `queries.yaml` of `postgres_exporter`: a mapping of namespaces, each with a query and its columns' usages.
 
 use super::connection;
 use super::document::{Document, Tree};
@@ -31,7 +31,8 @@ pub(super) fn read(document: &Document, defaults: &Defaults, imported: &mut Impo
     let start = document.place(&(0..0));
     imported.note(
         start,
-        "the connection does not stand in this file: the source is made of DB_USERNAME, DB_PASSWORD, DB_HOST and DB_NAME",
+        "the connection does not stand in this file: the source is made of DB_USERNAME, DB_PASSWORD, DB_HOST and DB_NAME, and \
+         series have no label `server`",
     );
     imported.sources.push(Source {
         name: SOURCE.to_owned(),
@@ -84,7 +85,7 @@ fn columns(
             metrics
                 .entries()
                 .iter()
-                .chain(metrics.items().iter().flat_map(|item| item.entries()))
+                .chain(metrics.items().iter().flat_map(Tree::entries))
         })
         .collect();
     let usage = |column: &shared::config::yaml::Node| column.text_of("usage").unwrap_or_default().to_ascii_uppercase();
@@ -118,7 +119,10 @@ fn columns(
             "DISCARD" => {
                 imported.note(
                     place,
-                    format!("the column `{}` is discarded: take it out of the query", key.name),
+                    format!(
+                        "the column `{}` is discarded: no metric is made of it, and the query may leave it out",
+                        key.name
+                    ),
                 );
                 continue;
             }

@@ -270,7 +270,7 @@ fn timeout(document: &Document, node: &Node, imported: &mut Imported) -> Option<
         .and_then(|text| super::interval::read(&text))
         .filter(|length| !length.is_zero());
     match length {
-        Some(length) => Some(format!("{}s", length.as_secs().clamp(1, 900))),
+        Some(length) => Some(format!("{}s", length.as_secs_f64().ceil().clamp(1.0, 900.0))),
         None => {
             imported.note(document.place(&timeout.span), "the timeout is no length of time");
             None
@@ -367,7 +367,7 @@ fn bind(document: &Document, key: &Key, sql: &str, set: &[(String, Node)], impor
             bound.push(name.clone());
             bound.len() - 1
         });
-        query.sql += &format!("${}", number + 1);
+        query.sql.extend(["$".to_owned(), (number + 1).to_string()]);
     }
     query.sql += rest;
     query

@@ -1,4 +1,4 @@
-//! `sql_exporter.yml` of burningalchemist's sql_exporter, and collector files: collectors of metrics, run on targets.
+//! `sql_exporter.yml` of burningalchemist's `sql_exporter`, and collector files: collectors of metrics, run on targets.
 
 use std::path::Path;
 

@@ -90,7 +90,8 @@ fn write_metric(out: &mut String, metric: &Metric) {
         out.push_str("    type: counter\n");
     }
     if !metric.help.is_empty() {
-        let _ = writeln!(out, "    help: {}", scalar(metric.help.trim()));
+        let help = metric.help.trim();
+        let _ = writeln!(out, "    help: {}", plain(help).unwrap_or_else(|| scalar(help)));
     }
     if metric.labels.iter().all(|(label, column)| label == column) {
         let columns: Vec<String> = metric.labels.iter().map(|(_, column)| scalar(column)).collect();
@@ -160,9 +161,22 @@ pub(super) fn scalar(text: &str) -> String {
     if plain { text.to_owned() } else { quoted(text) }
 }
 
+/// A text that may stand without quotes behind a key on a line of its own.
+fn plain(text: &str) -> Option<String> {
+    let may_stand = text.starts_with(|c: char| c.is_ascii_alphabetic())
+        && text.chars().all(is_printable)
+        && !text.ends_with([' ', ':'])
+        && ![": ", " #"].iter().any(|sign| text.contains(sign))
+        && !WORDS.contains(&text.to_ascii_lowercase().as_str());
+    may_stand.then(|| text.to_owned())
+}
+
+fn is_printable(c: char) -> bool {
+    matches!(c, ' '..='~') || c.is_alphanumeric()
+}
+
 fn quoted(text: &str) -> String {
-    let printable = |c: char| matches!(c, ' '..='~') || c.is_alphanumeric();
-    if text.chars().all(printable) {
+    if text.chars().all(is_printable) {
         return format!("'{}'", text.replace('\'', "''"));
     }
     let mut out = String::from("\"");
@@ -172,7 +186,7 @@ fn quoted(text: &str) -> String {
             '\n' => out += "\\n",
             '\t' => out += "\\t",
             '\r' => out += "\\r",
-            c if printable(c) => out.push(c),
+            c if is_printable(c) => out.push(c),
             c => {
                 let _ = write!(out, "\\U{:08x}", u32::from(c));
             }
@@ -189,8 +203,10 @@ fn block(sql: &str, indent: &str) -> String {
     let skipped = lines.iter().take_while(blank).count();
     let kept = lines.len() - lines.iter().rev().take_while(blank).count();
     let lines = lines.get(skipped..kept).unwrap_or_default();
-    if let [line] = lines {
-        return scalar(line.trim());
+    if let [line] = lines
+        && let Some(plain) = plain(line.trim())
+    {
+        return plain;
     }
     let odd = |c: char| c.is_control() && c != '\t' || matches!(c, '\u{85}' | '\u{2028}' | '\u{2029}' | '\u{feff}');
     if lines.is_empty() || lines.iter().any(|line| line.contains(odd)) {
@@ -212,11 +228,10 @@ fn block(sql: &str, indent: &str) -> String {
     let mut out = head.to_owned();
     for line in lines {
         let line = line.get(common..).unwrap_or_default();
-        let _ = if line.is_empty() {
-            write!(out, "\n")
-        } else {
-            write!(out, "\n{indent}  {line}")
-        };
+        out.push('\n');
+        if !line.is_empty() {
+            out.extend([indent, "  ", line]);
+        }
     }
     out
 }
@@ -265,7 +280,12 @@ mod tests {
     #[test]
     fn sql_keeps_its_lines() {
         for (sql, expected) in [
-            ("SELECT 1", "SELECT 1"),
+            (
+                "SELECT count(*) AS n FROM t WHERE a = $1",
+                "SELECT count(*) AS n FROM t WHERE a = $1",
+            ),
+            ("SELECT 'a: b' # c", "|\n    SELECT 'a: b' # c"),
+            ("(SELECT 1)", "|\n    (SELECT 1)"),
             ("\n    SELECT 1\n", "SELECT 1"),
             (
                 "  SELECT 1,\n    2\n  FROM t;\n\n",
@@ -279,6 +299,13 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn plain_text_is_read_back(text in "[ -~é]{0,20}") {
+            if let Some(plain) = plain(&text) {
+                prop_assert_eq!(read(&format!("a: {plain}\n")), text);
+            }
+        }
+
         #[test]
         fn every_text_is_read_back(text in "\\PC{0,20}|[ -~\\n\\t]{0,20}") {
             prop_assert_eq!(read(&format!("a: {}\n", scalar(&text))), text.clone());

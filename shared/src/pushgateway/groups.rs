@@ -120,12 +120,11 @@ fn parse(text: &[u8]) -> Result<Vec<Group>, serde_json::Error> {
     }
 
     let answer: Answer = serde_json::from_slice(text)?;
-    Ok(answer
-        .data
-        .unwrap_or_default()
-        .into_iter()
-        .filter_map(|Listed(group)| group)
-        .collect())
+    let groups = answer.data.unwrap_or_default().into_iter();
+    let mut groups: Vec<Group> = groups.filter_map(|Listed(group)| group).collect();
+    // The gateway lists them in a new order each time.
+    groups.sort_by(|a, b| a.labels.cmp(&b.labels));
+    Ok(groups)
 }
 
 /// A group of the listing; none where somebody's family of the name `labels` stands in place of the grouping key.

@@ -158,7 +158,7 @@ pub async fn heal(
     collector: &Collector,
     scope: &Scope,
     deadline: Instant,
-    mut tell: impl FnMut(Step<'_>),
+    mut tell: impl FnMut(&Step<'_>),
 ) -> Result<Healing, RunError> {
     let (lost, mut healing) = diagnose(collector, scope, deadline).await?;
     for lost in lost {
@@ -169,7 +169,7 @@ pub async fn heal(
             healing.waiting.push((lost.job, reason));
             continue;
         }
-        tell(Step::Begins(&lost));
+        tell(&Step::Begins(&lost));
         info!(job = lost.job, scheduled_time = %lost.scheduled_time, "its group vanished; running it again");
         let event = Event {
             job: lost.job.clone(),
@@ -180,7 +180,7 @@ pub async fn heal(
         } else {
             collector.run(&event, deadline).await
         };
-        tell(Step::Ended(&lost, &run));
+        tell(&Step::Ended(&lost, &run));
         healing.runs.push((lost, run));
     }
     for (job, reason) in &healing.waiting {

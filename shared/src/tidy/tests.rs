@@ -27,20 +27,20 @@ fn configuration(text: &str) -> Configuration {
 
 /// Jobs of these names, each with what follows its name.
 fn jobs(head: &str, jobs: &[(&str, &str)]) -> Configuration {
-    let mut text = format!("{head}\ndefaults: {{source: 'postgres://u@h/d'}}\njobs:\n");
-    for (name, rest) in jobs {
-        let rest = if rest.contains("schedule") {
-            (*rest).to_owned()
+    let job = |(name, rest): &(&str, &str)| {
+        let often = if rest.contains("schedule") {
+            ""
         } else {
-            format!("schedule: '*/10 * * * *', {rest}")
+            "schedule: '*/10 * * * *', "
         };
         let metric = format!("{{name: {name}_number, help: H., value: v, query: SELECT}}");
-        text += &format!("- {{name: {name}, {rest} metrics: [{metric}]}}\n");
-    }
-    if jobs.is_empty() {
-        text = text.replace("jobs:\n", "");
-    }
-    configuration(&text)
+        format!("- {{name: {name}, {often}{rest} metrics: [{metric}]}}\n")
+    };
+    let list: String = jobs.iter().map(job).collect();
+    let key = if jobs.is_empty() { "" } else { "jobs:\n" };
+    configuration(&format!(
+        "{head}\ndefaults: {{source: 'postgres://u@h/d'}}\n{key}{list}"
+    ))
 }
 
 fn group(labels: &[(&str, &str)], pushed: &str, families: &[&str]) -> Group {

@@ -5,16 +5,13 @@ use fanlight_tests::{ConfigFolder, Database, Ended, Postgres, Pushgateway, fanli
 
 /// Jobs of these names, each with further settings, of which the first series is 1.
 fn jobs(head: &str, jobs: &[(&str, &str)]) -> String {
-    let mut text = format!(
-        "{head}\ndefaults: {{source: 'postgres://{{{{DB_USERNAME}}}}:{{{{DB_PASSWORD}}}}@{{{{DB_HOST}}}}/{{{{DB_NAME}}}}'}}\njobs:\n"
-    );
-    for (name, rest) in jobs {
-        text += &format!(
-            "- {{name: {name}, schedule: '* * * * *', {rest} metrics: [{{name: {name}_number, help: H., value: v, query: \
-             SELECT 1 AS v}}]}}\n"
-        );
-    }
-    text
+    let source = "postgres://{{DB_USERNAME}}:{{DB_PASSWORD}}@{{DB_HOST}}/{{DB_NAME}}";
+    let job = |(name, rest): &(&str, &str)| {
+        let metric = format!("{{name: {name}_number, help: H., value: v, query: SELECT 1 AS v}}");
+        format!("- {{name: {name}, schedule: '* * * * *', {rest} metrics: [{metric}]}}\n")
+    };
+    let list: String = jobs.iter().map(job).collect();
+    format!("{head}\ndefaults: {{source: '{source}'}}\njobs:\n{list}")
 }
 
 struct Stage {
@@ -72,7 +69,10 @@ async fn what_a_job_pushed_that_left_is_deleted_and_everything_else_stands() -> 
     let stage = Stage::ran(&both, &["a", "gone"]).await?;
     // Other pushers', one of them under a key of which ours is a part.
     stage.gateway.put("job/backup", "backup_done 1\n").await?;
-    stage.gateway.put("job/gone/instance/x", "gone_number 7\n").await?;
+    stage
+        .gateway
+        .put("job/gone/instance/x", "# TYPE gone_number gauge\ngone_number 7\n")
+        .await?;
     stage
         .gateway
         .put("job/fanlight/fanlight_job/backup", "their_own 1\n")
@@ -149,7 +149,10 @@ async fn what_was_pushed_lately_is_left_alone_and_the_remedy_told() -> Result<()
 #[tokio::test]
 async fn a_group_that_others_push_to_as_well_is_left_alone() -> Result<()> {
     let stage = Stage::ran(&jobs("", &[("a", ""), ("gone", "")]), &["gone"]).await?;
-    stage.gateway.put("job/gone", "gone_number 1\ntheirs 2\n").await?;
+    stage
+        .gateway
+        .put("job/gone", "# TYPE gone_number gauge\ngone_number 1\ntheirs 2\n")
+        .await?;
     stage.config.write("fanlight.yaml", &jobs("", &[("a", "")]))?;
     let ended = stage.fanlight(&NOW).await?;
     assert!(

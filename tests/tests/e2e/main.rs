@@ -15,6 +15,7 @@ mod collector_session;
 mod command_check;
 mod command_dev;
 mod command_heal;
+mod command_import;
 mod command_prune;
 mod command_run;
 mod command_schema;
