@@ -10,6 +10,9 @@ use shared::event::{HealEvent, MalformedEvent, Request};
 use shared::placeholders::Resolver;
 use shared::tidy::heal::{self, Healing, NotHealed, Scope};
 
+#[global_allocator]
+static ALLOCATOR: shared::allocator::Allocator = shared::allocator::Allocator;
+
 /// What is left of the function's time for its own answer.
 const MARGIN: Duration = Duration::from_millis(500);
 
