@@ -2,6 +2,7 @@
 //! the Metrics API behind its authorizer.
 
 mod api;
+mod heal;
 
 use std::io::{self, IsTerminal, Write};
 use std::net::SocketAddr;
@@ -160,6 +161,7 @@ pub async fn run(args: DevArgs, config: &Path) -> Result<ExitCode, DevError> {
         .collect();
 
     print_plan(&mut io::stdout().lock(), address, api.as_ref(), &scheduled)?;
+    let healer = collector.clone();
     let functions = api.iter().flat_map(LocalApi::functions).chain([collector]);
     let functions: Vec<Function> = functions.collect();
     let serving_api = async {
@@ -177,10 +179,12 @@ pub async fn run(args: DevArgs, config: &Path) -> Result<ExitCode, DevError> {
         // Without a job to fire there is still the API.
         std::future::pending::<()>().await;
     };
+    let healing = heal::run(loaded.configuration.heal.as_ref(), &healer, &SystemClock);
     let ended = tokio::select! {
         result = server.into_future() => result.map_err(listening),
         result = serving_api => result,
         () = firing => Ok(()),
+        () = healing => Ok(()),
         _ = interrupt.recv() => Ok(()),
         _ = terminate.recv() => Ok(()),
     };

@@ -1,5 +1,6 @@
 //! `fanlight status`: every job, when it last succeeded, what stands of it in the gateway, and when it runs next.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
 use std::process::ExitCode;
@@ -129,21 +130,13 @@ fn text(
     let mut lines: Vec<String> = table
         .trim_fmt()
         .lines()
-        .map(|line| coloured(line.trim_end(), colours))
+        .map(|line| coloured(line.trim(), colours))
         .collect();
     if statuses.is_empty() && left_out.is_empty() {
         lines = vec!["the configuration has no job".to_owned()];
     }
     lines.push(String::new());
-    for status in statuses.iter().filter(|status| !status.reason.is_empty()) {
-        let owner = status.job.owner.as_ref().map(|owner| format!(" (owner: {owner})"));
-        lines.push(format!(
-            "{}: {}{}",
-            status.job.name,
-            status.reason,
-            owner.unwrap_or_default()
-        ));
-    }
+    lines.extend(reasons(statuses));
     for name in left_out {
         lines.push(format!(
             "{name}: does not run because of a mistake, which `fanlight check` shows"
@@ -151,6 +144,32 @@ fn text(
     }
     lines.extend(surveys.iter().map(|survey| gateway_line(survey, now)));
     lines.iter().fold(String::new(), |text, line| text + line + "\n")
+}
+
+/// What is the matter with whom: what several jobs have in common once, and what their sink's line says not at all.
+fn reasons(statuses: &[JobStatus<'_>]) -> Vec<String> {
+    let mut reasons: Vec<(&str, Vec<&Job>)> = Vec::new();
+    for status in statuses {
+        if status.reason.is_empty() || status.state == State::Unknown {
+            continue;
+        }
+        match reasons.iter_mut().find(|(reason, _)| *reason == status.reason) {
+            Some((_, jobs)) => jobs.push(status.job),
+            None => reasons.push((&status.reason, vec![status.job])),
+        }
+    }
+    let line = |(reason, jobs): (&str, Vec<&Job>)| {
+        let names: Vec<&str> = jobs.iter().map(|job| job.name.as_str()).collect();
+        let owners: BTreeSet<&str> = jobs.iter().filter_map(|job| job.owner.as_deref()).collect();
+        let owners: Vec<&str> = owners.into_iter().collect();
+        let owners = match owners.as_slice() {
+            [] => String::new(),
+            [owner] => format!(" (owner: {owner})"),
+            owners => format!(" (owners: {})", owners.join(", ")),
+        };
+        format!("{}: {reason}{owners}", names.join(", "))
+    };
+    reasons.into_iter().map(line).collect()
 }
 
 /// A line whose first word, the state, has its colour.
@@ -171,8 +190,9 @@ fn gateway_line(survey: &Survey<'_>, now: Timestamp) -> String {
                 .started
                 .map_or_else(String::new, |started| format!(", up for {}", age(started, now)));
             let groups = holdings.groups.len();
+            let plural = if groups == 1 { "" } else { "s" };
             format!(
-                "sink `{name}` ({}): {groups} groups, {series} series{started}",
+                "sink `{name}` ({}): {groups} group{plural}, {series} series{started}",
                 holdings.client.at()
             )
         }

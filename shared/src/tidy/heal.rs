@@ -202,9 +202,7 @@ pub(super) fn need(job: &Job, holdings: &Holdings, min_period: Duration, now: Ti
     let period = next.duration_since(due);
     let timeout = SignedDuration::try_from(job.timeout).unwrap_or(SignedDuration::MAX);
     if SignedDuration::try_from(min_period).is_ok_and(|least| period < least) {
-        return Need::Wait(format!(
-            "it is due again at {next}, and {period:#} is less than the least period"
-        ));
+        return Need::Wait(format!("it is due again at {next}, for it runs every {period:#}"));
     }
     if now.duration_since(due) < allowance(job) {
         return Need::Wait(format!("it was due at {due} and may still be running"));
@@ -222,7 +220,7 @@ pub(super) fn need(job: &Job, holdings: &Holdings, min_period: Duration, now: Ti
         if now.duration_since(last_run) < pause {
             let again = last_run + pause;
             return Need::Wait(format!(
-                "its run at {last_run} failed; it is tried again from {again} on"
+                "its run at {last_run:.0} failed; it is tried again from {again:.0} on"
             ));
         }
     }

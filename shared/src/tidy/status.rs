@@ -149,7 +149,7 @@ fn verdict(job: &Job, holdings: &Holdings, told: Option<&Told<'_>>, now: Timesta
         return match (job.schedule.last_until(now), holdings.started) {
             (Some(due), Some(started)) if started >= due => {
                 let reason = format!(
-                    "nothing stands in the gateway, which was started at {started}, after the job was last due"
+                    "nothing stands in the gateway, which was started at {started:.0}, after the job was last due"
                 );
                 (State::Vanished, reason)
             }

@@ -503,7 +503,7 @@ fn what_vanished_is_healed_for_the_time_that_it_was_last_due() {
             Vec::new(),
             86_401,
             NOW,
-            "it is due again at 2026-11-22T06:00:00Z, and 24h is less than the least period",
+            "it is due again at 2026-11-22T06:00:00Z, for it runs every 24h",
         ),
         // It has eleven minutes to run and to be delivered.
         (
