@@ -22,7 +22,7 @@ pub(super) async fn run(settings: Option<&HealSettings>, collector: &Function, c
             let _ = writeln!(io::stdout().lock(), "{}  heal  {told}", super::time(time));
         }
     }
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 /// What came of it, where there is something to tell.
