@@ -1,11 +1,13 @@
 //! `fanlight heal`, and the collector that heals by itself: jobs whose groups vanished run again, and no others.
 
+use std::process::Stdio;
 use std::time::Duration;
 
-use anyhow::Result;
-use fanlight_tests::{Collector, ConfigFolder, Ended, Stage, fanlight};
+use anyhow::{Context as _, Result};
+use fanlight_tests::{Collector, ConfigFolder, Ended, Stage, fanlight, fanlight_in};
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt as _, BufReader};
 
 /// A job that is due once a year, one every minute, and one that is switched off.
 const CONFIG: &str = "
@@ -238,5 +240,42 @@ async fn an_event_that_heals_nothing_is_malformed() -> Result<()> {
         .expect_err("a typing error");
     assert_eq!(failure.error_type, "malformed_event");
     assert!(failure.message.contains("unknown field `perid`"), "{failure}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_local_runner_heals_on_the_schedule() -> Result<()> {
+    let stage = stage().await?;
+    let rare = CONFIG.replace("'* * * * *'", "'0 0 1 1 *'");
+    let heal = "heal: {schedule: '* * * * *'}\n";
+    let config = ConfigFolder::new(&[("fanlight.yaml", heal), ("a.yaml", &rare)])?;
+    let url = ("PUSHGATEWAY_URL", stage.gateway.url());
+    let environment = stage.database.environment().into_iter().chain([url]);
+    let arguments = ["--config", ".", "dev", "--listen", "127.0.0.1:0"];
+    let mut child = fanlight_in(config.path(), arguments, environment)?
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()?;
+    let mut lines = BufReader::new(child.stdout.take().context("standard output")?).lines();
+    let mut told = Vec::new();
+    while !told
+        .iter()
+        .any(|line: &String| line.ends_with("  heal  ran yearly, often, whose groups had vanished"))
+    {
+        told.push(
+            lines
+                .next_line()
+                .await?
+                .with_context(|| format!("it ended: {told:?}"))?,
+        );
+    }
+    let plan = "  heal  first look for what vanished (* * * * * UTC)";
+    assert!(told.iter().any(|line| line.ends_with(plan)), "{told:?}");
+    assert_eq!(stage.gateway.series("due_year").await?.len(), 1);
+    let pid = child.id().context("running")?.to_string();
+    let interrupted = std::process::Command::new("kill").args(["-INT", &pid]).status()?;
+    assert!(interrupted.success());
+    let ended = tokio::time::timeout(Duration::from_secs(20), child.wait()).await??;
+    assert_eq!(ended.code(), Some(0));
     Ok(())
 }
