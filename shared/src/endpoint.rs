@@ -81,6 +81,17 @@ impl BaseUrl {
         url
     }
 
+    /// The URL as it was given.
+    pub(crate) fn url(&self) -> &Url {
+        &self.0
+    }
+
+    /// The host, and the port where it is not the scheme's own.
+    pub(crate) fn host(&self) -> String {
+        let at = self.at();
+        at.split_once("://").map_or(at.as_str(), |(_, host)| host).to_owned()
+    }
+
     /// The service in messages: scheme, host and port.
     pub(crate) fn at(&self) -> String {
         self.0.origin().ascii_serialization()

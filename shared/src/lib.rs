@@ -24,6 +24,7 @@ pub mod pushgateway;
 pub mod rows;
 pub mod schedule;
 pub mod secrets;
+pub mod sources;
 pub mod suggest;
 pub mod tidy;
 pub mod tls;

@@ -5,7 +5,6 @@
 
 mod gateway;
 pub(crate) mod push;
-mod queries;
 mod report;
 pub(crate) mod self_metrics;
 
@@ -21,23 +20,23 @@ use crate::config::job::{Job, OnError};
 use crate::config::{Configuration, UnknownJob};
 use crate::event::Event;
 use crate::placeholders::Resolver;
-use crate::postgres::Connections;
+use crate::sources::{Clients, Context, Intake, Made};
 
+pub use crate::sources::{MetricFailure, TargetReport};
 pub(crate) use gateway::is_future;
 pub use push::ClientError;
-pub use report::{Counts, MetricFailure, MetricReport, MetricResult, Push, RunFailed, RunReport};
+pub use report::{Counts, MetricReport, MetricResult, Push, RunFailed, RunReport};
 
 use gateway::JobGateway;
-use queries::{Context, Made};
 
 /// Queries that take longer than this may have been overtaken by those of a newer run.
 const OVERTAKING: Duration = Duration::from_secs(1);
 
-/// Runs jobs of a configuration, and keeps its connections warm from one run to the next.
+/// Runs jobs of a configuration, and keeps its sources' connections warm from one run to the next.
 pub struct Collector {
     configuration: Configuration,
     resolver: Resolver,
-    connections: Connections,
+    clients: Clients,
 }
 
 /// What came of an event that was not an error.
@@ -120,7 +119,8 @@ impl RunError {
                 let first = failures()
                     .find(|failure| failure.kind != push::CANNOT_VANISH)
                     .or(failures().next());
-                first.map_or("run", |failure| failure.kind)
+                let of_target = failed.0.failed_targets().next();
+                first.or(of_target).map_or("run", |failure| failure.kind)
             }
             Self::Output(_) => "output",
         }
@@ -134,7 +134,7 @@ impl Collector {
         Self {
             configuration,
             resolver,
-            connections: Connections::new(),
+            clients: Clients::default(),
         }
     }
 
@@ -197,8 +197,9 @@ impl Collector {
             scheduled_time,
             deadline: deadline - reserve,
             form: Form::Gzip,
+            source: job.source.name.as_deref(),
         };
-        let mut made = queries::run(job, &self.connections, &context).await;
+        let (mut made, targets) = ask(job, &self.clients, &context).await;
         let plan = push::settle(job.on_error, &mut made);
         // A newer run may have overtaken this one. The gateway knows no compare-and-set, so milliseconds remain.
         if queries_began.elapsed() > OVERTAKING
@@ -215,6 +216,7 @@ impl Collector {
             ended: Timestamp::now(),
             duration: started.elapsed(),
             metrics,
+            targets,
             owner: job.owner.clone(),
             push,
         };
@@ -243,14 +245,16 @@ impl Collector {
             scheduled_time,
             deadline: started + job.timeout,
             form: Form::Plain,
+            source: job.source.name.as_deref(),
         };
-        let made = queries::run(job, &self.connections, &context).await;
+        let (made, targets) = ask(job, &self.clients, &context).await;
         let report = RunReport {
             job: job.name.clone(),
             scheduled_time,
             ended: Timestamp::now(),
             duration: started.elapsed(),
             metrics: made.iter().map(report_metric).collect(),
+            targets,
             owner: job.owner.clone(),
             push: Push::Untouched,
         };
@@ -287,6 +291,29 @@ impl Collector {
             Err(RunError::Disabled(job.name.clone()))
         }
     }
+}
+
+/// Asks a job's source all of its queries. A failure that concerns them all is told for each metric.
+async fn ask<'a>(job: &'a Job, clients: &Clients, context: &Context<'_>) -> (Vec<Made<'a>>, Vec<TargetReport>) {
+    let partial = job.on_error != OnError::Fail;
+    let intake = |query| Intake::new(query, context.form, partial);
+    let mut intakes: Vec<_> = job.queries.iter().map(intake).collect();
+    if let Err(failure) = job.source.kind.run(clients, &mut intakes, context).await {
+        for intake in &mut intakes {
+            intake.fail(failure.clone());
+        }
+    }
+    let (mut made, mut targets) = (Vec::new(), Vec::<TargetReport>::new());
+    for (of_query, told) in intakes.into_iter().map(Intake::finish) {
+        made.extend(of_query);
+        for report in told {
+            match targets.iter_mut().find(|known| known.name == report.name) {
+                Some(known) => known.merge(report),
+                None => targets.push(report),
+            }
+        }
+    }
+    (made, targets)
 }
 
 /// The scheduled time of a run that somebody asks for: whole seconds, like every schedule's.

@@ -3,12 +3,11 @@
 use secrecy::ExposeSecret;
 use std::time::Duration;
 
-use super::queries::Made;
-use super::report::MetricFailure;
 use crate::assembly::{EncodedText, Outcome};
 use crate::config::job::{OnError, PushgatewaySink, SinkAuth};
 use crate::placeholders::{ResolveError, Resolver};
 use crate::pushgateway::{Auth, Body, Pushgateway, SinkError};
+use crate::sources::{Made, MetricFailure};
 
 /// What is done with a job's group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,10 +80,7 @@ pub(super) fn settle(on_error: OnError, made: &mut [Made<'_>]) -> Plan {
 fn cannot_vanish() -> MetricFailure {
     let message = "it has no series any more, but the old ones stand until no other metric of the job keeps its own: \
                    the gateway can remove series only with the whole group";
-    MetricFailure {
-        kind: CANNOT_VANISH,
-        message: message.to_owned(),
-    }
+    MetricFailure::new(CANNOT_VANISH, message)
 }
 
 /// The families that were made, one behind the other.

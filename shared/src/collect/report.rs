@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use tracing::{error, info, warn};
 
 use crate::pushgateway::GatewayError;
+use crate::sources::{MetricFailure, TargetReport};
 
 /// What came of a run that was not skipped.
 #[derive(Debug)]
@@ -21,6 +22,8 @@ pub struct RunReport {
     pub duration: Duration,
     /// Each metric in the order of the configuration.
     pub metrics: Vec<MetricReport>,
+    /// Each service that was asked, where the source has several; empty for any other.
+    pub targets: Vec<TargetReport>,
     /// The team to ask.
     pub owner: Option<String>,
     /// What became of the job's group in the gateway.
@@ -80,15 +83,6 @@ pub struct Counts {
     pub without_organisation: u64,
 }
 
-/// Why a metric could not be made.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MetricFailure {
-    /// The kind of failure, for logs and alerts: of low cardinality.
-    pub kind: &'static str,
-    /// What went wrong and where, in a sentence.
-    pub message: String,
-}
-
 impl MetricReport {
     /// What the metric was made from: nothing, if it was not made.
     pub fn counts(&self) -> Counts {
@@ -100,9 +94,16 @@ impl MetricReport {
 }
 
 impl RunReport {
-    /// Whether every metric was made and pushed.
+    /// Whether every metric was made, of every target, and pushed.
     pub fn succeeded(&self) -> bool {
-        !matches!(self.push, Push::Failed(_)) && self.metrics.iter().all(|metric| metric.result.is_ok())
+        !matches!(self.push, Push::Failed(_))
+            && self.metrics.iter().all(|metric| metric.result.is_ok())
+            && self.failed_targets().next().is_none()
+    }
+
+    /// Why targets gave no rows.
+    pub(super) fn failed_targets(&self) -> impl Iterator<Item = &MetricFailure> {
+        self.targets.iter().filter_map(|target| target.failure.as_ref())
     }
 
     /// The series pushed.
@@ -144,6 +145,23 @@ impl RunReport {
                 }
             }
         }
+        for target in &self.targets {
+            let source_target = &target.name;
+            if let Some(failure) = &target.failure {
+                error!(
+                    source_target,
+                    error_type = failure.kind,
+                    error = failure.message,
+                    "target failed"
+                );
+            }
+            if let Some(checks @ 1..) = target.unknown_states {
+                warn!(
+                    source_target,
+                    checks, "checks are in states that are not known: all of their series are 0"
+                );
+            }
+        }
         let duration_ms = milliseconds(self.duration);
         if let Push::Failed(failure) = &self.push {
             error!(error_type = "push", error = %failure, duration_ms, "push failed");
@@ -159,7 +177,7 @@ impl RunReport {
 }
 
 /// For logs, which know no 128 bits.
-pub(super) fn milliseconds(duration: Duration) -> u64 {
+fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
@@ -185,7 +203,16 @@ impl fmt::Display for RunFailed {
         for (failure, names) in &failures {
             write!(f, "{} failed: {}; ", names.join(", "), failure.message)?;
         }
+        let of_metrics = |message: &str| failures.iter().any(|(failure, _)| failure.message == message);
+        for target in &report.targets {
+            if let Some(failure) = target.failure.as_ref().filter(|failure| !of_metrics(&failure.message)) {
+                write!(f, "target {} failed: {}; ", target.name, failure.message)?;
+            }
+        }
         match &report.push {
+            Push::Replaced | Push::Updated if failures.is_empty() => {
+                f.write_str("the series of the other targets were pushed")?;
+            }
             Push::Failed(error) if error.may_have_been_taken() => {
                 write!(f, "whether the gateway took the push is not known: {error}")?;
             }

@@ -7,6 +7,7 @@ use prometheus::{Encoder, Gauge, GaugeVec, Opts, Registry, TextEncoder};
 use super::report::{MetricReport, RunReport};
 use crate::config::job::SELF_GROUP;
 use crate::pushgateway::GroupingKey;
+use crate::sources::TargetReport;
 
 /// The label of the grouping key that names the job which a group of self-metrics is about.
 pub(crate) const JOB_LABEL: &str = "fanlight_job";
@@ -69,11 +70,14 @@ pub(super) fn encode(report: &RunReport) -> Result<Vec<u8>, prometheus::Error> {
     build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1.0);
     registry.register(Box::new(build))?;
     encode_metrics(&registry, &report.metrics)?;
+    encode_targets(&registry, &report.targets)?;
     let mut text = Vec::new();
     TextEncoder::new().encode(&registry.gather(), &mut text)?;
     Ok(text)
 }
 
+/// What a family says of a target, if anything.
+type TargetReading = fn(&TargetReport) -> Option<f64>;
 /// What a family says of a metric, if anything.
 type Reading = fn(&MetricReport) -> Option<f64>;
 
@@ -100,6 +104,29 @@ fn encode_metrics(registry: &Registry, metrics: &[MetricReport]) -> Result<(), p
         for metric in metrics {
             if let Some(value) = value(metric) {
                 family.with_label_values(&[&metric.name]).set(value);
+            }
+        }
+        registry.register(Box::new(family))?;
+    }
+    Ok(())
+}
+
+fn encode_targets(registry: &Registry, targets: &[TargetReport]) -> Result<(), prometheus::Error> {
+    let up = "Whether the target gave its rows in the job's last run.";
+    let unknown = "How many checks of the target were in a state that is not known in the job's last run.";
+    let families: [(&str, &str, TargetReading); 2] = [
+        ("fanlight_target_up", up, |target| {
+            Some(f64::from(u8::from(target.failure.is_none())))
+        }),
+        ("fanlight_target_unknown_states", unknown, |target| {
+            target.unknown_states.map(|states| states as f64)
+        }),
+    ];
+    for (name, help, value) in families {
+        let family = GaugeVec::new(Opts::new(name, help), &["target"])?;
+        for target in targets {
+            if let Some(value) = value(target) {
+                family.with_label_values(&[&target.name]).set(value);
             }
         }
         registry.register(Box::new(family))?;

@@ -12,6 +12,7 @@ use serde::de::{self, Deserializer, Visitor};
 
 use super::job::{Duplicates, MetricKind, NullValue, OnEmpty, OnError};
 use super::read::{Entry, Mapping};
+use crate::sources::{QueryDescription, SourceSettings};
 
 pub(crate) use heal::HealSpec;
 pub(crate) use metrics_api::{
@@ -33,7 +34,7 @@ pub(crate) struct Document {
     /// Labels with a fixed value for every series. In `fanlight.yaml` for every job, in any other file for the jobs of
     /// that file.
     pub(crate) static_labels: Option<Entry<Mapping<String>>>,
-    /// Databases by name, for a job's `source`.
+    /// Where queries run, by name, for a job's `source`.
     pub(crate) sources: Option<Entry<Mapping<SourceSpec>>>,
     /// Where series go, by name, for a job's `sink`. Without any, `default` is the Pushgateway at `{{PUSHGATEWAY_URL}}`.
     pub(crate) sinks: Option<Entry<Mapping<SinkSpec>>>,
@@ -143,8 +144,8 @@ pub(crate) struct JobSpec {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct QuerySpec {
-    /// The SQL: one statement that reads.
-    pub(crate) query: Option<Entry<String>>,
+    /// What the source is asked: SQL, one statement that reads; or a description, for a source that takes no SQL.
+    pub(crate) query: Option<Entry<AskedSpec>>,
     /// A file with the SQL, relative to this one, instead of `query`.
     pub(crate) query_file: Option<Entry<String>>,
     /// What `$1`, `$2` .. in the SQL stand for.
@@ -177,8 +178,8 @@ pub(crate) struct MetricSpec {
     pub(crate) value: Option<Entry<String>>,
     /// Several columns that hold values, instead of `value`: one series a column, told apart by a label.
     pub(crate) values: Option<Entry<ValuesSpec>>,
-    /// The SQL: one statement that reads.
-    pub(crate) query: Option<Entry<String>>,
+    /// What the source is asked: SQL, one statement that reads; or a description, for a source that takes no SQL.
+    pub(crate) query: Option<Entry<AskedSpec>>,
     /// A file with the SQL, relative to this one, instead of `query`.
     pub(crate) query_file: Option<Entry<String>>,
     /// A name under the job's `queries`, instead of `query`.
@@ -204,6 +205,19 @@ pub(crate) struct MetricSpec {
     pub(crate) max_series: Option<Entry<Count>>,
     /// Whether customers may see it: each sees the series of his own `organisation_id`, which must be a label.
     pub(crate) external: Option<Entry<bool>>,
+}
+
+/// What a source is asked: SQL, or a description under the key of the source's kind.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename = "$fanlight::Shape")]
+#[schemars(rename = "AskedSpec", untagged)]
+pub(crate) enum AskedSpec {
+    /// SQL: one statement that reads.
+    #[serde(rename = "text")]
+    Sql(String),
+    /// A description.
+    #[serde(rename = "a mapping")]
+    Described(Box<QueryDescription>),
 }
 
 /// Several columns that hold values.
@@ -241,26 +255,7 @@ pub(crate) enum SourceSpec {
     Text(String),
     /// A source with its settings.
     #[serde(rename = "a mapping")]
-    Settings(SourceSettings),
-}
-
-/// A source with its settings: one key that says of which kind it is.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct SourceSettings {
-    /// A PostgreSQL database.
-    pub(crate) postgres: Option<Entry<PostgresSpec>>,
-}
-
-/// A PostgreSQL database.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct PostgresSpec {
-    /// `postgres://user:password@host:port/database?sslmode=verify-full`, with placeholders.
-    #[schemars(required)]
-    pub(crate) url: Option<Entry<String>>,
-    /// A file with the certificates to trust instead of the public ones (the RDS bundle), relative to this one.
-    pub(crate) ca_file: Option<Entry<String>>,
+    Settings(Box<SourceSettings>),
 }
 
 /// Where series go: one key that says of which kind it is.

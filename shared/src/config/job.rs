@@ -9,6 +9,8 @@ use serde::Deserialize;
 use crate::placeholders::Template;
 use crate::schedule::Schedule;
 
+pub use crate::sources::{Asked, Kind, Source, Sql};
+
 /// What one scheduled invocation does: queries of one source that become the metrics of one group in the gateway.
 #[derive(Debug, Clone)]
 pub struct Job {
@@ -37,24 +39,6 @@ impl Job {
     pub fn metrics(&self) -> impl Iterator<Item = &Metric> {
         self.queries.iter().flat_map(|query| &query.metrics)
     }
-}
-
-/// Where queries run.
-#[derive(Debug, Clone)]
-pub enum Source {
-    /// A PostgreSQL database.
-    Postgres(PostgresSource),
-}
-
-/// A PostgreSQL database: a connection URL as libpq reads it.
-#[derive(Debug, Clone)]
-pub struct PostgresSource {
-    /// The name under `sources`, or `None` for a URL that stands in the job.
-    pub name: Option<String>,
-    /// `postgres://user:password@host:port/database?sslmode=verify-full`, with placeholders.
-    pub url: Template,
-    /// Certificates to trust (the RDS bundle), as `sslrootcert` in the URL would name them: these and no others.
-    pub ca_file: Option<PathBuf>,
 }
 
 /// Where series go.
@@ -104,14 +88,31 @@ pub enum SinkAuth {
 pub struct Query {
     /// What the query is called in logs and errors: its key under `queries`, or its metric's name.
     pub name: String,
-    /// The SQL as written.
-    pub sql: String,
-    /// Where the SQL's first line stands, for errors that point into it.
+    /// What the source is asked.
+    pub asked: Asked,
+    /// Where the first line of what is asked stands, for errors that point into it.
     pub origin: Origin,
-    /// What `$1`, `$2` .. stand for.
-    pub parameters: Vec<Parameter>,
     /// The metrics made from its rows, at least one.
     pub metrics: Vec<Metric>,
+}
+
+impl Query {
+    /// Where the query, or a line and column of it, stands: `query NAME (FILE:LINE:COLUMN)`.
+    pub(crate) fn place(&self, at: Option<(usize, usize)>) -> String {
+        let (line, column) = at.unwrap_or((1, 1));
+        let Origin {
+            file,
+            line: first,
+            indent,
+        } = &self.origin;
+        format!(
+            "query {} ({}:{}:{})",
+            self.name,
+            file.display(),
+            first + line - 1,
+            indent + column
+        )
+    }
 }
 
 /// Where a piece of text begins.

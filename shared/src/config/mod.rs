@@ -28,6 +28,13 @@ pub use mistake::{Mistake, Report, Severity, position};
 pub use names::{label_name_problem, metric_name_problem};
 pub use schema::schema;
 
+// What sources read their own parts of the configuration with.
+pub(crate) use document::{BasicSpec, Count, DurationText, ParameterSpec};
+pub(crate) use folder::File;
+pub(crate) use passwords::mask;
+pub(crate) use read::{Entry, Mapping};
+pub(crate) use resolve::Scope;
+
 use crate::placeholders::Provider;
 use crate::suggest;
 use heal::HealSettings;
@@ -205,7 +212,7 @@ impl Loaded {
         }
     }
 
-    /// Adds a finding about a query, at a line and column of its SQL (both from 1).
+    /// Adds a finding about a query, at a line and column of what it asks (both from 1).
     pub fn add_query_finding(
         &mut self,
         query: &job::Query,
@@ -213,7 +220,8 @@ impl Loaded {
         message: String,
         help: Option<String>,
     ) {
-        let span = self.report.span_in_query(&query.origin, &query.sql, at);
+        let sql = query.asked.sql().map_or("", |sql| sql.text.as_str());
+        let span = self.report.span_in_query(&query.origin, sql, at);
         let mistake = Mistake::new(&query.origin.file, span, message);
         self.report.add(Mistake { help, ..mistake });
     }

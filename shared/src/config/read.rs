@@ -32,9 +32,9 @@ pub(crate) struct Problem {
 const MANY: usize = 100;
 
 /// Keys whose values are secrets, unless they are placeholders.
-pub(crate) const SECRET_KEYS: [&str; 3] = ["bearer", "client_key", "password"];
+pub(crate) const SECRET_KEYS: [&str; 4] = ["bearer", "client_key", "client_secret", "password"];
 /// Keys under which people put secrets where they do not belong: `basic: user:password`, `placeholders: {P: password}`.
-const NEAR_SECRETS: [&str; 2] = ["basic", "placeholders"];
+const NEAR_SECRETS: [&str; 3] = ["basic", "oauth2", "placeholders"];
 
 /// What was read of a tree.
 pub(crate) struct ReadTree<T> {

@@ -95,6 +95,10 @@ fn findings(files: &[(&str, &str)]) -> Vec<String> {
         .collect()
 }
 
+fn sql_of(query: &Query) -> &Sql {
+    query.asked.sql().expect("a query in SQL")
+}
+
 #[test]
 fn the_articles_example_loads_unmodified() {
     let loaded = load_text(ARTICLE);
@@ -107,8 +111,8 @@ fn the_articles_example_loads_unmodified() {
         panic!("one query")
     };
     assert!(
-        query
-            .sql
+        sql_of(query)
+            .text
             .starts_with("SELECT COUNT(*) AS count, status\nFROM transfers\n")
     );
     assert_eq!((query.origin.line, query.origin.indent), (13, 6));
@@ -205,8 +209,13 @@ jobs:
         (job.owner.as_deref(), job.timeout, job.on_error),
         (Some("growth"), Duration::from_mins(1), OnError::Fail)
     );
-    let Source::Postgres(source) = &job.source;
-    assert_eq!((source.name.as_deref(), source.ca_file.is_some()), (Some("shop"), true));
+    let Kind::Postgres(source) = &job.source.kind else {
+        panic!("a database")
+    };
+    assert_eq!(
+        (job.source.name.as_deref(), source.ca_file.is_some()),
+        (Some("shop"), true)
+    );
     let Sink::Pushgateway(sink) = &job.sink;
     assert_eq!(
         (sink.name.as_str(), sink.timeout, sink.series_budget),
@@ -218,11 +227,11 @@ jobs:
         panic!("one query for both metrics")
     };
     assert_eq!(
-        (query.name.as_str(), query.sql.as_str(), query.origin.line),
+        (query.name.as_str(), sql_of(query).text.as_str(), query.origin.line),
         ("steps", "SELECT 1", 1)
     );
     assert!(matches!(
-        query.parameters.as_slice(),
+        sql_of(query).parameters.as_slice(),
         [Parameter::Text(_), Parameter::Text(_), Parameter::Text(_), Parameter::Null, Parameter::Text(_), Parameter::ScheduledTime(offset)]
             if offset.as_secs() == -3600
     ));
@@ -320,6 +329,27 @@ fn each_mistake_in_a_job_has_its_place_and_its_remedy() {
         assert!(
             findings.len() == 1 && findings[0].contains(expected),
             "{job}: {findings:#?}"
+        );
+    }
+}
+
+#[test]
+fn a_query_is_asked_as_its_source_takes_it() {
+    let job = |query: &str| {
+        format!(
+            "jobs:\n- {{name: j, schedule: '* * * * *', source: 'postgres://u@h/d', metrics: [{{name: m, help: h, value: v, query: {query}}}]}}\n"
+        )
+    };
+    for (query, expected) in [
+        ("{}", "<{> `postgres` sources are asked in SQL; write it as text"),
+        ("{sql: x}", "<sql> unknown key `sql`"),
+        ("[SELECT 1]", "expected text or a mapping, found a list"),
+        ("7", "expected text or a mapping, found the number 7"),
+    ] {
+        let findings = findings(&[("a.yaml", &job(query))]);
+        assert!(
+            findings.iter().any(|finding| finding.contains(expected)),
+            "{query}: {findings:#?}"
         );
     }
 }

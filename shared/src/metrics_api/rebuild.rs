@@ -130,6 +130,13 @@ impl Asker<'_> {
     /// The query's selectors are read between the two ends; neither `offset` nor a range means anything here.
     fn exemplars(&self, parameters: &Parameters) -> Result<Asked, Problem> {
         let (query, found) = self.enforce(parameters)?;
+        if let (Some(Time::Millis(start)), Some(Time::Millis(end))) =
+            (parameters.time("start")?, parameters.time("end")?)
+            && end < start
+        {
+            let message = "end timestamp must not be before start timestamp";
+            return Err(Problem::parameter("end", message));
+        }
         let (bounds, found) = self.bounds(parameters, found)?;
         let mut form = vec![("query", query)];
         form.extend(bounds);
@@ -248,7 +255,8 @@ impl Asker<'_> {
 
     /// `start` and `end` of a request that need not have them. Prometheus would search all that it has between them; here
     /// the latest that the plan allows is searched, so that a request without them, or one that asks for "ever", is
-    /// answered, and at a bounded cost. One whose whole time is out of reach is refused.
+    /// answered, and at a bounded cost. One whose whole time is out of reach is refused. Between an end and a later start
+    /// there is nothing, which is what Prometheus says.
     fn bounds(&self, parameters: &Parameters, found: Found) -> Result<(Form, Found), Problem> {
         let plan = self.held.plan;
         let before = |time: Millis, duration: Duration| {
@@ -264,12 +272,6 @@ impl Asker<'_> {
             Some(Time::Max) | None => Millis::MAX,
             Some(Time::Min) => return Err(Problem::parameter("end", "no data can be so early")),
         };
-        if end < start {
-            return Err(Problem::parameter(
-                "end",
-                "end timestamp must not be before start timestamp",
-            ));
-        }
         self.held.reach(between(end, self.now), Duration::ZERO)?;
         let (start, end) = if between(start, end) > plan.range {
             // Nothing is to be found later than now, unless somebody looks there alone.

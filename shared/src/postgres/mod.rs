@@ -25,7 +25,8 @@ pub use login::{ConnectError, HostFailure};
 pub use server_error::{Position, ServerError};
 pub use url::{UrlError, UrlFinding, UrlSeverity, inspect};
 
-use crate::rows::{Column, Row};
+use crate::rows::Column;
+pub use crate::rows::Consumer;
 use session::{Failure, Limits, Session};
 use url::Target;
 use wire::WireError;
@@ -35,24 +36,6 @@ use wire::WireError;
 const PATIENCE_WITH_IDLE: Duration = Duration::from_secs(1);
 /// Sources of one function that stay connected between runs.
 const KEPT: usize = 4;
-
-/// Takes the rows of one query as they arrive.
-pub trait Consumer {
-    /// Why it takes no more.
-    type Error;
-
-    /// Takes the description of the columns, once and before the first row.
-    ///
-    /// # Errors
-    /// When the columns are not what it needs; then the query is not run.
-    fn columns(&mut self, columns: &[Column]) -> Result<(), Self::Error>;
-
-    /// Takes a row.
-    ///
-    /// # Errors
-    /// When the row cannot be used; then the rest of the result is not read.
-    fn row(&mut self, row: &dyn Row) -> Result<(), Self::Error>;
-}
 
 /// The connections of a function, kept warm from one run to the next.
 #[derive(Default)]
@@ -282,6 +265,7 @@ pub enum QueryError<E> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rows::Row;
 
     struct Nothing;
 

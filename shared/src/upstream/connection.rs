@@ -114,7 +114,7 @@ impl Connection {
 }
 
 /// The system's resolver, whose errors can be told from others.
-struct Dns;
+pub(crate) struct Dns;
 
 impl Resolve for Dns {
     fn resolve(&self, name: Name) -> Resolving {

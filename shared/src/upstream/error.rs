@@ -123,7 +123,7 @@ pub(super) struct NoAddress(pub(super) io::Error);
 
 impl Problem {
     /// What an error of the HTTP client's means; `connect` is how long a connection may take.
-    pub(super) fn of(error: &reqwest::Error, connect: Duration) -> Self {
+    pub(crate) fn of(error: &reqwest::Error, connect: Duration) -> Self {
         let chain = || std::iter::successors(Some(error as &(dyn Error + 'static)), |error| cause(*error));
         if let Some(error) = chain().find_map(|error| error.downcast_ref::<NoAddress>()) {
             return Self::Dns(error.to_string());

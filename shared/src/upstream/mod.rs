@@ -37,6 +37,8 @@ use sigv4::Signer;
 pub use body::Body;
 pub use error::{Problem, UpstreamError};
 
+pub(crate) use connection::Dns;
+
 /// What RFC 3986 does not count as unreserved.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 

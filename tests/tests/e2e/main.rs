@@ -21,6 +21,7 @@ mod command_run;
 mod command_schema;
 mod command_status;
 mod harness;
+mod http_source;
 mod isolation;
 mod metrics_api;
 mod metrics_api_callers;

@@ -49,7 +49,7 @@ pub(super) fn resolve<'a>(
         static_labels: static_labels(scope, file, spec, grouping)?,
         grouping,
     };
-    let mut queries = Queries::declare(scope, file, spec);
+    let mut queries = Queries::declare(scope, file, spec, source.as_ref());
     let mut families_of_job = BTreeSet::new();
     for entry in metrics(scope, file, spec, place) {
         let Some(metric) = metric::resolve(scope, &context, entry, families) else {

@@ -22,19 +22,6 @@ use crate::suggest;
 /// What `sigv4` signs for where nothing else is said: Amazon Managed Service for Prometheus.
 const SIGNED_SERVICE: &str = "aps";
 const UPSTREAM_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(25);
-/// Headers that this client sets by itself, or that say where a message ends or to whom it goes.
-const OWN_HEADERS: [&str; 9] = [
-    "accept",
-    "accept-encoding",
-    "authorization",
-    "connection",
-    "content-length",
-    "content-type",
-    "host",
-    "te",
-    "transfer-encoding",
-];
-
 pub(super) fn resolve(scope: &mut Scope<'_>, files: &[File]) -> Declared {
     let mut declared = Declared::Nothing;
     for file in files {
@@ -112,7 +99,7 @@ fn upstream(scope: &mut Scope<'_>, file: &File, entry: &Entry<UpstreamSpec>) -> 
     }
     let url = scope.template(file, url);
     let auth = upstream_auth(scope, file, entry, spec);
-    let headers = headers(scope, file, spec.headers.as_ref());
+    let headers = scope.headers(file, spec.headers.as_ref());
     let ca_file = scope.optional_path(file, spec.ca_file.as_ref());
     let client_certificate = client_certificate(scope, file, spec);
     let timeout = first([spec.timeout.as_ref()]).map_or(UPSTREAM_TIMEOUT, |DurationText(timeout)| *timeout);
@@ -154,36 +141,6 @@ fn upstream_auth(
             None
         }
     }
-}
-
-fn headers(
-    scope: &mut Scope<'_>,
-    file: &File,
-    entry: Option<&Entry<Mapping<String>>>,
-) -> Option<Vec<(String, crate::placeholders::Template)>> {
-    let Some(entry) = entry else { return Some(Vec::new()) };
-    let Mapping(entries) = entry.get()?;
-    let mut headers = BTreeMap::new();
-    for (name, value) in entries {
-        let written = name.get()?;
-        let lower = written.to_ascii_lowercase();
-        if http::HeaderName::from_bytes(lower.as_bytes()).is_err() {
-            let message = format!("`{written}` cannot be a header's name");
-            scope.mistake(file, &name.span, message, |mistake| mistake);
-        } else if OWN_HEADERS.contains(&lower.as_str()) {
-            scope.report.hide(&file.path, value.span.clone());
-            let message = format!("the header `{written}` is not for the configuration to set");
-            scope.mistake(file, &name.span, message, |mistake| {
-                mistake.help("credentials go into `basic`, `bearer` or `sigv4`; the rest the client says by itself")
-            });
-        }
-        let value = scope.template(file, value)?;
-        if headers.insert(lower, value).is_some() {
-            let message = format!("the header `{written}` is given twice");
-            scope.mistake(file, &name.span, message, |mistake| mistake);
-        }
-    }
-    Some(headers.into_iter().collect())
 }
 
 #[expect(clippy::option_option, reason = "the outer one is whether to go on")]

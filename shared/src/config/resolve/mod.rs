@@ -27,6 +27,19 @@ use crate::placeholders::{Provider, Template};
 
 pub(crate) use metric::most_series;
 
+/// Headers that this client sets by itself, or that say where a message ends or to whom it goes.
+const OWN_HEADERS: [&str; 9] = [
+    "accept",
+    "accept-encoding",
+    "authorization",
+    "connection",
+    "content-length",
+    "content-type",
+    "host",
+    "te",
+    "transfer-encoding",
+];
+
 /// What the files come to.
 #[derive(Debug, Default)]
 pub(crate) struct Resolved {
@@ -147,7 +160,7 @@ impl Place<'_> {
 }
 
 /// What is known while jobs are resolved: the names that all files share, and what has been found so far.
-struct Scope<'a> {
+pub(crate) struct Scope<'a> {
     report: &'a mut Report,
     shared: Option<&'a File>,
     /// Declared sources; `None` where one has a mistake, which has been told.
@@ -178,7 +191,13 @@ impl<'a> Scope<'a> {
         scope
     }
 
-    fn mistake(
+    /// Tells a finding.
+    pub(crate) fn report(&mut self, finding: Mistake) {
+        self.report.add(finding);
+    }
+
+    /// Tells a mistake at a place; `complete` adds its remedy.
+    pub(crate) fn mistake(
         &mut self,
         file: &File,
         span: &Range<usize>,
@@ -196,7 +215,7 @@ impl<'a> Scope<'a> {
     }
 
     /// Tells a name that is not declared; never one that is a URL or the like, which may hold a password.
-    fn unknown(
+    pub(crate) fn unknown(
         &mut self,
         file: &File,
         span: Range<usize>,
@@ -298,7 +317,7 @@ impl<'a> Scope<'a> {
     }
 
     /// Text with placeholders; each is noted, so that `check` can tell those that nobody provides.
-    fn template(&mut self, file: &File, entry: &Entry<String>) -> Option<Template> {
+    pub(crate) fn template(&mut self, file: &File, entry: &Entry<String>) -> Option<Template> {
         let text = entry.get()?;
         match Template::parse(text) {
             // Its value would come from the environment, where nobody has said that it does.
@@ -322,7 +341,7 @@ impl<'a> Scope<'a> {
     }
 
     /// Like [`Self::template`], for a value that is a secret: what stands there literally is kept out of every message.
-    fn secret(&mut self, file: &File, entry: &Entry<String>, what: &str) -> Option<Template> {
+    pub(crate) fn secret(&mut self, file: &File, entry: &Entry<String>, what: &str) -> Option<Template> {
         let template = self.template(file, entry)?;
         if template.names().next().is_none() {
             self.report.hide(&file.path, entry.span.clone());
@@ -338,7 +357,7 @@ impl<'a> Scope<'a> {
     }
 
     /// Both parts of basic authentication, which must both be there.
-    fn basic(&mut self, file: &File, entry: &Entry<BasicSpec>) -> Option<(Template, Template)> {
+    pub(crate) fn basic(&mut self, file: &File, entry: &Entry<BasicSpec>) -> Option<(Template, Template)> {
         let BasicSpec { username, password } = entry.get()?;
         let (Some(username), Some(password)) = (username, password) else {
             let message = "basic authentication needs `username` and `password`";
@@ -349,8 +368,41 @@ impl<'a> Scope<'a> {
         Some((username, self.secret(file, password, "the password")?))
     }
 
+    /// Headers with fixed values: in lower case, in the order of their names, none that the client sets by itself.
+    pub(crate) fn headers(
+        &mut self,
+        file: &File,
+        entry: Option<&Entry<Mapping<String>>>,
+    ) -> Option<Vec<(String, Template)>> {
+        let Some(entry) = entry else { return Some(Vec::new()) };
+        let Mapping(entries) = entry.get()?;
+        let mut headers = BTreeMap::new();
+        for (name, value) in entries {
+            let written = name.get()?;
+            let lower = written.to_ascii_lowercase();
+            if http::HeaderName::from_bytes(lower.as_bytes()).is_err() {
+                let message = format!("`{written}` cannot be a header's name");
+                self.mistake(file, &name.span, message, |mistake| mistake);
+            } else if OWN_HEADERS.contains(&lower.as_str()) {
+                self.report.hide(&file.path, value.span.clone());
+                let message = format!("the header `{written}` is not for the configuration to set");
+                self.mistake(file, &name.span, message, |mistake| {
+                    mistake.help(
+                        "credentials go into keys of their own, such as `basic`; the rest the client says by itself",
+                    )
+                });
+            }
+            let value = self.template(file, value)?;
+            if headers.insert(lower, value).is_some() {
+                let message = format!("the header `{written}` is given twice");
+                self.mistake(file, &name.span, message, |mistake| mistake);
+            }
+        }
+        Some(headers.into_iter().collect())
+    }
+
     /// Tells what is wrong with a URL that something is to be appended to; `what` is its subject in a sentence.
-    fn check_http_url(&mut self, file: &File, url: &Entry<String>, what: &str) {
+    pub(crate) fn check_http_url(&mut self, file: &File, url: &Entry<String>, what: &str) {
         let Some(text) = url.get() else { return };
         let http = text.starts_with("http://") || text.starts_with("https://");
         if !http && !text.trim_start().starts_with("{{") {
@@ -369,7 +421,11 @@ impl<'a> Scope<'a> {
 
     /// Like [`Self::path`], where a file may be named; `None` for a mistake.
     #[expect(clippy::option_option, reason = "the outer one is whether to go on")]
-    fn optional_path(&mut self, file: &File, entry: Option<&Entry<String>>) -> Option<Option<std::path::PathBuf>> {
+    pub(crate) fn optional_path(
+        &mut self,
+        file: &File,
+        entry: Option<&Entry<String>>,
+    ) -> Option<Option<std::path::PathBuf>> {
         match entry {
             Some(entry) => self.path(file, entry).map(Some),
             None => Some(None),

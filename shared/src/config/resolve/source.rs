@@ -1,26 +1,14 @@
-//! Sources: databases by name or by URL. A new kind of source adds its line to `KINDS` and its key to `from_settings`.
+//! Sources: by name, by URL, or by their settings.
 
 use std::collections::BTreeMap;
 
 use super::{Scope, declarations};
-use crate::config::document::{PostgresSpec, SourceSettings, SourceSpec};
+use crate::config::document::SourceSpec;
 use crate::config::folder::File;
-use crate::config::job::{PostgresSource, Source};
-use crate::config::mistake::Mistake;
-use crate::config::read::Entry;
-use crate::postgres::{self, UrlSeverity};
+use crate::config::job::{Kind, Source};
+use crate::config::read::{Entry, list};
+use crate::sources::SourceSettings;
 use crate::suggest;
-
-/// A kind of source that a URL can name.
-struct Kind {
-    schemes: &'static [&'static str],
-    from_url: fn(&mut Scope<'_>, &File, &Entry<String>) -> Option<Source>,
-}
-
-const KINDS: [Kind; 1] = [Kind {
-    schemes: &["postgres", "postgresql"],
-    from_url: |scope, file, url| postgres_source(scope, file, url, None).map(Source::Postgres),
-}];
 
 pub(super) fn declare<'a>(scope: &mut Scope<'a>, files: &'a [File]) {
     let mut places = BTreeMap::new();
@@ -49,7 +37,10 @@ pub(super) fn declare<'a>(scope: &mut Scope<'a>, files: &'a [File]) {
             None => None,
         };
         let right = spec.problems == 0 && scope.report.mistakes_told() == before;
-        let source = source.filter(|_| right).map(|source| named(source, text));
+        let source = source.filter(|_| right).map(|Source { kind, .. }| Source {
+            name: Some(text.to_owned()),
+            kind,
+        });
         scope.sources.insert(text, source);
     }
 }
@@ -81,15 +72,6 @@ fn text_entry(spec: &Entry<SourceSpec>, text: &str) -> Entry<String> {
     Entry::new(spec.span.clone(), text.to_owned())
 }
 
-fn named(source: Source, name: &str) -> Source {
-    match source {
-        Source::Postgres(postgres) => Source::Postgres(PostgresSource {
-            name: Some(name.to_owned()),
-            ..postgres
-        }),
-    }
-}
-
 fn from_url(scope: &mut Scope<'_>, file: &File, url: &Entry<String>) -> Option<Source> {
     let text = url.get()?;
     let Some((scheme, _)) = text.split_once("://") else {
@@ -99,15 +81,15 @@ fn from_url(scope: &mut Scope<'_>, file: &File, url: &Entry<String>) -> Option<S
         });
         return None;
     };
-    let Some(kind) = KINDS.iter().find(|kind| kind.schemes.contains(&scheme)) else {
-        let schemes: Vec<_> = KINDS.iter().flat_map(|kind| kind.schemes).copied().collect();
+    let Some(kind) = Kind::from_url(scope, file, scheme, url) else {
+        let schemes: Vec<_> = Kind::schemes().collect();
         let span = file.part(url, &(0..scheme.len()));
         scope.mistake(file, &span, format!("`{scheme}` is not a kind of source"), |mistake| {
             mistake.help(format!("the kinds are {}", schemes.join(", ")))
         });
         return None;
     };
-    (kind.from_url)(scope, file, url)
+    kind.map(unnamed)
 }
 
 fn from_settings(
@@ -116,49 +98,24 @@ fn from_settings(
     spec: &Entry<SourceSpec>,
     settings: &SourceSettings,
 ) -> Option<Source> {
-    let SourceSettings {
-        postgres: spec_postgres,
-    } = settings;
-    let Some(entry) = spec_postgres else {
-        scope.mistake(
-            file,
-            &spec.span,
-            "the source does not say of which kind it is",
-            |mistake| mistake.help("write `postgres: {url: ..}`"),
-        );
-        return None;
-    };
-    let PostgresSpec { url, ca_file } = entry.get()?;
-    let Some(url) = url else {
-        scope.mistake(file, &entry.span, "a PostgreSQL source needs a `url`", |mistake| {
-            mistake.help("add `url: 'postgres://{{DB_USERNAME}}:{{DB_PASSWORD}}@{{DB_HOST}}/{{DB_NAME}}'`")
-        });
-        return None;
-    };
-    Some(Source::Postgres(postgres_source(scope, file, url, ca_file.as_ref())?))
+    match settings.given().as_slice() {
+        [_] => settings.resolve(scope, file).map(unnamed),
+        [] => {
+            let message = "the source does not say of which kind it is";
+            scope.mistake(file, &spec.span, message, |mistake| {
+                mistake.help(format!("give it its settings under {}", list(SourceSettings::KEYS)))
+            });
+            None
+        }
+        [_, second, ..] => {
+            scope.mistake(file, second, "a source is of one kind", |mistake| {
+                mistake.help("remove the other, or declare two sources")
+            });
+            None
+        }
+    }
 }
 
-fn postgres_source(
-    scope: &mut Scope<'_>,
-    file: &File,
-    url: &Entry<String>,
-    ca_file: Option<&Entry<String>>,
-) -> Option<PostgresSource> {
-    let text = url.get()?;
-    for finding in postgres::inspect(text) {
-        let span = file.part(url, &finding.range);
-        scope.report.add(match finding.severity {
-            UrlSeverity::Warning => Mistake::warning(&file.path, span, finding.message),
-            UrlSeverity::Error => Mistake::new(&file.path, span, finding.message),
-        });
-    }
-    let ca_file = match ca_file {
-        Some(entry) => Some(scope.path(file, entry)?),
-        None => None,
-    };
-    Some(PostgresSource {
-        name: None,
-        url: scope.template(file, url)?,
-        ca_file,
-    })
+fn unnamed(kind: Kind) -> Source {
+    Source { name: None, kind }
 }

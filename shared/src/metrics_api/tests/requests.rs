@@ -106,6 +106,11 @@ fn every_endpoint_is_rebuilt() {
             &[("end", "292277025-08-18T07:12:54.999999999Z")],
             format!("Post /api/v1/labels match[]={ALL}&{MONTH}"),
         ),
+        (
+            "/api/v1/labels",
+            &[("start", "1795219200"), ("end", "1795219100")],
+            format!("Post /api/v1/labels match[]={ALL}&start=1795219200&end=1795219100"),
+        ),
         ("/api/v1/label/job/values", &[], format!("Get /api/v1/label/job/values match[]={ALL}&{MONTH}")),
         (
             "/api/v1/label/http%2estatus/values",
@@ -512,8 +517,8 @@ fn times_and_numbers_are_refused_as_prometheus_refuses_them() {
         ),
         (
             of(&get(
-                "/api/v1/series",
-                &[("start", "1795219200"), ("end", "1795219100")],
+                "/api/v1/query_exemplars",
+                &[("query", "up"), ("start", "1795219200"), ("end", "1795219100")],
             )),
             "400: invalid parameter \"end\": end timestamp must not be before start timestamp",
         ),
