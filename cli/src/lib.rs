@@ -3,12 +3,18 @@
 // What a command says on standard output and standard error is what it is for.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
+mod age;
 pub mod check;
+mod colour;
 pub mod dev;
 pub mod enforce;
+pub mod heal;
+pub mod import;
 pub mod invoke;
 pub mod metrics_api;
+pub mod prune;
 pub mod render;
 pub mod run;
 pub mod runner;
+pub mod status;
 pub mod token;

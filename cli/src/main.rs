@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use fanlight_cli::{check, dev, enforce, invoke, render, run, token};
+use fanlight_cli::{check, dev, enforce, heal, import, invoke, prune, render, run, status, token};
 
 /// Business queries into Prometheus, and each customer his own metrics out of it.
 #[derive(Debug, Parser)]
@@ -29,11 +29,15 @@ struct Arguments {
 enum Command {
     Check(check::CheckArgs),
     Run(run::RunArgs),
+    Status(status::StatusArgs),
+    Heal(heal::HealArgs),
+    Prune(prune::PruneArgs),
     Dev(dev::DevArgs),
     Invoke(invoke::InvokeArgs),
     Render(render::RenderArgs),
     Enforce(enforce::EnforceArgs),
     Token(token::TokenArgs),
+    Import(import::ImportArgs),
     /// Prints the JSON Schema of a configuration file
     Schema,
 }
@@ -55,10 +59,14 @@ async fn execute(Arguments { config, command }: Arguments) -> Result<ExitCode, B
     match command {
         Command::Check(args) => Ok(check::run(args, &config).await?),
         Command::Run(args) => run::run(args, &config).await,
+        Command::Status(args) => status::run(args, &config).await,
+        Command::Heal(args) => heal::run(args, &config).await,
+        Command::Prune(args) => prune::run(args, &config).await,
         Command::Dev(args) => Ok(dev::run(args, &config).await?),
         Command::Invoke(args) => Ok(invoke::run(args, &config).await?),
         Command::Render(args) => Ok(render::run(&args, &config)?),
         Command::Enforce(args) => Ok(enforce::run(&args)),
+        Command::Import(args) => Ok(import::run(&args)?),
         Command::Token(args) => Ok(token::run(args, &config)?),
         Command::Schema => {
             print!("{}", shared::config::schema());

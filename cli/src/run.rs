@@ -55,7 +55,7 @@ pub async fn run(args: RunArgs, config: &Path) -> Result<ExitCode, Box<dyn std::
 }
 
 /// What was pushed, a line a metric.
-fn describe(report: &RunReport) -> String {
+pub(crate) fn describe(report: &RunReport) -> String {
     let mut lines = vec![format!(
         "{}: {} series in {:.2} s",
         report.job,

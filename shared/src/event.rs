@@ -1,7 +1,12 @@
-//! The collector's event: which job to run, and for which scheduled time; or to see which jobs have not run.
+//! The collector's event: which job to run, and for which scheduled time; to see which jobs have not run; or that jobs are
+//! to be healed.
+
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::Deserialize;
+
+use crate::config::LengthOfTime;
 
 /// What the collector is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -10,6 +15,8 @@ pub enum Request {
     Run(Event),
     /// To see which jobs have not run: `{"watchdog": true}`.
     Watch,
+    /// To run again the jobs whose groups vanished from their gateway.
+    Heal(HealEvent),
 }
 
 /// What EventBridge Scheduler sends: the job's name and the time that the run was scheduled for.
@@ -21,64 +28,105 @@ pub struct Event {
     pub scheduled_time: Option<Timestamp>,
 }
 
+/// Which jobs are to be healed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct HealEvent {
+    /// Only jobs that do not run more often than this; `None` for what the configuration says.
+    pub min_period: Option<Duration>,
+    /// Only jobs of these names; empty for all.
+    pub jobs: Vec<String>,
+}
+
 /// An event that is not the collector's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "malformed event: {problem}; expected {{\"job\": \"NAME\", \"scheduled_time\": \"2026-01-31T10:20:00Z\"}} or {{\"watchdog\": true}}"
-)]
+#[error("malformed event: {problem}; expected {expected}")]
 pub struct MalformedEvent {
     problem: String,
+    expected: &'static str,
+}
+
+const RUN: &str = r#"{"job": "NAME", "scheduled_time": "2026-01-31T10:20:00Z"}"#;
+const WATCH: &str = r#"{"watchdog": true}"#;
+const HEAL: &str = r#"{"heal": {"min_period": "1h", "jobs": ["NAME"]}}, both of which may be left out"#;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RunFields {
+    job: String,
+    scheduled_time: Option<String>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Fields {
-    job: String,
-    scheduled_time: Option<String>,
+struct HealFields {
+    heal: HealSettings,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct HealSettings {
+    min_period: Option<LengthOfTime>,
+    #[serde(default)]
+    jobs: Vec<String>,
 }
 
 impl Request {
     /// Reads the event's JSON.
     ///
     /// # Errors
-    /// As [`Event::parse`].
+    /// What is wrong with it: a missing or unknown key, a wrong type, a time that is none.
     pub fn parse(event: &serde_json::Value) -> Result<Self, MalformedEvent> {
-        if event.get("watchdog").is_none() {
+        if event.get("watchdog").is_some() {
+            return Self::watch(event);
+        }
+        if event.get("heal").is_none() {
             return Event::parse(event).map(Self::Run);
         }
+        let fields = HealFields::deserialize(event).map_err(|error| MalformedEvent {
+            problem: error.to_string(),
+            expected: HEAL,
+        })?;
+        Ok(Self::Heal(HealEvent {
+            min_period: fields.heal.min_period.map(|LengthOfTime(period)| period),
+            jobs: fields.heal.jobs,
+        }))
+    }
+
+    fn watch(event: &serde_json::Value) -> Result<Self, MalformedEvent> {
         if *event == serde_json::json!({ "watchdog": true }) {
             return Ok(Self::Watch);
         }
         Err(MalformedEvent {
             problem: "`watchdog` stands alone and is `true`".to_owned(),
+            expected: WATCH,
         })
     }
 }
 
 impl Event {
-    /// Reads the event's JSON.
+    /// Reads the JSON of an event that asks for a run.
     ///
     /// # Errors
-    /// What is wrong with it: a missing or unknown key, a wrong type, a time that is none.
+    /// As [`Request::parse`].
     pub fn parse(event: &serde_json::Value) -> Result<Self, MalformedEvent> {
+        let malformed = |problem: String| MalformedEvent { problem, expected: RUN };
         if !event.is_object() {
-            return Err(MalformedEvent {
-                problem: "it is not a JSON object".to_owned(),
-            });
+            return Err(malformed("it is not a JSON object".to_owned()));
         }
-        let fields = Fields::deserialize(event).map_err(|error| MalformedEvent {
-            problem: error.to_string(),
-        })?;
+        let fields = RunFields::deserialize(event).map_err(|error| malformed(error.to_string()))?;
         let scheduled_time = match fields.scheduled_time.as_deref() {
             // Scheduler fills in the attribute; elsewhere it stays as it was written.
             Some(time) if time.starts_with("<aws.") => {
                 let problem =
                     format!("`scheduled_time` is the unfilled {time}: only EventBridge Scheduler replaces it");
-                return Err(MalformedEvent { problem });
+                return Err(malformed(problem));
             }
-            Some(time) => Some(time.parse().map_err(|error| MalformedEvent {
-                problem: format!("`scheduled_time` is not a point in time: {error}"),
-            })?),
+            Some(time) => {
+                let read = time
+                    .parse()
+                    .map_err(|error| malformed(format!("`scheduled_time` is not a point in time: {error}")))?;
+                Some(read)
+            }
             None => None,
         };
         Ok(Self {
@@ -134,6 +182,43 @@ mod tests {
     }
 
     #[test]
+    fn what_heals_is_read() {
+        let heal = |min_period: Option<u64>, jobs: &[&str]| {
+            Ok(Request::Heal(HealEvent {
+                min_period: min_period.map(Duration::from_secs),
+                jobs: jobs.iter().map(|&job| job.to_owned()).collect(),
+            }))
+        };
+        for (event, expected) in [
+            (json!({"heal": {}}), heal(None, &[])),
+            (json!({"heal": {"min_period": "1h 30m"}}), heal(Some(5_400), &[])),
+            (json!({"heal": {"jobs": ["a", "b"]}}), heal(None, &["a", "b"])),
+        ] {
+            assert_eq!(Request::parse(&event), expected, "{event}");
+        }
+        let example = include_str!("../../events/collector-heal.json");
+        assert_eq!(Request::parse(&serde_json::from_str(example).unwrap()), heal(None, &[]));
+        for (event, expected) in [
+            (json!({"heal": null}), "invalid type: null"),
+            (json!({"heal": true}), "invalid type: boolean `true`"),
+            (json!({"heal": {}, "job": "a"}), "unknown field `job`"),
+            (json!({"heal": {"min_periods": "1h"}}), "unknown field `min_periods`"),
+            (
+                json!({"heal": {"min_period": "soon"}}),
+                "`soon` is not a length of time",
+            ),
+            (json!({"heal": {"min_period": 3600}}), "invalid type: integer `3600`"),
+            (json!({"heal": {"jobs": "a"}}), "invalid type: string"),
+        ] {
+            let message = Request::parse(&event).unwrap_err().to_string();
+            assert!(
+                message.starts_with("malformed event: ") && message.contains(expected) && message.ends_with(HEAL),
+                "{event}: {message}"
+            );
+        }
+    }
+
+    #[test]
     fn what_is_not_an_event_says_what_is_wrong() {
         for (event, expected) in [
             (json!({}), "missing field `job`"),
@@ -150,7 +235,7 @@ mod tests {
                 "unfilled <aws.scheduler.scheduled-time>",
             ),
         ] {
-            let message = Event::parse(&event).unwrap_err().to_string();
+            let message = Request::parse(&event).unwrap_err().to_string();
             assert!(
                 message.starts_with("malformed event: ") && message.contains(expected),
                 "{event}: {message}"

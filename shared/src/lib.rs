@@ -27,5 +27,6 @@ pub mod schedule;
 pub mod secrets;
 pub mod sources;
 pub mod suggest;
+pub mod tidy;
 pub mod tls;
 pub mod upstream;

@@ -24,6 +24,7 @@ mod pushgateway;
 pub mod scripted;
 mod sql_exporter;
 mod supervisor;
+mod terminal;
 
 pub use authority::Authority;
 pub use aws::SecretsManager;
@@ -38,5 +39,6 @@ pub use pgbouncer::PgBouncer;
 pub use postgres::{Database, PASSWORD, PASSWORD_IN_URL, Postgres, USER};
 pub use prometheus::{Prometheus, Series, promtool, promtool_check_metrics};
 pub use pushgateway::{GATEWAY_PASSWORD, GATEWAY_USER, Pushgateway};
-pub use sql_exporter::{Exported, export};
+pub use sql_exporter::{Exported, export, scraped};
 pub use supervisor::free_port;
+pub use terminal::{Seen, fanlight_at_terminal};

@@ -1,4 +1,5 @@
-//! Lambda function: runs one configured job and pushes what it found, or tells which jobs have not run.
+//! Lambda function: runs one configured job and pushes what it found, tells which jobs have not run, or runs again those
+//! whose groups vanished.
 
 use std::time::Duration;
 
@@ -6,8 +7,11 @@ use jiff::Timestamp;
 use lambda_runtime::{Diagnostic, Error, LambdaEvent, service_fn};
 use serde_json::{Value, json};
 use shared::collect::{Collector, Run, RunError, WatchError};
-use shared::event::{MalformedEvent, Request};
+use shared::config::heal::DEFAULT_MIN_PERIOD;
+use shared::event::{HealEvent, MalformedEvent, Request};
 use shared::placeholders::Resolver;
+use shared::tidy::heal::{self, Healing, NotHealed, Scope};
+use tokio::time::Instant;
 
 #[global_allocator]
 static ALLOCATOR: shared::allocator::Allocator = shared::allocator::Allocator;
@@ -36,18 +40,47 @@ async fn start() -> Result<(), Error> {
 
 async fn handle(collector: &Collector, event: LambdaEvent<Value>) -> Result<Value, Failure> {
     let deadline = shared::moment::deadline(event.context.deadline(), MARGIN);
-    let event = match Request::parse(&event.payload)? {
-        Request::Run(event) => event,
-        Request::Watch => {
-            let watch = collector.watch(Timestamp::now(), deadline).await?;
-            let overdue: Vec<_> = watch.overdue.iter().map(|overdue| &overdue.job).collect();
-            return Ok(json!({ "enabled": watch.enabled, "overdue": overdue }));
-        }
-    };
-    Ok(match collector.run(&event, deadline).await? {
+    match Request::parse(&event.payload)? {
+        Request::Run(event) => Ok(ran(collector.run(&event, deadline).await?)),
+        Request::Watch => watch(collector, deadline).await,
+        Request::Heal(request) => heal_jobs(collector, request, deadline).await,
+    }
+}
+
+async fn watch(collector: &Collector, deadline: Instant) -> Result<Value, Failure> {
+    let watch = collector.watch(Timestamp::now(), deadline).await?;
+    let overdue: Vec<_> = watch.overdue.iter().map(|overdue| &overdue.job).collect();
+    Ok(json!({ "enabled": watch.enabled, "overdue": overdue }))
+}
+
+fn ran(run: Run) -> Value {
+    match run {
         Run::Succeeded(report) => json!({ "job": report.job, "series": report.series() }),
         Run::Skipped(skipped) => json!({ "job": skipped.job, "skipped": skipped.reason }),
-    })
+    }
+}
+
+async fn heal_jobs(collector: &Collector, request: HealEvent, deadline: Instant) -> Result<Value, Failure> {
+    let configured = collector
+        .configuration()
+        .heal
+        .as_ref()
+        .map(|settings| settings.min_period);
+    let scope = Scope {
+        min_period: request.min_period.or(configured).unwrap_or(DEFAULT_MIN_PERIOD),
+        jobs: request.jobs,
+    };
+    let healing = heal::heal(collector, &scope, deadline, |_| {}).await?;
+    if !healing.succeeded() {
+        return Err(NotHealed::from(&healing).into());
+    }
+    let Healing { runs, waiting, .. } = healing;
+    let healed: Vec<Value> = runs.into_iter().filter_map(|(_, run)| run.ok()).map(ran).collect();
+    let waiting: Vec<Value> = waiting
+        .into_iter()
+        .map(|(job, reason)| json!({ "job": job, "reason": reason }))
+        .collect();
+    Ok(json!({ "healed": healed, "waiting": waiting }))
 }
 
 /// Why an invocation failed, as Lambda reports it.
@@ -58,6 +91,15 @@ impl From<MalformedEvent> for Failure {
     fn from(error: MalformedEvent) -> Self {
         Self(Diagnostic {
             error_type: "malformed_event".to_owned(),
+            error_message: error.to_string(),
+        })
+    }
+}
+
+impl From<NotHealed> for Failure {
+    fn from(error: NotHealed) -> Self {
+        Self(Diagnostic {
+            error_type: "heal".to_owned(),
             error_message: error.to_string(),
         })
     }

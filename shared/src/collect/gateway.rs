@@ -12,13 +12,13 @@ use super::report::{Push, RunReport};
 use super::{RunError, self_metrics};
 use crate::config::job::{Job, PushgatewaySink, Sink, SinkAuth};
 use crate::placeholders::{Resolver, Template};
-use crate::pushgateway::{Body, GatewayError, GroupingKey, Pushgateway};
+use crate::pushgateway::{Body, GatewayError, GroupingKey, Pushgateway, time};
 
 /// How far a clock may be ahead of another.
 const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
 
 /// Whether a time lies in the future, whoever's clock it was read from.
-pub(super) fn is_future(time: Timestamp) -> bool {
+pub(crate) fn is_future(time: Timestamp) -> bool {
     time.duration_since(Timestamp::now()) > CLOCK_TOLERANCE
 }
 
@@ -169,11 +169,4 @@ impl<'a> JobGateway<'a> {
 
 fn already_held(what: &str, scheduled_time: Timestamp, held: Timestamp) -> String {
     format!("the delivery for {scheduled_time} is {what}: the gateway already holds the series of {held}")
-}
-
-/// A point in time from the seconds that a gauge holds.
-fn time(seconds: f64) -> Option<Timestamp> {
-    // Schedules have whole seconds; a gauge's 64 bits hold milliseconds without loss for thousands of years.
-    let duration = SignedDuration::try_from_secs_f64((seconds * 1e3).round() / 1e3).ok()?;
-    Timestamp::from_duration(duration).ok()
 }

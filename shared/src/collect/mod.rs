@@ -4,9 +4,9 @@
 //! at no moment does a half-made group stand there.
 
 mod gateway;
-mod push;
+pub(crate) mod push;
 mod report;
-mod self_metrics;
+pub(crate) mod self_metrics;
 mod watchdog;
 
 use std::io::{self, Write};
@@ -24,6 +24,7 @@ use crate::placeholders::Resolver;
 use crate::sources::{Clients, Context, Intake, Made};
 
 pub use crate::sources::{MetricFailure, TargetReport};
+pub(crate) use gateway::is_future;
 pub use push::ClientError;
 pub use report::{Counts, MetricReport, MetricResult, Push, RunFailed, RunReport};
 
@@ -146,6 +147,20 @@ impl Collector {
     /// When the job did not run, or failed in part or altogether; [`RunFailed`] says what stands in the gateway then.
     #[tracing::instrument(skip_all, fields(job = event.job, owner = tracing::field::Empty))]
     pub async fn run(&self, event: &Event, deadline: Instant) -> Result<Run, RunError> {
+        self.execute(event, deadline, false).await
+    }
+
+    /// Runs a job again for a time that it has run for, since what it had pushed is gone from the gateway. A delivery
+    /// that is late changes nothing all the same.
+    ///
+    /// # Errors
+    /// As [`Collector::run`].
+    #[tracing::instrument(skip_all, fields(job = event.job, owner = tracing::field::Empty))]
+    pub async fn run_again(&self, event: &Event, deadline: Instant) -> Result<Run, RunError> {
+        self.execute(event, deadline, true).await
+    }
+
+    async fn execute(&self, event: &Event, deadline: Instant, again: bool) -> Result<Run, RunError> {
         let started = Instant::now();
         let job = self.job(&event.job)?;
         tracing::Span::current().record("owner", job.owner.as_deref());
@@ -168,10 +183,15 @@ impl Collector {
                 reason,
             }))
         };
-        if event.scheduled_time.is_some()
-            && let Some(reason) = gateway.late_or_doubled(scheduled_time, deadline).await
-        {
-            return skipped(reason);
+        if event.scheduled_time.is_some() {
+            let reason = if again {
+                gateway.overtaken(scheduled_time, deadline).await
+            } else {
+                gateway.late_or_doubled(scheduled_time, deadline).await
+            };
+            if let Some(reason) = reason {
+                return skipped(reason);
+            }
         }
         let queries_began = Instant::now();
         let reserve = push::reserve(deadline.saturating_duration_since(started));
@@ -254,6 +274,16 @@ impl Collector {
         } else {
             Err(RunError::Failed(Box::new(RunFailed(report))))
         }
+    }
+
+    /// What it runs by.
+    #[must_use]
+    pub fn configuration(&self) -> &Configuration {
+        &self.configuration
+    }
+
+    pub(crate) fn resolver(&self) -> &Resolver {
+        &self.resolver
     }
 
     fn job(&self, name: &str) -> Result<&Job, RunError> {

@@ -10,16 +10,26 @@ use crate::pushgateway::GroupingKey;
 use crate::sources::TargetReport;
 
 /// The label of the grouping key that names the job which a group of self-metrics is about.
-const JOB_LABEL: &str = "fanlight_job";
+pub(crate) const JOB_LABEL: &str = "fanlight_job";
+/// The label that names the metric which a gauge is about.
+pub(crate) const METRIC_LABEL: &str = "metric";
+/// When the last run ended, whatever came of it.
+pub(crate) const LAST_RUN: &str = "fanlight_job_last_run_timestamp_seconds";
+/// When the job last succeeded in everything.
+pub(crate) const LAST_SUCCESS: &str = "fanlight_job_last_success_timestamp_seconds";
+/// How long the last run took.
+pub(crate) const DURATION: &str = "fanlight_job_duration_seconds";
+/// Whether a metric could be made.
+pub(crate) const METRIC_UP: &str = "fanlight_metric_up";
+/// How many series a metric had.
+pub(crate) const METRIC_SERIES: &str = "fanlight_metric_series";
 /// The scheduled time of the newest run whose series stand in the gateway.
-pub(super) const SCHEDULED: &str = "fanlight_job_scheduled_timestamp_seconds";
-/// When the job last ran, whatever came of it.
-pub(super) const LAST_RUN: &str = "fanlight_job_last_run_timestamp_seconds";
+pub(crate) const SCHEDULED: &str = "fanlight_job_scheduled_timestamp_seconds";
 /// Whether the last run succeeded in everything.
-pub(super) const UP: &str = "fanlight_job_up";
+pub(crate) const UP: &str = "fanlight_job_up";
 
 /// The group of a job's self-metrics.
-pub(super) fn group(job: &str, grouping: &[(String, String)]) -> GroupingKey {
+pub(crate) fn group(job: &str, grouping: &[(String, String)]) -> GroupingKey {
     let mut labels = vec![(JOB_LABEL.to_owned(), job.to_owned())];
     labels.extend_from_slice(grouping);
     GroupingKey::new(SELF_GROUP, &labels)
@@ -42,16 +52,12 @@ pub(super) fn encode(report: &RunReport) -> Result<Vec<u8>, prometheus::Error> {
         f64::from(u8::from(report.succeeded())),
     )?;
     gauge(
-        "fanlight_job_duration_seconds",
+        DURATION,
         "How long the job's last run took.",
         report.duration.as_secs_f64(),
     )?;
     if report.succeeded() {
-        gauge(
-            "fanlight_job_last_success_timestamp_seconds",
-            "When the job last succeeded in everything.",
-            ended,
-        )?;
+        gauge(LAST_SUCCESS, "When the job last succeeded in everything.", ended)?;
     }
     if report.push.done() {
         let help = "The scheduled time of the newest run whose series were pushed.";
@@ -83,13 +89,9 @@ fn encode_metrics(registry: &Registry, metrics: &[MetricReport]) -> Result<(), p
     let orphans =
         "How many rows of an external metric were left out in the job's last run for want of an organisation.";
     let families: [(&str, &str, Reading); 5] = [
-        ("fanlight_metric_up", up, |metric| {
-            Some(f64::from(u8::from(metric.result.is_ok())))
-        }),
+        (METRIC_UP, up, |metric| Some(f64::from(u8::from(metric.result.is_ok())))),
         ("fanlight_metric_rows", rows, |metric| Some(metric.counts().rows as f64)),
-        ("fanlight_metric_series", series, |metric| {
-            Some(metric.counts().series as f64)
-        }),
+        (METRIC_SERIES, series, |metric| Some(metric.counts().series as f64)),
         ("fanlight_metric_nulls", nulls, |metric| {
             Some(metric.counts().nulls as f64)
         }),
@@ -98,7 +100,7 @@ fn encode_metrics(registry: &Registry, metrics: &[MetricReport]) -> Result<(), p
         }),
     ];
     for (name, help, value) in families {
-        let family = GaugeVec::new(Opts::new(name, help), &["metric"])?;
+        let family = GaugeVec::new(Opts::new(name, help), &[METRIC_LABEL])?;
         for metric in metrics {
             if let Some(value) = value(metric) {
                 family.with_label_values(&[&metric.name]).set(value);

@@ -1,5 +1,6 @@
 //! The configuration as it is written: one struct a mapping of the YAML, which is also where the JSON Schema comes from.
 
+mod heal;
 mod metrics_api;
 
 use std::fmt;
@@ -13,6 +14,7 @@ use super::job::{Duplicates, MetricKind, NullValue, OnEmpty, OnError};
 use super::read::{Entry, Mapping};
 use crate::sources::{QueryDescription, SourceSettings};
 
+pub(crate) use heal::HealSpec;
 pub(crate) use metrics_api::{
     AuthorizerSpec, IssuerSpec, LabelSpec, MetricsApiSpec, PlanSpec, SigV4Spec, UpstreamSpec,
 };
@@ -41,6 +43,8 @@ pub(crate) struct Document {
     pub(crate) placeholders: Option<Entry<Mapping<ProviderSpec>>>,
     /// The Metrics API, by which customers query their own series. In `fanlight.yaml` only.
     pub(crate) metrics_api: Option<Entry<MetricsApiSpec>>,
+    /// Running again, by itself, the jobs whose groups vanished with a restart of their gateway. In `fanlight.yaml` only.
+    pub(crate) heal: Option<Entry<HealSpec>>,
 }
 
 impl Document {
@@ -50,10 +54,11 @@ impl Document {
         lists.into_iter().flatten().filter_map(Entry::get).flatten()
     }
 
-    /// How much could not be read where it concerns nothing else: in jobs, and in the Metrics API.
+    /// How much could not be read where it concerns nothing else: in jobs, in the Metrics API, in `heal`.
     pub(crate) fn contained_problems(&self) -> usize {
         let in_jobs: usize = self.jobs().map(|job| job.problems).sum();
-        in_jobs + self.metrics_api.as_ref().map_or(0, |section| section.problems)
+        let in_heal = self.heal.as_ref().map_or(0, |section| section.problems);
+        in_jobs + in_heal + self.metrics_api.as_ref().map_or(0, |section| section.problems)
     }
 }
 
@@ -355,7 +360,7 @@ pub(crate) struct Count(#[schemars(range(min = 1))] pub(crate) u64);
 /// A length of time as people write it: `30s`, `5m`, `1h 30m`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema)]
 #[schemars(with = "String", extend("examples" = ["30s", "5m"]))]
-pub(crate) struct DurationText(pub(crate) Duration);
+pub struct DurationText(pub Duration);
 
 /// A length of time that may point into the past: `-1h`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

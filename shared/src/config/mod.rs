@@ -7,6 +7,7 @@ mod budget;
 mod deployment;
 mod document;
 mod folder;
+pub mod heal;
 pub mod job;
 pub mod metrics_api;
 mod mistake;
@@ -17,13 +18,15 @@ mod resolve;
 mod schema;
 #[cfg(test)]
 mod tests;
-mod yaml;
+pub mod yaml;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+pub use document::DurationText as LengthOfTime;
 pub use folder::FolderError;
-pub use mistake::{Mistake, Report, Severity};
+pub use mistake::{Mistake, Report, Severity, position};
+pub use names::{label_name_problem, metric_name_problem};
 pub use schema::schema;
 
 // What sources read their own parts of the configuration with.
@@ -35,7 +38,8 @@ pub(crate) use resolve::Scope;
 
 use crate::placeholders::Provider;
 use crate::suggest;
-use job::Job;
+use heal::HealSettings;
+use job::{Job, PushgatewaySink};
 use metrics_api::MetricsApi;
 use resolve::{JobPlace, PlaceholderUse};
 
@@ -44,8 +48,12 @@ use resolve::{JobPlace, PlaceholderUse};
 pub struct Configuration {
     /// The jobs without mistakes, in the order of files.
     pub jobs: Vec<Job>,
+    /// The sinks without mistakes, in the order of their names, those among them that no job uses any more.
+    pub sinks: Vec<PushgatewaySink>,
     /// Where the values of declared placeholders come from, by name.
     pub providers: BTreeMap<String, Provider>,
+    /// When jobs are healed, where that is declared.
+    pub heal: Option<HealSettings>,
     /// The Metrics API, where it is declared.
     metrics_api: Declared,
     /// The names of jobs that have mistakes, or need something that has one.
@@ -123,6 +131,11 @@ impl Configuration {
         })
     }
 
+    /// The names of jobs that do not run because of a mistake.
+    pub fn left_out(&self) -> impl Iterator<Item = &str> {
+        self.left_out.iter().map(String::as_str)
+    }
+
     /// The Metrics API.
     ///
     /// # Errors
@@ -163,7 +176,9 @@ pub fn load(folder: &Path) -> Result<Loaded, FolderError> {
     Ok(Loaded {
         configuration: Configuration {
             jobs: resolved.jobs,
+            sinks: resolved.sinks,
             providers: resolved.providers,
+            heal: resolved.heal,
             metrics_api: resolved.metrics_api,
             left_out: resolved.left_out,
         },

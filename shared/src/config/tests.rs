@@ -1081,3 +1081,86 @@ fn a_metric_that_keeps_its_series_stands_alone_or_among_its_like() {
         [""; 0]
     );
 }
+
+#[test]
+fn heal_is_read_from_the_shared_file_alone() {
+    let text = "heal: {schedule: '7,37 * * * *', timezone: Europe/Paris, min_period: 2h}\n";
+    let loaded = Folder::new(&[("fanlight.yaml", text), ("a.yaml", &minimal("", ""))]).load();
+    assert_eq!(loaded.report.summary(), "");
+    let heal = loaded.configuration.heal.as_ref().unwrap();
+    assert_eq!(
+        (heal.schedule.expression(), heal.schedule.time_zone()),
+        ("7,37 * * * *", "Europe/Paris")
+    );
+    assert_eq!(heal.min_period, Duration::from_hours(2));
+    let heal = |text: &str| {
+        let loaded = Folder::new(&[("fanlight.yaml", text), ("a.yaml", &minimal("", ""))]).load();
+        // Whatever is wrong with it, the jobs run.
+        assert_eq!(loaded.configuration.jobs.len(), 1, "{text}");
+        let min_period = loaded.configuration.heal.as_ref().map(|heal| heal.min_period);
+        (
+            min_period,
+            loaded
+                .report
+                .summary()
+                .split_once(": ")
+                .map(|(_, what)| what.to_owned()),
+        )
+    };
+    assert_eq!(
+        heal("heal: {schedule: '7 * * * *'}"),
+        (Some(Duration::from_hours(1)), None)
+    );
+    for (text, words) in [
+        ("heal: {}", "`heal` has no `schedule`; say when to look"),
+        ("heal: {schedule: hourly}", "the schedule"),
+        (
+            "heal: {schedule: '7 * * * *', timezone: Europe/Pariss}",
+            "there is no time zone `Europe/Pariss`; did you mean",
+        ),
+        ("heal: {schedule: '7 * * * *', min_period: 1}", "1 of which unit?"),
+        ("heal: {schedule: '7 * * * *', period: 1h}", "unknown key `period`"),
+    ] {
+        let (settings, told) = heal(text);
+        assert_eq!(settings, None, "{text}");
+        assert!(
+            told.as_ref().is_some_and(|told| told.contains(words)),
+            "{text}: {told:?}"
+        );
+    }
+    let elsewhere = minimal("", "") + "heal: {schedule: '7 * * * *'}\n";
+    let loaded = load_text(&elsewhere);
+    assert!(
+        loaded
+            .report
+            .summary()
+            .contains("only `fanlight.yaml` says when jobs are healed; move `heal` there")
+    );
+}
+
+#[test]
+fn a_grouping_key_has_no_label_of_fanlights_own() {
+    let text = "sinks: {default: {pushgateway: {url: 'http://gw', grouping: {fanlight_job: x}}}}\n".to_owned()
+        + &minimal("", "");
+    let summary = load_text(&text).report.summary();
+    assert!(
+        summary.contains("`fanlight_job` tells Fanlight's own groups apart"),
+        "{summary}"
+    );
+}
+
+#[test]
+fn all_sinks_are_known_those_that_no_job_uses_among_them() {
+    let names = |text: &str| -> Vec<String> {
+        let sinks = load_text(text).configuration.sinks;
+        sinks.into_iter().map(|sink| sink.name).collect()
+    };
+    assert_eq!(names(&minimal("", "")), ["default"]);
+    assert_eq!(
+        names("defaults: {owner: a}\n"),
+        ["default"],
+        "the one that there is where none is declared"
+    );
+    let two = "sinks: {b: {pushgateway: {url: 'http://b'}}, a: {pushgateway: {url: 'http://a'}}}\n";
+    assert_eq!(names(two), ["a", "b"]);
+}

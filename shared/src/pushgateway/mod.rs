@@ -9,6 +9,7 @@
 
 mod error;
 mod grouping;
+mod groups;
 mod retry;
 mod stored;
 
@@ -23,6 +24,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use bytes::Bytes;
+use jiff::Timestamp;
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Method, RequestBuilder, Url};
@@ -35,6 +37,8 @@ use retry::Attempts;
 pub use crate::endpoint::{Auth, BaseUrlError};
 pub use error::{Answer, Attempt, GatewayError, GaveUp, SinkError};
 pub use grouping::GroupingKey;
+pub(crate) use groups::time;
+pub use groups::{Family, Group, Sample};
 
 /// Exposition text to push, whole families that end in a line feed.
 #[derive(Debug, Clone)]
@@ -145,6 +149,27 @@ impl Pushgateway {
             .filter(|(_, value)| !value.is_empty())
             .map(|(name, value)| (name.as_str(), value.as_str()))
             .collect();
+        self.gauge(name, &wanted, deadline).await
+    }
+
+    /// When the gateway's process began, if it tells. What it held before is gone, unless it keeps a file.
+    ///
+    /// # Errors
+    /// As [`Pushgateway::put`].
+    pub async fn started(&self, deadline: Instant) -> Result<Option<Timestamp>, GatewayError> {
+        let seconds = self
+            .gauge("process_start_time_seconds", &BTreeMap::new(), deadline)
+            .await?;
+        Ok(seconds.and_then(time))
+    }
+
+    /// The value of the gauge with exactly these labels that are not empty.
+    async fn gauge(
+        &self,
+        name: &str,
+        wanted: &BTreeMap<&str, &str>,
+        deadline: Instant,
+    ) -> Result<Option<f64>, GatewayError> {
         self.scan(name, deadline, |found, labels, value| {
             let labels = labels.iter().map(|(name, value)| (*name, value.as_str()));
             *found = labels
@@ -191,6 +216,50 @@ impl Pushgateway {
                 Err(failure) => attempts.again(failure).await?,
             }
         }
+    }
+
+    /// What the gateway holds, group by group; one that hides its own key behind a family of the name `labels` is left
+    /// out.
+    ///
+    /// # Errors
+    /// As [`Pushgateway::put`], and when the answer is no listing.
+    pub async fn groups(&self, deadline: Instant) -> Result<Vec<Group>, GatewayError> {
+        let url = self.url.path("/api/v1/metrics");
+        let mut attempts = self.attempts(deadline);
+        loop {
+            match groups::read(self.request(Method::GET, url.clone()), attempts.limit()?).await {
+                Ok(groups) => return Ok(groups),
+                Err(failure) => attempts.again(failure).await?,
+            }
+        }
+    }
+
+    /// Deletes a group, and no other whose key has more labels. The gateway answers before it has done so; a group that
+    /// is not there is deleted as well.
+    ///
+    /// # Errors
+    /// As [`Pushgateway::put`].
+    pub async fn delete(&self, group: &GroupingKey, deadline: Instant) -> Result<(), GatewayError> {
+        let url = self.url.path(&format!("/metrics{}", group.path()));
+        let mut attempts = self.attempts(deadline);
+        loop {
+            match retry::answer(self.request(Method::DELETE, url.clone()), attempts.limit()?).await {
+                Ok(_) => return Ok(()),
+                Err(failure) => attempts.again(failure).await?,
+            }
+        }
+    }
+
+    /// Scheme, host and port, for messages.
+    #[must_use]
+    pub fn at(&self) -> String {
+        self.url.at()
+    }
+
+    /// Whether the other's URL is the same; one gateway may have several.
+    #[must_use]
+    pub fn has_url_of(&self, other: &Self) -> bool {
+        self.url.path("/") == other.url.path("/")
     }
 
     fn attempts(&self, deadline: Instant) -> Attempts {

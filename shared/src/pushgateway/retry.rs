@@ -24,6 +24,8 @@ pub(super) enum Failure {
     Refused(Answer),
     /// The gateway is elsewhere.
     Redirected(reqwest::StatusCode, String),
+    /// It is none, or no gateway that we know.
+    Unreadable(String),
 }
 
 impl From<Attempt> for Failure {
@@ -73,6 +75,7 @@ impl Attempts {
         let last = match failure {
             Failure::Refused(answer) => return Err(GatewayError::Refused { at, answer }),
             Failure::Redirected(status, location) => return Err(GatewayError::Redirected { at, status, location }),
+            Failure::Unreadable(problem) => return Err(GatewayError::Unreadable { at, problem }),
             Failure::Passing(attempt) => attempt,
         };
         let wait = jittered(self.pause);

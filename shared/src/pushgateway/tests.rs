@@ -297,7 +297,7 @@ async fn a_connection_that_breaks_off_is_tried_again() {
         }
     });
     let error = gateway
-        .put(&group, body(), within(Duration::from_millis(500)))
+        .put(&group, body(), within(Duration::from_secs(2)))
         .await
         .unwrap_err();
     let expected = format!("the gateway at http://{at} broke the connection off: ");

@@ -15,7 +15,7 @@ use croner::Cron;
 use croner::parser::{CronParser, Seconds, Year};
 use jiff::civil::DateTime;
 use jiff::tz::{AmbiguousOffset, TimeZone};
-use jiff::{RoundMode, SignedDuration, Timestamp, TimestampRound, Unit};
+use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
 
 use crate::suggest;
 use fields::{Fields, Values};
@@ -139,19 +139,28 @@ impl Schedule {
         }
     }
 
-    /// The last time up to `at` at which the schedule fired; `None` for one that fired in no year of the last ten.
+    /// The last time up to `time` at which the schedule fired, or would have; `None` only when that is long before any
+    /// of them.
     #[must_use]
-    pub fn last_up_to(&self, at: Timestamp) -> Option<Timestamp> {
-        let mut window = SignedDuration::from_mins(5);
-        while window < SignedDuration::from_hours(10 * 366 * 24) {
-            let first = self.next_after(at.checked_sub(window).ok()?);
-            if let Some(first) = first.filter(|first| *first <= at) {
-                let firings = std::iter::successors(Some(first), |last| self.next_after(*last));
-                return firings.take_while(|fires| *fires <= at).last();
-            }
-            window *= 2;
+    pub fn last_until(&self, time: Timestamp) -> Option<Timestamp> {
+        let mut local = self.local(time)?;
+        let offset = self.time_zone.to_offset(time);
+        if let AmbiguousOffset::Fold { before, after } = self.time_zone.to_ambiguous_timestamp(local).offset()
+            && offset == after
+        {
+            // In the second pass through an hour all that it shows has been shown, up to the hour's end.
+            let repeated = jiff::SignedDuration::from_secs(i64::from(before.seconds() - after.seconds()));
+            local = local.checked_add(repeated).ok()?;
         }
-        None
+        let mut inclusive = true;
+        loop {
+            local = self.cron.find_previous_occurrence(&local, inclusive).ok()?;
+            inclusive = false;
+            match self.first_occurrence(local) {
+                Some(fired) if fired <= time => return Some(fired),
+                _ => {}
+            }
+        }
     }
 
     /// The local time in whole seconds. The search runs over local times rather than over instants because croner's own

@@ -115,6 +115,9 @@ placeholders:
   P:
     zzzzzz: 1 # ProviderSpec
     env: P
+heal:
+  zzzzzz: 1 # HealSpec
+  schedule: '7 * * * *'
 metrics_api:
   zzzzzz: 1 # MetricsApiSpec
   upstream:

@@ -4,6 +4,7 @@
 //! every job that would get something from a place with a mistake: its file's or the shared file's defaults and labels,
 //! its source, its sink, a placeholder. Without them it would run as nobody has written it.
 
+mod heal;
 mod job;
 mod metric;
 mod metrics_api;
@@ -18,6 +19,7 @@ use std::path::Path;
 use super::Declared;
 use super::document::{BasicSpec, Defaults, Document, ProviderSpec};
 use super::folder::File;
+use super::heal::HealSettings;
 use super::job::{Job, PushgatewaySink, Source};
 use super::mistake::{Mistake, Report};
 use super::read::{Entry, Mapping};
@@ -42,8 +44,10 @@ const OWN_HEADERS: [&str; 9] = [
 #[derive(Debug, Default)]
 pub(crate) struct Resolved {
     pub(crate) jobs: Vec<Job>,
+    pub(crate) sinks: Vec<PushgatewaySink>,
     pub(crate) providers: BTreeMap<String, Provider>,
     pub(crate) metrics_api: Declared,
+    pub(crate) heal: Option<HealSettings>,
     /// The names of jobs that do not run.
     pub(crate) left_out: BTreeSet<String>,
     pub(crate) placeholders: Vec<PlaceholderUse>,
@@ -132,9 +136,12 @@ pub(crate) fn resolve(files: &[File], report: &mut Report) -> Resolved {
     }
     families.check(scope.report);
     let metrics_api = metrics_api::resolve(&mut scope, files);
+    let heal = heal::resolve(&mut scope, files);
     Resolved {
         jobs,
+        sinks: sink::all(&scope),
         metrics_api,
+        heal,
         providers: scope.providers,
         left_out,
         placeholders: scope.placeholders,

@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::{Scope, declarations, first};
+use crate::collect::self_metrics::JOB_LABEL;
 use crate::config::document::{DurationText, JobSpec, PushgatewaySpec};
 use crate::config::folder::File;
 use crate::config::job::{PushgatewaySink, Sink, SinkAuth};
 use crate::config::names;
 use crate::config::read::{Entry, Mapping};
+use crate::placeholders::Template;
 use crate::suggest;
 
 /// The sink of jobs that name none.
@@ -71,15 +73,7 @@ fn implied(scope: &mut Scope<'_>, file: &File, spec: &JobSpec) -> Option<Sink> {
         (None, _) => {
             let span = spec.name.as_ref().map_or(0..0, |name| name.span.clone());
             let url = scope.template(file, &Entry::new(span, DEFAULT_URL.to_owned()))?;
-            Some(Sink::Pushgateway(PushgatewaySink {
-                name: DEFAULT.to_owned(),
-                url,
-                auth: SinkAuth::None,
-                ca_file: None,
-                timeout: DEFAULT_TIMEOUT,
-                grouping: Vec::new(),
-                series_budget: DEFAULT_SERIES_BUDGET,
-            }))
+            Some(Sink::Pushgateway(undeclared(url)))
         }
         (Some(_), Some(_)) => {
             let names: Vec<_> = scope.sinks.keys().copied().collect();
@@ -94,6 +88,27 @@ fn implied(scope: &mut Scope<'_>, file: &File, spec: &JobSpec) -> Option<Sink> {
             None
         }
     }
+}
+
+/// The sink where none is declared.
+fn undeclared(url: Template) -> PushgatewaySink {
+    PushgatewaySink {
+        name: DEFAULT.to_owned(),
+        url,
+        auth: SinkAuth::None,
+        ca_file: None,
+        timeout: DEFAULT_TIMEOUT,
+        grouping: Vec::new(),
+        series_budget: DEFAULT_SERIES_BUDGET,
+    }
+}
+
+/// Every sink, whether a job uses it or not.
+pub(super) fn all(scope: &Scope<'_>) -> Vec<PushgatewaySink> {
+    if scope.sinks.is_empty() {
+        return Template::parse(DEFAULT_URL).map(undeclared).into_iter().collect();
+    }
+    scope.sinks.values().flatten().cloned().collect()
 }
 
 fn resolve_pushgateway(
@@ -157,7 +172,14 @@ fn grouping(scope: &mut Scope<'_>, file: &File, spec: &PushgatewaySpec) -> Optio
     let mut grouping = BTreeMap::new();
     for (label, value) in entries {
         let name = label.get()?;
-        if let Some(problem) = names::label_name_problem(name, &[]) {
+        let problem = if name == JOB_LABEL {
+            Some(format!(
+                "`{name}` tells Fanlight's own groups apart and cannot be part of the grouping key"
+            ))
+        } else {
+            names::label_name_problem(name, &[])
+        };
+        if let Some(problem) = problem {
             scope.mistake(file, &label.span, problem, |mistake| mistake);
         }
         grouping.insert(name.clone(), value.get()?.clone());
