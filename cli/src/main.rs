@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use fanlight_cli::{check, dev, enforce, heal, import, prune, run, status, token};
+use fanlight_cli::{check, dev, enforce, heal, import, invoke, prune, render, run, status, token};
 
 /// Business queries into Prometheus, and each customer his own metrics out of it.
 #[derive(Debug, Parser)]
@@ -33,6 +33,8 @@ enum Command {
     Heal(heal::HealArgs),
     Prune(prune::PruneArgs),
     Dev(dev::DevArgs),
+    Invoke(invoke::InvokeArgs),
+    Render(render::RenderArgs),
     Enforce(enforce::EnforceArgs),
     Token(token::TokenArgs),
     Import(import::ImportArgs),
@@ -61,6 +63,8 @@ async fn execute(Arguments { config, command }: Arguments) -> Result<ExitCode, B
         Command::Heal(args) => heal::run(args, &config).await,
         Command::Prune(args) => prune::run(args, &config).await,
         Command::Dev(args) => Ok(dev::run(args, &config).await?),
+        Command::Invoke(args) => Ok(invoke::run(args, &config).await?),
+        Command::Render(args) => Ok(render::run(&args, &config)?),
         Command::Enforce(args) => Ok(enforce::run(&args)),
         Command::Import(args) => Ok(import::run(&args)?),
         Command::Token(args) => Ok(token::run(args, &config)?),

@@ -1,4 +1,5 @@
-//! The collector's event: which job to run, and for which scheduled time; or that jobs are to be healed.
+//! The collector's event: which job to run, and for which scheduled time; or to see which jobs have not run; or that jobs are
+//! to be healed.
 
 use std::time::Duration;
 
@@ -12,6 +13,8 @@ use crate::config::LengthOfTime;
 pub enum Request {
     /// To run a job.
     Run(Event),
+    /// To see which jobs have not run: `{"watchdog": true}`.
+    Watch,
     /// To run again the jobs whose groups vanished from their gateway.
     Heal(HealEvent),
 }
@@ -42,7 +45,7 @@ pub struct MalformedEvent {
     expected: &'static str,
 }
 
-const RUN: &str = r#"{"job": "NAME", "scheduled_time": "2026-01-31T10:20:00Z"}"#;
+const RUN: &str = r#"{"job": "NAME", "scheduled_time": "2026-01-31T10:20:00Z"} or {"watchdog": true}"#;
 const HEAL: &str = r#"{"heal": {"min_period": "1h", "jobs": ["NAME"]}}, both of which may be left out"#;
 
 #[derive(Deserialize)]
@@ -72,6 +75,16 @@ impl Request {
     /// # Errors
     /// What is wrong with it: a missing or unknown key, a wrong type, a time that is none.
     pub fn parse(event: &serde_json::Value) -> Result<Self, MalformedEvent> {
+        if event.get("watchdog").is_some() {
+            return if *event == serde_json::json!({ "watchdog": true }) {
+                Ok(Self::Watch)
+            } else {
+                Err(MalformedEvent {
+                    problem: "`watchdog` stands alone and is `true`".to_owned(),
+                    expected: RUN,
+                })
+            };
+        }
         if event.get("heal").is_none() {
             return Event::parse(event).map(Self::Run);
         }
@@ -145,6 +158,24 @@ mod tests {
         let loaded = crate::config::load(std::path::Path::new("../config")).unwrap();
         assert_eq!(loaded.report.summary(), "");
         assert!(loaded.configuration.job(&event.job).is_ok());
+    }
+
+    #[test]
+    fn the_watchdog_is_asked_for_in_its_own_words_only() {
+        let example = include_str!("../../events/collector-watchdog.json");
+        let example = serde_json::from_str(example).unwrap();
+        assert_eq!(Request::parse(&example).unwrap(), Request::Watch);
+        let job = json!({"job": "a"});
+        assert_eq!(Request::parse(&job).unwrap(), Request::Run(Event::parse(&job).unwrap()));
+        for event in [
+            json!({"watchdog": false}),
+            json!({"watchdog": 1}),
+            json!({"watchdog": true, "job": "a"}),
+            json!({"watchdog": true, "heal": {}}),
+        ] {
+            let message = Request::parse(&event).unwrap_err().to_string();
+            assert!(message.contains("`watchdog` stands alone"), "{event}: {message}");
+        }
     }
 
     #[test]

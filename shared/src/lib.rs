@@ -6,6 +6,7 @@
 pub mod allocator;
 pub mod assembly;
 pub mod authorization;
+mod aws;
 pub mod collect;
 pub mod compression;
 pub mod config;

@@ -16,7 +16,7 @@ use reqwest::Client;
 use serde_json::{Value, json};
 
 use crate::measure::{median, milliseconds, quantile};
-use crate::report::{line, memory, mib, verdict};
+use crate::report::{line, memory, mib, size, verdict};
 
 const FEW: (&str, usize) = ("few", 10);
 const MANY: (&str, usize) = ("many", 100_000);
@@ -291,15 +291,7 @@ impl Bench<'_> {
                 "at most +5 ms".to_owned(),
                 verdict(above <= 5.0),
             ]);
-            let size = std::fs::metadata(self.binaries.join(name))?.len();
-            table.add_row([
-                format!("{name}, size of the binary"),
-                format!("{:.1} MB", size as f64 / 1e6),
-                String::new(),
-                String::new(),
-                String::new(),
-                String::new(),
-            ]);
+            table.add_row(size(self.binaries, name)?);
         }
         Ok(())
     }

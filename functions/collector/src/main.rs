@@ -1,10 +1,12 @@
-//! Lambda function: runs one configured job and pushes what it found, or runs again the jobs whose groups vanished.
+//! Lambda function: runs one configured job and pushes what it found; or tells which jobs have not run; or runs again those
+//! whose groups vanished.
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use lambda_runtime::{Diagnostic, Error, LambdaEvent, service_fn};
 use serde_json::{Value, json};
-use shared::collect::{Collector, Run, RunError};
+use shared::collect::{Collector, Run, RunError, WatchError};
 use shared::config::heal::DEFAULT_MIN_PERIOD;
 use shared::event::{HealEvent, MalformedEvent, Request};
 use shared::placeholders::Resolver;
@@ -39,6 +41,11 @@ async fn handle(collector: &Collector, event: LambdaEvent<Value>) -> Result<Valu
     let deadline = shared::moment::deadline(event.context.deadline(), MARGIN);
     match Request::parse(&event.payload)? {
         Request::Run(event) => Ok(ran(collector.run(&event, deadline).await?)),
+        Request::Watch => {
+            let watch = collector.watch(Timestamp::now(), deadline).await?;
+            let overdue: Vec<_> = watch.overdue.iter().map(|overdue| &overdue.job).collect();
+            Ok(json!({ "enabled": watch.enabled, "overdue": overdue }))
+        }
         Request::Heal(request) => heal_jobs(collector, request, deadline).await,
     }
 }
@@ -103,6 +110,15 @@ impl From<RunError> for Failure {
     fn from(error: RunError) -> Self {
         Self(Diagnostic {
             error_type: error.kind().to_owned(),
+            error_message: error.to_string(),
+        })
+    }
+}
+
+impl From<WatchError> for Failure {
+    fn from(error: WatchError) -> Self {
+        Self(Diagnostic {
+            error_type: "watchdog".to_owned(),
             error_message: error.to_string(),
         })
     }

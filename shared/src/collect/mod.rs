@@ -7,6 +7,7 @@ mod gateway;
 pub(crate) mod push;
 mod report;
 pub(crate) mod self_metrics;
+mod watchdog;
 
 use std::io::{self, Write};
 use std::time::Duration;
@@ -26,6 +27,8 @@ pub use crate::sources::{MetricFailure, TargetReport};
 pub(crate) use gateway::is_future;
 pub use push::ClientError;
 pub use report::{Counts, MetricReport, MetricResult, Push, RunFailed, RunReport};
+
+pub use watchdog::{Overdue, Watch, WatchError};
 
 use gateway::JobGateway;
 
