@@ -11,7 +11,7 @@ use shared::config::FolderError;
 
 use self::schedules::Unrenderable;
 
-/// Writes schedules.yaml: one schedule of EventBridge Scheduler for each enabled job, for template.yaml to nest.
+/// Writes schedules.yaml: one schedule of EventBridge Scheduler for each enabled job, and one for `heal`, for template.yaml to nest.
 #[derive(Debug, Args)]
 pub struct RenderArgs {
     /// The file to write
@@ -62,7 +62,8 @@ pub fn run(args: &RenderArgs, config: &Path) -> Result<ExitCode, RenderError> {
         let plural = if mistakes == 1 { "" } else { "s" };
         return Err(RenderError::Flawed(format!("{mistakes} mistake{plural}")));
     }
-    let rendered = schedules::template(&loaded.configuration.jobs)?;
+    let heal = loaded.configuration.heal.as_ref();
+    let rendered = schedules::template(&loaded.configuration.jobs, heal)?;
     let file = &args.output;
     let failed = |done| {
         move |source| RenderError::File {
@@ -95,7 +96,8 @@ pub fn run(args: &RenderArgs, config: &Path) -> Result<ExitCode, RenderError> {
             .and_then(|()| std::fs::rename(&new, file))
             .map_err(failed("written"))?;
     }
-    let schedules = loaded.configuration.jobs.iter().filter(|job| job.enabled).count();
+    let enabled = loaded.configuration.jobs.iter().filter(|job| job.enabled).count();
+    let schedules = enabled + usize::from(heal.is_some());
     println!(
         "{}: {schedules} schedule{}{}",
         file.display(),

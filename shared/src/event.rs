@@ -1,4 +1,4 @@
-//! The collector's event: which job to run, and for which scheduled time; to see which jobs have not run; or that jobs are
+//! The collector's event: which job to run, and for which scheduled time; or to see which jobs have not run; or that jobs are
 //! to be healed.
 
 use std::time::Duration;
@@ -45,8 +45,7 @@ pub struct MalformedEvent {
     expected: &'static str,
 }
 
-const RUN: &str = r#"{"job": "NAME", "scheduled_time": "2026-01-31T10:20:00Z"}"#;
-const WATCH: &str = r#"{"watchdog": true}"#;
+const RUN: &str = r#"{"job": "NAME", "scheduled_time": "2026-01-31T10:20:00Z"} or {"watchdog": true}"#;
 const HEAL: &str = r#"{"heal": {"min_period": "1h", "jobs": ["NAME"]}}, both of which may be left out"#;
 
 #[derive(Deserialize)]
@@ -77,7 +76,14 @@ impl Request {
     /// What is wrong with it: a missing or unknown key, a wrong type, a time that is none.
     pub fn parse(event: &serde_json::Value) -> Result<Self, MalformedEvent> {
         if event.get("watchdog").is_some() {
-            return Self::watch(event);
+            return if *event == serde_json::json!({ "watchdog": true }) {
+                Ok(Self::Watch)
+            } else {
+                Err(MalformedEvent {
+                    problem: "`watchdog` stands alone and is `true`".to_owned(),
+                    expected: RUN,
+                })
+            };
         }
         if event.get("heal").is_none() {
             return Event::parse(event).map(Self::Run);
@@ -90,16 +96,6 @@ impl Request {
             min_period: fields.heal.min_period.map(|LengthOfTime(period)| period),
             jobs: fields.heal.jobs,
         }))
-    }
-
-    fn watch(event: &serde_json::Value) -> Result<Self, MalformedEvent> {
-        if *event == serde_json::json!({ "watchdog": true }) {
-            return Ok(Self::Watch);
-        }
-        Err(MalformedEvent {
-            problem: "`watchdog` stands alone and is `true`".to_owned(),
-            expected: WATCH,
-        })
     }
 }
 
@@ -175,6 +171,7 @@ mod tests {
             json!({"watchdog": false}),
             json!({"watchdog": 1}),
             json!({"watchdog": true, "job": "a"}),
+            json!({"watchdog": true, "heal": {}}),
         ] {
             let message = Request::parse(&event).unwrap_err().to_string();
             assert!(message.contains("`watchdog` stands alone"), "{event}: {message}");

@@ -11,6 +11,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA256, digest};
+use shared::config::heal::HealSettings;
 use shared::config::job::Job;
 use shared::schedule::InvalidCron;
 
@@ -48,6 +49,9 @@ Parameters:
 Resources:
 ";
 
+/// The name of the schedule for healing, which no job's may have.
+const HEAL_NAME: &str = "fanlight.heal";
+
 /// A template must have a resource; this one is nothing and costs nothing.
 const NONE: &str = "  NoJobIsEnabled:\n    Type: AWS::CloudFormation::WaitConditionHandle\n";
 
@@ -56,13 +60,16 @@ const NONE: &str = "  NoJobIsEnabled:\n    Type: AWS::CloudFormation::WaitCondit
 pub enum Unrenderable {
     /// More than a stack holds.
     #[error(
-        "there are {0} enabled jobs, and a stack of CloudFormation holds {MOST_SCHEDULES} schedules; divide the \
+        "there would be {0} schedules, and a stack of CloudFormation holds {MOST_SCHEDULES}; divide the \
          configuration into folders of at most so many jobs and deploy each as a stack of its own"
     )]
     TooMany(usize),
     /// Two jobs whose schedules would have one name.
     #[error("the jobs `{0}` and `{1}` would have schedules of the same name; rename one of them")]
     SameName(String, String),
+    /// A job whose schedule would have the name of the one for healing.
+    #[error("the job `{0}` would have a schedule of the same name as that of the section `heal`; rename it")]
+    Heal(String),
     /// A schedule that EventBridge does not have.
     #[error("the job `{job}`: {source}")]
     Schedule {
@@ -73,11 +80,12 @@ pub enum Unrenderable {
     },
 }
 
-/// The template for these jobs, whatever their order.
-pub(super) fn template(jobs: &[Job]) -> Result<String, Unrenderable> {
+/// The template for these jobs, whatever their order, and for healing them, where that is configured.
+pub(super) fn template(jobs: &[Job], heal: Option<&HealSettings>) -> Result<String, Unrenderable> {
     let mut enabled: Vec<&Job> = jobs.iter().filter(|job| job.enabled).collect();
-    if enabled.len() > MOST_SCHEDULES {
-        return Err(Unrenderable::TooMany(enabled.len()));
+    let schedules = enabled.len() + usize::from(heal.is_some());
+    if schedules > MOST_SCHEDULES {
+        return Err(Unrenderable::TooMany(schedules));
     }
     enabled.sort_by(|a, b| a.name.cmp(&b.name));
     let mut template = HEAD.to_owned();
@@ -91,10 +99,51 @@ pub(super) fn template(jobs: &[Job]) -> Result<String, Unrenderable> {
         }
         template += &schedule(job)?;
     }
-    if enabled.is_empty() {
+    if let Some(heal) = heal {
+        if let Some(first) = names.get(&("Name", HEAL_NAME.to_owned())) {
+            return Err(Unrenderable::Heal((*first).clone()));
+        }
+        template += &heal_schedule(heal)?;
+    }
+    if schedules == 0 {
         template += NONE;
     }
     Ok(template)
+}
+
+fn heal_schedule(heal: &HealSettings) -> Result<String, Unrenderable> {
+    let expression = heal
+        .schedule
+        .to_eventbridge()
+        .map_err(|source| Unrenderable::Schedule {
+            job: "heal".to_owned(),
+            source,
+        })?;
+    Ok(format!(
+        "  Heal:
+    Type: AWS::Scheduler::Schedule
+    Properties:
+      Name: {HEAL_NAME}
+      GroupName: !Ref ScheduleGroupName
+      Description: Which groups have vanished from the gateway? Their jobs run again.
+      ScheduleExpression: {expression}
+      ScheduleExpressionTimezone: {time_zone}
+      FlexibleTimeWindow:
+        Mode: 'OFF'
+      Target:
+        Arn: !Ref CollectorArn
+        RoleArn: !Ref SchedulerRoleArn
+        Input: '{{\"heal\":{{}}}}'
+        # The next look is as good as another try.
+        RetryPolicy:
+          MaximumEventAgeInSeconds: 300
+          MaximumRetryAttempts: 3
+        DeadLetterConfig:
+          Arn: !Ref DeadLetterQueueArn
+",
+        expression = quoted(&expression),
+        time_zone = quoted(heal.schedule.time_zone()),
+    ))
 }
 
 fn schedule(job: &Job) -> Result<String, Unrenderable> {

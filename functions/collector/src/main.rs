@@ -1,4 +1,4 @@
-//! Lambda function: runs one configured job and pushes what it found, tells which jobs have not run, or runs again those
+//! Lambda function: runs one configured job and pushes what it found; or tells which jobs have not run; or runs again those
 //! whose groups vanished.
 
 use std::time::Duration;
@@ -11,7 +11,6 @@ use shared::config::heal::DEFAULT_MIN_PERIOD;
 use shared::event::{HealEvent, MalformedEvent, Request};
 use shared::placeholders::Resolver;
 use shared::tidy::heal::{self, Healing, NotHealed, Scope};
-use tokio::time::Instant;
 
 #[global_allocator]
 static ALLOCATOR: shared::allocator::Allocator = shared::allocator::Allocator;
@@ -42,15 +41,13 @@ async fn handle(collector: &Collector, event: LambdaEvent<Value>) -> Result<Valu
     let deadline = shared::moment::deadline(event.context.deadline(), MARGIN);
     match Request::parse(&event.payload)? {
         Request::Run(event) => Ok(ran(collector.run(&event, deadline).await?)),
-        Request::Watch => watch(collector, deadline).await,
+        Request::Watch => {
+            let watch = collector.watch(Timestamp::now(), deadline).await?;
+            let overdue: Vec<_> = watch.overdue.iter().map(|overdue| &overdue.job).collect();
+            Ok(json!({ "enabled": watch.enabled, "overdue": overdue }))
+        }
         Request::Heal(request) => heal_jobs(collector, request, deadline).await,
     }
-}
-
-async fn watch(collector: &Collector, deadline: Instant) -> Result<Value, Failure> {
-    let watch = collector.watch(Timestamp::now(), deadline).await?;
-    let overdue: Vec<_> = watch.overdue.iter().map(|overdue| &overdue.job).collect();
-    Ok(json!({ "enabled": watch.enabled, "overdue": overdue }))
 }
 
 fn ran(run: Run) -> Value {
@@ -60,7 +57,11 @@ fn ran(run: Run) -> Value {
     }
 }
 
-async fn heal_jobs(collector: &Collector, request: HealEvent, deadline: Instant) -> Result<Value, Failure> {
+async fn heal_jobs(
+    collector: &Collector,
+    request: HealEvent,
+    deadline: tokio::time::Instant,
+) -> Result<Value, Failure> {
     let configured = collector
         .configuration()
         .heal

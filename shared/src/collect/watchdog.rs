@@ -103,7 +103,7 @@ fn look_at(job: &Job, runs: &LastRuns, now: Timestamp) -> Option<Overdue> {
     let patience = GRACE
         .saturating_add(whole(job.jitter))
         .saturating_add(whole(job.timeout));
-    let due = job.schedule.last_until(now.checked_sub(patience).ok()?)?;
+    let due = job.schedule.last_up_to(now.checked_sub(patience).ok()?)?;
     let Sink::Pushgateway(sink) = &job.sink;
     let group = self_metrics::group(&job.name, &sink.grouping);
     let labels = group.labels().iter().filter(|(_, value)| !value.is_empty()).cloned();

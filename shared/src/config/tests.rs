@@ -1114,6 +1114,7 @@ fn heal_is_read_from_the_shared_file_alone() {
     for (text, words) in [
         ("heal: {}", "`heal` has no `schedule`; say when to look"),
         ("heal: {schedule: hourly}", "the schedule"),
+        ("heal: {schedule: '0 0 13 * FRI'}", "EventBridge"),
         (
             "heal: {schedule: '7 * * * *', timezone: Europe/Pariss}",
             "there is no time zone `Europe/Pariss`; did you mean",

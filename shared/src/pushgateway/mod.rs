@@ -149,27 +149,6 @@ impl Pushgateway {
             .filter(|(_, value)| !value.is_empty())
             .map(|(name, value)| (name.as_str(), value.as_str()))
             .collect();
-        self.gauge(name, &wanted, deadline).await
-    }
-
-    /// When the gateway's process began, if it tells. What it held before is gone, unless it keeps a file.
-    ///
-    /// # Errors
-    /// As [`Pushgateway::put`].
-    pub async fn started(&self, deadline: Instant) -> Result<Option<Timestamp>, GatewayError> {
-        let seconds = self
-            .gauge("process_start_time_seconds", &BTreeMap::new(), deadline)
-            .await?;
-        Ok(seconds.and_then(time))
-    }
-
-    /// The value of the gauge with exactly these labels that are not empty.
-    async fn gauge(
-        &self,
-        name: &str,
-        wanted: &BTreeMap<&str, &str>,
-        deadline: Instant,
-    ) -> Result<Option<f64>, GatewayError> {
         self.scan(name, deadline, |found, labels, value| {
             let labels = labels.iter().map(|(name, value)| (*name, value.as_str()));
             *found = labels
@@ -178,6 +157,18 @@ impl Pushgateway {
             found.is_none()
         })
         .await
+    }
+
+    /// When the gateway's process began, if it tells. What it held before is gone, unless it keeps a file.
+    ///
+    /// # Errors
+    /// As [`Pushgateway::put`].
+    pub async fn started(&self, deadline: Instant) -> Result<Option<Timestamp>, GatewayError> {
+        let started = self.scan("process_start_time_seconds", deadline, |found, labels, value| {
+            *found = labels.is_empty().then_some(value);
+            found.is_none()
+        });
+        Ok(started.await?.and_then(time))
     }
 
     /// A gauge's values in all groups, each with its labels that are not empty, those of the grouping key among them.

@@ -15,7 +15,7 @@ use croner::Cron;
 use croner::parser::{CronParser, Seconds, Year};
 use jiff::civil::DateTime;
 use jiff::tz::{AmbiguousOffset, TimeZone};
-use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
+use jiff::{RoundMode, SignedDuration, Timestamp, TimestampRound, Unit};
 
 use crate::suggest;
 use fields::{Fields, Values};
@@ -142,14 +142,14 @@ impl Schedule {
     /// The last time up to `time` at which the schedule fired, or would have; `None` only when that is long before any
     /// of them.
     #[must_use]
-    pub fn last_until(&self, time: Timestamp) -> Option<Timestamp> {
+    pub fn last_up_to(&self, time: Timestamp) -> Option<Timestamp> {
         let mut local = self.local(time)?;
         let offset = self.time_zone.to_offset(time);
         if let AmbiguousOffset::Fold { before, after } = self.time_zone.to_ambiguous_timestamp(local).offset()
             && offset == after
         {
             // In the second pass through an hour all that it shows has been shown, up to the hour's end.
-            let repeated = jiff::SignedDuration::from_secs(i64::from(before.seconds() - after.seconds()));
+            let repeated = SignedDuration::from_secs(i64::from(before.seconds() - after.seconds()));
             local = local.checked_add(repeated).ok()?;
         }
         let mut inclusive = true;

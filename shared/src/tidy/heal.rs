@@ -196,7 +196,7 @@ pub(super) fn need(job: &Job, holdings: &Holdings, min_period: Duration, now: Ti
         return Need::None;
     }
     // A schedule without a past or a future is one that cannot be parsed.
-    let (Some(due), Some(next)) = (job.schedule.last_until(now), job.schedule.next_after(now)) else {
+    let (Some(due), Some(next)) = (job.schedule.last_up_to(now), job.schedule.next_after(now)) else {
         return Need::None;
     };
     let period = next.duration_since(due);

@@ -8,7 +8,7 @@ use super::{Holdings, Survey, Told, sink_of};
 use crate::config::job::Job;
 use crate::pushgateway::GroupingKey;
 
-/// How much later than its timeout a run may end: it is delivered late, or its clock is slow.
+/// How much later than its jitter and its timeout a run may end: it is delivered late, or its clock is slow.
 const LATENESS: SignedDuration = SignedDuration::from_mins(1);
 
 /// How a job is.
@@ -146,7 +146,7 @@ fn verdict(job: &Job, holdings: &Holdings, told: Option<&Told<'_>>, now: Timesta
         return (State::Disabled, String::new());
     }
     let Some(told) = told else {
-        return match (job.schedule.last_until(now), holdings.started) {
+        return match (job.schedule.last_up_to(now), holdings.started) {
             (Some(due), Some(started)) if started >= due => {
                 let reason = format!(
                     "nothing stands in the gateway, which was started at {started:.0}, after the job was last due"
@@ -187,13 +187,16 @@ fn verdict(job: &Job, holdings: &Holdings, told: Option<&Told<'_>>, now: Timesta
 
 /// Whether the job has been due for longer than a run takes, and has not run since.
 fn missed(job: &Job, told: &Told<'_>, now: Timestamp) -> Option<Timestamp> {
-    let due = job.schedule.last_until(now - allowance(job))?;
+    let due = job.schedule.last_up_to(now - allowance(job))?;
     told.last_run.is_none_or(|last_run| last_run < due).then_some(due)
 }
 
 /// How long after its scheduled time a run has ended, one way or the other.
 pub(super) fn allowance(job: &Job) -> SignedDuration {
-    SignedDuration::try_from(job.timeout).unwrap_or(SignedDuration::MAX) + LATENESS
+    let signed = |length| SignedDuration::try_from(length).unwrap_or(SignedDuration::MAX);
+    signed(job.timeout)
+        .saturating_add(signed(job.jitter))
+        .saturating_add(LATENESS)
 }
 
 /// Whether a run pushed series, and the group that held them is not there.

@@ -1,7 +1,10 @@
 //! `fanlight prune`: what jobs that left have pushed goes, and nothing else does.
 
 use anyhow::Result;
-use fanlight_tests::{ConfigFolder, Database, Ended, Postgres, Pushgateway, fanlight, fanlight_at_terminal};
+use fanlight_tests::{
+    ConfigFolder, Database, Ended, GATEWAY_PASSWORD, GATEWAY_USER, Postgres, Pushgateway, fanlight,
+    fanlight_at_terminal,
+};
 
 /// Jobs of these names, each with further settings, of which the first series is 1.
 fn jobs(head: &str, jobs: &[(&str, &str)]) -> String {
@@ -380,6 +383,49 @@ async fn at_a_terminal_the_answer_decides() -> Result<()> {
     let seen = asked("y\n").await?;
     assert_eq!(seen.status, Some(0), "{}", seen.text);
     assert!(seen.text.ends_with("deleted 2 groups of 1 job\n"), "{}", seen.text);
+    assert_eq!(stage.keys().await?, [""; 0]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_gateway_behind_tls_and_a_password_is_pruned_with_the_sinks_credentials() -> Result<()> {
+    let gateway = Pushgateway::start_guarded().await?;
+    let sink = format!(
+        "sinks: {{default: {{pushgateway: {{url: '{{{{PUSHGATEWAY_URL}}}}', ca_file: ca.pem, basic: {{username: \
+         {GATEWAY_USER}, password: '{{{{GATEWAY_PASSWORD}}}}'}}}}}}}}"
+    );
+    let authority = std::fs::read_to_string(gateway.ca_file())?;
+    let stage = Stage {
+        config: ConfigFolder::new(&[("fanlight.yaml", &jobs(&sink, &[("a", "")])), ("ca.pem", &authority)])?,
+        database: Postgres::shared().await?.maintenance(),
+        gateway,
+    };
+    let with = async |password: &str, arguments: &[&str]| {
+        let arguments = ["--config", "."].iter().chain(arguments);
+        let password = [("GATEWAY_PASSWORD", password.to_owned())];
+        let environment = stage.environment().into_iter().chain(password);
+        fanlight(stage.config.path(), arguments, environment).await
+    };
+    assert_eq!(with(GATEWAY_PASSWORD, &["run", "a"]).await?.status, Some(0));
+    stage.config.write("fanlight.yaml", &jobs(&sink, &[("b", "")]))?;
+    for command in ["prune", "heal", "status"] {
+        let refused = with("wrong", &[command]).await?;
+        assert_eq!(refused.status, Some(1), "{command}");
+        let told = refused.out + &refused.err;
+        assert!(
+            told.contains("refused the request with 401 Unauthorized")
+                && told.contains("(check the sink's `basic` or `bearer`)"),
+            "{command}: {told}"
+        );
+    }
+    assert_eq!(stage.keys().await?, KEYS_OF_A);
+    let pruned = with(GATEWAY_PASSWORD, &NOW).await?;
+    assert!(
+        pruned.out.ends_with("deleted 2 groups of 1 job\n"),
+        "{}{}",
+        pruned.out,
+        pruned.err
+    );
     assert_eq!(stage.keys().await?, [""; 0]);
     Ok(())
 }

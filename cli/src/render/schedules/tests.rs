@@ -27,7 +27,7 @@ fn jobs(jobs: &[(&str, &str)]) -> Vec<Job> {
 }
 
 fn rendered(names: &[(&str, &str)]) -> String {
-    template(&jobs(names)).expect("a template")
+    template(&jobs(names), None).expect("a template")
 }
 
 #[test]
@@ -137,7 +137,7 @@ fn names_are_valid_stable_and_each_jobs_own() {
 #[test]
 fn a_name_that_another_jobs_name_becomes_is_refused() {
     let taken = schedule_name("a b");
-    let error = template(&jobs(&[("a b", ""), (&taken, "")])).expect_err("refused");
+    let error = template(&jobs(&[("a b", ""), (&taken, "")]), None).expect_err("refused");
     assert_eq!(
         error.to_string(),
         format!("the jobs `a b` and `{taken}` would have schedules of the same name; rename one of them")
@@ -180,6 +180,7 @@ fn a_stack_holds_five_hundred_schedules() {
                 .into_iter()
                 .map(|name| Job { name, ..job.clone() })
                 .collect::<Vec<_>>(),
+            None,
         )
     };
     let largest = of(500).expect("a template");
@@ -187,7 +188,54 @@ fn a_stack_holds_five_hundred_schedules() {
     assert!(largest.len() < 1_000_000, "{}", largest.len());
     assert_eq!(
         of(501).expect_err("too many").to_string(),
-        "there are 501 enabled jobs, and a stack of CloudFormation holds 500 schedules; divide the configuration into folders \
+        "there would be 501 schedules, and a stack of CloudFormation holds 500; divide the configuration into folders \
          of at most so many jobs and deploy each as a stack of its own"
     );
+}
+
+#[test]
+fn healing_has_a_schedule_where_it_is_configured() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let text = "heal: {schedule: '7,37 * * * *', timezone: Europe/Paris}\n";
+    std::fs::write(folder.path().join("fanlight.yaml"), text).expect("written");
+    let loaded = shared::config::load(folder.path()).expect("a folder");
+    assert_eq!(loaded.report.summary(), "");
+    let heal = loaded.configuration.heal.as_ref();
+    let expected = HEAD.to_owned()
+        + "  Heal:
+    Type: AWS::Scheduler::Schedule
+    Properties:
+      Name: fanlight.heal
+      GroupName: !Ref ScheduleGroupName
+      Description: Which groups have vanished from the gateway? Their jobs run again.
+      ScheduleExpression: 'cron(7,37 * * * ? *)'
+      ScheduleExpressionTimezone: 'Europe/Paris'
+      FlexibleTimeWindow:
+        Mode: 'OFF'
+      Target:
+        Arn: !Ref CollectorArn
+        RoleArn: !Ref SchedulerRoleArn
+        Input: '{\"heal\":{}}'
+        # The next look is as good as another try.
+        RetryPolicy:
+          MaximumEventAgeInSeconds: 300
+          MaximumRetryAttempts: 3
+        DeadLetterConfig:
+          Arn: !Ref DeadLetterQueueArn
+";
+    assert_eq!(template(&[], heal).expect("a template"), expected);
+    let beside = template(&jobs(&[("a", "")]), heal).expect("a template");
+    assert!(
+        beside.contains("      Name: 'a'\n") && beside.ends_with(&expected[HEAD.len()..]),
+        "{beside}"
+    );
+    let error = template(&jobs(&[(HEAL_NAME, "")]), heal)
+        .expect_err("one name")
+        .to_string();
+    assert!(
+        error.contains("`fanlight.heal` would have a schedule of the same name"),
+        "{error}"
+    );
+    // Without healing the name is free.
+    assert!(template(&jobs(&[(HEAL_NAME, "")]), None).is_ok());
 }

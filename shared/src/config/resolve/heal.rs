@@ -49,6 +49,12 @@ fn heal(scope: &mut Scope<'_>, file: &File, entry: &Entry<HealSpec>, spec: &Heal
         // Looked at above.
         Err(ScheduleError::TimeZone(_)) => return None,
     };
+    // The section is for deployments, where EventBridge looks at the clock.
+    if let Err(error) = schedule.to_eventbridge() {
+        let span = file.part(cron, &error.span);
+        scope.mistake(file, &span, error.problem, |mistake| mistake.help(error.help));
+        return None;
+    }
     let min_period = first([spec.min_period.as_ref()]).map_or(DEFAULT_MIN_PERIOD, |DurationText(period)| *period);
     (entry.problems == 0).then_some(HealSettings { schedule, min_period })
 }
