@@ -6,7 +6,9 @@
 pub mod check;
 pub mod dev;
 pub mod enforce;
+pub mod invoke;
 pub mod metrics_api;
+pub mod render;
 pub mod run;
 pub mod runner;
 pub mod token;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use fanlight_cli::{check, dev, enforce, run, token};
+use fanlight_cli::{check, dev, enforce, invoke, render, run, token};
 
 /// Business queries into Prometheus, and each customer his own metrics out of it.
 #[derive(Debug, Parser)]
@@ -30,6 +30,8 @@ enum Command {
     Check(check::CheckArgs),
     Run(run::RunArgs),
     Dev(dev::DevArgs),
+    Invoke(invoke::InvokeArgs),
+    Render(render::RenderArgs),
     Enforce(enforce::EnforceArgs),
     Token(token::TokenArgs),
     /// Prints the JSON Schema of a configuration file
@@ -54,6 +56,8 @@ async fn execute(Arguments { config, command }: Arguments) -> Result<ExitCode, B
         Command::Check(args) => Ok(check::run(args, &config).await?),
         Command::Run(args) => run::run(args, &config).await,
         Command::Dev(args) => Ok(dev::run(args, &config).await?),
+        Command::Invoke(args) => Ok(invoke::run(args, &config).await?),
+        Command::Render(args) => Ok(render::run(&args, &config)?),
         Command::Enforce(args) => Ok(enforce::run(&args)),
         Command::Token(args) => Ok(token::run(args, &config)?),
         Command::Schema => {

@@ -1,7 +1,16 @@
-//! The collector's event: which job, and for which scheduled time.
+//! The collector's event: which job to run, and for which scheduled time; or to see which jobs have not run.
 
 use jiff::Timestamp;
 use serde::Deserialize;
+
+/// What the collector is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Request {
+    /// To run a job.
+    Run(Event),
+    /// To see which jobs have not run: `{"watchdog": true}`.
+    Watch,
+}
 
 /// What EventBridge Scheduler sends: the job's name and the time that the run was scheduled for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,7 +23,9 @@ pub struct Event {
 
 /// An event that is not the collector's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("malformed event: {problem}; expected {{\"job\": \"NAME\", \"scheduled_time\": \"2026-01-31T10:20:00Z\"}}")]
+#[error(
+    "malformed event: {problem}; expected {{\"job\": \"NAME\", \"scheduled_time\": \"2026-01-31T10:20:00Z\"}} or {{\"watchdog\": true}}"
+)]
 pub struct MalformedEvent {
     problem: String,
 }
@@ -24,6 +35,24 @@ pub struct MalformedEvent {
 struct Fields {
     job: String,
     scheduled_time: Option<String>,
+}
+
+impl Request {
+    /// Reads the event's JSON.
+    ///
+    /// # Errors
+    /// As [`Event::parse`].
+    pub fn parse(event: &serde_json::Value) -> Result<Self, MalformedEvent> {
+        if event.get("watchdog").is_none() {
+            return Event::parse(event).map(Self::Run);
+        }
+        if *event == serde_json::json!({ "watchdog": true }) {
+            return Ok(Self::Watch);
+        }
+        Err(MalformedEvent {
+            problem: "`watchdog` stands alone and is `true`".to_owned(),
+        })
+    }
 }
 
 impl Event {
@@ -85,6 +114,23 @@ mod tests {
         let loaded = crate::config::load(std::path::Path::new("../config")).unwrap();
         assert_eq!(loaded.report.summary(), "");
         assert!(loaded.configuration.job(&event.job).is_ok());
+    }
+
+    #[test]
+    fn the_watchdog_is_asked_for_in_its_own_words_only() {
+        let example = include_str!("../../events/collector-watchdog.json");
+        let example = serde_json::from_str(example).unwrap();
+        assert_eq!(Request::parse(&example).unwrap(), Request::Watch);
+        let job = json!({"job": "a"});
+        assert_eq!(Request::parse(&job).unwrap(), Request::Run(Event::parse(&job).unwrap()));
+        for event in [
+            json!({"watchdog": false}),
+            json!({"watchdog": 1}),
+            json!({"watchdog": true, "job": "a"}),
+        ] {
+            let message = Request::parse(&event).unwrap_err().to_string();
+            assert!(message.contains("`watchdog` stands alone"), "{event}: {message}");
+        }
     }
 
     #[test]

@@ -3,8 +3,10 @@
 //! Pure logic (configuration, schedules, assembly of series, exposition) knows nothing of networks; the modules that
 //! talk to PostgreSQL, AWS and the Pushgateway know nothing of one another; [`collect`] is where they meet.
 
+pub mod allocator;
 pub mod assembly;
 pub mod authorization;
+mod aws;
 pub mod collect;
 pub mod compression;
 pub mod config;

@@ -115,6 +115,8 @@ impl Scripted {
             let mut connections = tokio::task::JoinSet::new();
             let mut number = 0;
             while let Ok((stream, _)) = listener.accept().await {
+                // As Prometheus does.
+                let _ = stream.set_nodelay(true);
                 let script = Arc::clone(&shared);
                 connections.spawn(async move {
                     // Whoever asks may leave at any time.

@@ -6,6 +6,9 @@ use serde_json::Value;
 use shared::authorization::{Authenticator, MalformedRequest, NotAuthenticated, Request};
 use shared::placeholders::Resolver;
 
+#[global_allocator]
+static ALLOCATOR: shared::allocator::Allocator = shared::allocator::Allocator;
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     shared::logging::init(shared::logging::Audience::Authorizer)?;

@@ -1,12 +1,16 @@
-//! Lambda function: runs one configured job and pushes what it found.
+//! Lambda function: runs one configured job and pushes what it found, or tells which jobs have not run.
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use lambda_runtime::{Diagnostic, Error, LambdaEvent, service_fn};
 use serde_json::{Value, json};
-use shared::collect::{Collector, Run, RunError};
-use shared::event::{Event, MalformedEvent};
+use shared::collect::{Collector, Run, RunError, WatchError};
+use shared::event::{MalformedEvent, Request};
 use shared::placeholders::Resolver;
+
+#[global_allocator]
+static ALLOCATOR: shared::allocator::Allocator = shared::allocator::Allocator;
 
 /// What is left of the function's time for its own answer.
 const MARGIN: Duration = Duration::from_millis(500);
@@ -32,7 +36,14 @@ async fn start() -> Result<(), Error> {
 
 async fn handle(collector: &Collector, event: LambdaEvent<Value>) -> Result<Value, Failure> {
     let deadline = shared::moment::deadline(event.context.deadline(), MARGIN);
-    let event = Event::parse(&event.payload)?;
+    let event = match Request::parse(&event.payload)? {
+        Request::Run(event) => event,
+        Request::Watch => {
+            let watch = collector.watch(Timestamp::now(), deadline).await?;
+            let overdue: Vec<_> = watch.overdue.iter().map(|overdue| &overdue.job).collect();
+            return Ok(json!({ "enabled": watch.enabled, "overdue": overdue }));
+        }
+    };
     Ok(match collector.run(&event, deadline).await? {
         Run::Succeeded(report) => json!({ "job": report.job, "series": report.series() }),
         Run::Skipped(skipped) => json!({ "job": skipped.job, "skipped": skipped.reason }),
@@ -56,6 +67,15 @@ impl From<RunError> for Failure {
     fn from(error: RunError) -> Self {
         Self(Diagnostic {
             error_type: error.kind().to_owned(),
+            error_message: error.to_string(),
+        })
+    }
+}
+
+impl From<WatchError> for Failure {
+    fn from(error: WatchError) -> Self {
+        Self(Diagnostic {
+            error_type: "watchdog".to_owned(),
             error_message: error.to_string(),
         })
     }

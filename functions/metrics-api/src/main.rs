@@ -12,6 +12,9 @@ use shared::metrics_api::{Event, MetricsApi};
 use shared::placeholders::Resolver;
 use shared::upstream::Upstream;
 
+#[global_allocator]
+static ALLOCATOR: shared::allocator::Allocator = shared::allocator::Allocator;
+
 /// What is left of the function's time for ending an answer in a way that its reader notices.
 const MARGIN: Duration = Duration::from_millis(500);
 

@@ -1,6 +1,8 @@
 //! A job's gateway during one run: whether the delivery is late, the push of what was made, and of what the run tells of
 //! itself.
 
+use std::collections::BTreeMap;
+
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 use tracing::{info, warn};
@@ -19,6 +21,9 @@ const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
 pub(super) fn is_future(time: Timestamp) -> bool {
     time.duration_since(Timestamp::now()) > CLOCK_TOLERANCE
 }
+
+/// By the labels of a group, those that are not empty.
+pub(super) type LastRuns = BTreeMap<BTreeMap<String, String>, Timestamp>;
 
 pub(super) struct JobGateway<'a> {
     job: &'a Job,
@@ -81,6 +86,17 @@ impl<'a> JobGateway<'a> {
                 None
             }
         }
+    }
+
+    /// When each job last ran, by the labels of its group of self-metrics; when the credentials are refused, asked once
+    /// more with secrets fetched anew.
+    pub(super) async fn last_runs(&mut self, deadline: Instant) -> Result<LastRuns, GatewayError> {
+        let mut stored = self.client.stored_gauges(self_metrics::LAST_RUN, deadline).await;
+        if stored.as_ref().is_err_and(GatewayError::is_login_failure) && self.log_in_anew(deadline).await {
+            stored = self.client.stored_gauges(self_metrics::LAST_RUN, deadline).await;
+        }
+        let runs = stored?.into_iter();
+        Ok(runs.filter_map(|(labels, ran)| Some((labels, time(ran)?))).collect())
     }
 
     async fn stored(&self, gauge: &str, deadline: Instant) -> Result<Option<f64>, GatewayError> {

@@ -7,6 +7,7 @@ mod gateway;
 mod push;
 mod report;
 mod self_metrics;
+mod watchdog;
 
 use std::io::{self, Write};
 use std::time::Duration;
@@ -25,6 +26,8 @@ use crate::sources::{Clients, Context, Intake, Made};
 pub use crate::sources::{MetricFailure, TargetReport};
 pub use push::ClientError;
 pub use report::{Counts, MetricReport, MetricResult, Push, RunFailed, RunReport};
+
+pub use watchdog::{Overdue, Watch, WatchError};
 
 use gateway::JobGateway;
 

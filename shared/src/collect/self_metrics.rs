@@ -13,6 +13,8 @@ use crate::sources::TargetReport;
 const JOB_LABEL: &str = "fanlight_job";
 /// The scheduled time of the newest run whose series stand in the gateway.
 pub(super) const SCHEDULED: &str = "fanlight_job_scheduled_timestamp_seconds";
+/// When the job last ran, whatever came of it.
+pub(super) const LAST_RUN: &str = "fanlight_job_last_run_timestamp_seconds";
 /// Whether the last run succeeded in everything.
 pub(super) const UP: &str = "fanlight_job_up";
 
@@ -33,11 +35,7 @@ pub(super) fn encode(report: &RunReport) -> Result<Vec<u8>, prometheus::Error> {
         registry.register(Box::new(gauge))
     };
     let ended = seconds(report.ended);
-    gauge(
-        "fanlight_job_last_run_timestamp_seconds",
-        "When the job last ran, whatever came of it.",
-        ended,
-    )?;
+    gauge(LAST_RUN, "When the job last ran, whatever came of it.", ended)?;
     gauge(
         UP,
         "Whether the job's last run succeeded in everything.",

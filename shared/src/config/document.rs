@@ -63,6 +63,9 @@ impl Document {
 pub(crate) struct Defaults {
     /// The time zone that schedules are read in. Default: UTC.
     pub(crate) timezone: Option<Entry<String>>,
+    /// The window after its scheduled time in which EventBridge Scheduler may start a run. Default: none.
+    #[schemars(with = "Option<String>")]
+    pub(crate) jitter: Option<Entry<OffsetText>>,
     /// The team to ask.
     pub(crate) owner: Option<Entry<String>>,
     /// A name under `sources`, or a URL.
@@ -101,6 +104,11 @@ pub(crate) struct JobSpec {
     pub(crate) schedule: Option<Entry<String>>,
     /// The time zone that the schedule is read in, such as `Europe/Paris`. Default: UTC.
     pub(crate) timezone: Option<Entry<String>>,
+    /// The window after its scheduled time in which EventBridge Scheduler may start a run, so that jobs of one schedule do
+    /// not all start at once: whole minutes, 24 hours at most, less than between two runs. Default: none, `0s`.
+    #[schemars(example = "2m")]
+    #[schemars(with = "Option<String>")]
+    pub(crate) jitter: Option<Entry<OffsetText>>,
     /// `false` keeps the job in the configuration, checked but never run.
     pub(crate) enabled: Option<Entry<bool>>,
     /// The team to ask.

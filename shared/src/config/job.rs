@@ -18,6 +18,8 @@ pub struct Job {
     pub name: String,
     /// When it runs.
     pub schedule: Schedule,
+    /// The window in which a deployed run may be started, in whole minutes; zero for none. The scheduled time stays.
+    pub jitter: Duration,
     /// A disabled job is checked but never run.
     pub enabled: bool,
     /// The team to ask.

@@ -4,6 +4,7 @@
 //! they run (`resolve`, [`job`]). Whatever is wrong on the way is collected in a [`Report`].
 
 mod budget;
+mod deployment;
 mod document;
 mod folder;
 pub mod job;
@@ -174,10 +175,11 @@ pub fn load(folder: &Path) -> Result<Loaded, FolderError> {
 }
 
 impl Loaded {
-    /// What matters before a deployment and not to a run: the series budget, and placeholders that nobody provides.
-    /// `has_variable` tells whether an environment variable is set.
+    /// What matters before a deployment and not to a run: the series budget, schedules that cannot be deployed, and
+    /// placeholders that nobody provides. `has_variable` tells whether an environment variable is set.
     pub fn check(&mut self, has_variable: impl Fn(&str) -> bool) {
         budget::check(&self.configuration, &self.places, &mut self.report);
+        self.check_schedules();
         let mut told = BTreeSet::new();
         for PlaceholderUse { name, file, span } in &self.placeholders {
             // One declaration mends all uses, so the first is told.
@@ -195,6 +197,11 @@ impl Loaded {
             );
             self.report.add(Mistake::new(file, span.clone(), message).help(help));
         }
+    }
+
+    /// Of that, the schedules that cannot be deployed.
+    pub fn check_schedules(&mut self) {
+        deployment::check(&self.configuration, &self.places, &mut self.report);
     }
 
     /// Adds a finding about a query, at a line and column of what it asks (both from 1).

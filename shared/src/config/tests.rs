@@ -606,6 +606,74 @@ fn placeholders_in_sql_are_refused_and_arrays_are_not() {
 }
 
 #[test]
+fn a_schedule_that_cannot_be_deployed_is_a_mistake_and_runs_all_the_same() {
+    let cases: [(&str, &str, &[&str]); 9] = [
+        (
+            "'0 0 13 * FRI'",
+            "",
+            &[
+                "3:18 <13 * FRI> EventBridge Scheduler cannot fire on the days of the month `13` and also on the days of the \
+                 week `FRI`, as unix cron does; write `*` for one of the two, or make two jobs of it",
+            ],
+        ),
+        (
+            "\"0 0 13\\x20* FRI\"",
+            "",
+            &[
+                "3:13 <\"0 0 13\\x20* FRI\"> EventBridge Scheduler cannot fire on the days of the month `13` and also on the \
+                 days of the week `FRI`, as unix cron does; write `*` for one of the two, or make two jobs of it",
+            ],
+        ),
+        ("'*/10 * * * *'", "jitter: 9m", &[]),
+        ("'* * * * *'", "jitter: 0s", &[]),
+        (
+            "'*/10 * * * *'",
+            "jitter: 10m",
+            &[
+                "3:14 <*/10 * * * *> the jitter of 10 min is not shorter than the 10 min between two runs: a run could overtake \
+               the one before it; write a shorter `jitter`, or `jitter: 0s` for none",
+            ],
+        ),
+        (
+            "'0 0 * * *'",
+            "jitter: 24h",
+            &[
+                "3:14 <0 0 * * *> the jitter of 1440 min is not shorter than the 1440 min between two \
+          runs: a run could overtake the one before it; write a shorter `jitter`, or `jitter: 0s` for none",
+            ],
+        ),
+        ("'0 0 1 * *'", "jitter: 24h", &[]),
+        (
+            "'0 0 1 * *'",
+            "jitter: 90s",
+            &[
+                "5:11 <90s> a jitter is a number of whole minutes, and of 24 hours at most; EventBridge Scheduler has no other \
+               windows: write such as `2m`, or `0s` for none",
+            ],
+        ),
+        (
+            "'0 0 1 * *'",
+            "jitter: -1h",
+            &[
+                "5:11 <-1h> a jitter is a number of whole minutes, and of 24 hours at most; EventBridge Scheduler has no other \
+               windows: write such as `2m`, or `0s` for none",
+            ],
+        ),
+    ];
+    for (schedule, job, expected) in cases {
+        let text = minimal(job, "").replace("'* * * * *'", schedule);
+        assert_eq!(findings(&[("a.yaml", &text)]), expected, "{schedule} {job}");
+    }
+    let loaded = load_text(&minimal("", "").replace("* * * * *", "0 0 13 * FRI"));
+    assert!(loaded.configuration.job("j").is_ok());
+    let defaults = "defaults: {jitter: 3m}\n".to_owned() + &minimal("", "").replace("* * * * *", "0 * * * *");
+    assert_eq!(
+        load_text(&defaults).configuration.jobs[0].jitter,
+        Duration::from_mins(3)
+    );
+}
+
+#[test]
 fn jobs_beyond_an_endpoints_budget_are_a_mistake_and_known_label_values_count() {
     let roomy = minimal("max_series: 6000", "labels: [a]");
     assert!(findings(&[("a.yaml", &roomy)])[0].contains("may push 6000 series, and its budget is 5000"));

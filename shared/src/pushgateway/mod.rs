@@ -15,6 +15,7 @@ mod stored;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 use std::time::Duration;
@@ -139,13 +140,54 @@ impl Pushgateway {
         labels: &[(String, String)],
         deadline: Instant,
     ) -> Result<Option<f64>, GatewayError> {
+        let wanted = group.labels().iter().chain(labels);
+        let wanted: BTreeMap<_, _> = wanted
+            .filter(|(_, value)| !value.is_empty())
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect();
+        self.scan(name, deadline, |found, labels, value| {
+            let labels = labels.iter().map(|(name, value)| (*name, value.as_str()));
+            *found = labels
+                .eq(wanted.iter().map(|(name, value)| (*name, *value)))
+                .then_some(value);
+            found.is_none()
+        })
+        .await
+    }
+
+    /// A gauge's values in all groups, each with its labels that are not empty, those of the grouping key among them.
+    ///
+    /// # Errors
+    /// As [`Pushgateway::put`].
+    pub async fn stored_gauges(
+        &self,
+        name: &str,
+        deadline: Instant,
+    ) -> Result<Vec<(BTreeMap<String, String>, f64)>, GatewayError> {
+        self.scan(name, deadline, |found: &mut Vec<_>, labels, value| {
+            let labels = labels.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
+            found.push((labels.collect(), value));
+            true
+        })
+        .await
+    }
+
+    /// Hands a gauge's values to `take`, which says whether it wants more; what an attempt has found that failed is
+    /// forgotten.
+    async fn scan<T: Default>(
+        &self,
+        name: &str,
+        deadline: Instant,
+        take: impl Fn(&mut T, &stored::Labels<'_>, f64) -> bool,
+    ) -> Result<T, GatewayError> {
         let url = self.url.path("/metrics");
         let mut attempts = self.attempts(deadline);
         loop {
-            let wanted = group.labels().iter().chain(labels);
-            let scanner = stored::Scanner::new(name, wanted.map(|(name, value)| (name.as_str(), value.as_str())));
-            match stored::read(self.request(Method::GET, url.clone()), attempts.limit()?, scanner).await {
-                Ok(found) => return Ok(found),
+            let mut found = T::default();
+            let scanner = stored::Scanner::new(name, |labels, value| take(&mut found, labels, value));
+            let request = self.request(Method::GET, url.clone());
+            match stored::read(request, attempts.limit()?, scanner).await {
+                Ok(()) => return Ok(found),
                 Err(failure) => attempts.again(failure).await?,
             }
         }

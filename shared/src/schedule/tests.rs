@@ -441,6 +441,25 @@ fn the_end_of_the_calendar_is_no_panic() {
     assert_eq!(schedule("0 0 1 1 *", "UTC").next_after(Timestamp::MAX), None);
 }
 
+#[test]
+fn the_last_time_is_found_however_long_ago_it_was() {
+    for (cron, at, last) in [
+        ("* * * * *", "2026-11-21T10:14:02Z", Some("2026-11-21T10:14:00Z")),
+        ("*/10 * * * *", "2026-11-21T10:20:00Z", Some("2026-11-21T10:20:00Z")),
+        ("*/10 * * * *", "2026-11-21T10:19:59.9Z", Some("2026-11-21T10:10:00Z")),
+        ("0 3 * * 1-5", "2026-11-22T12:00:00Z", Some("2026-11-20T03:00:00Z")),
+        ("0 0 1 1 *", "2026-11-21T10:14:00Z", Some("2026-01-01T00:00:00Z")),
+        ("0 0 29 2 *", "2026-11-21T10:14:00Z", Some("2024-02-29T00:00:00Z")),
+        // 2100 is no leap year, so that eight years pass.
+        ("0 0 29 2 *", "2103-11-21T10:14:00Z", Some("2096-02-29T00:00:00Z")),
+    ] {
+        let at: Timestamp = at.parse().expect("a timestamp");
+        let last: Option<Timestamp> = last.map(|last| last.parse().expect("a timestamp"));
+        assert_eq!(schedule(cron, "UTC").last_up_to(at), last, "{cron} up to {at}");
+    }
+    assert_eq!(schedule("* * * * *", "UTC").last_up_to(Timestamp::MIN), None);
+}
+
 /// Values of a field as text, with the set that they stand for.
 fn field(min: u8, max: u8) -> impl Strategy<Value = (String, Vec<u8>)> {
     prop_oneof![
@@ -487,7 +506,14 @@ proptest! {
         let found: Vec<Timestamp> = std::iter::successors(schedule.next_after(start), |last| schedule.next_after(*last))
             .take_while(|fires| *fires <= end)
             .collect();
-        prop_assert_eq!(found, expected);
+        prop_assert_eq!(&found, &expected);
+        for pair in expected.windows(2) {
+            prop_assert_eq!(schedule.last_up_to(pair[0]), Some(pair[0]));
+            prop_assert_eq!(schedule.last_up_to(pair[1] - jiff::SignedDuration::from_nanos(1)), Some(pair[0]));
+        }
+        if let Some(last) = expected.last() {
+            prop_assert_eq!(schedule.last_up_to(end), Some(*last));
+        }
     }
 
     #[test]

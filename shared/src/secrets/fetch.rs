@@ -3,8 +3,8 @@
 use std::error::Error;
 use std::time::Duration;
 
+use aws_config::SdkConfig;
 use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, SdkConfig};
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::config::retry::RetryConfig;
 use aws_sdk_secretsmanager::error::{ProvideErrorMetadata as _, SdkError};
@@ -13,6 +13,7 @@ use secrecy::SecretString;
 use tokio::sync::OnceCell;
 
 use super::Limits;
+use crate::aws;
 
 /// A secret that cannot be fetched.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -90,7 +91,7 @@ pub(super) struct Remote {
 impl Remote {
     pub(super) fn new(config: Option<SdkConfig>, limits: Limits) -> Self {
         Self {
-            config,
+            config: config.map(aws::by_our_client),
             client: OnceCell::new(),
             limits,
         }
@@ -126,7 +127,7 @@ impl Remote {
     async fn build(&self) -> Client {
         let config = match &self.config {
             Some(config) => config,
-            None => &aws_config::load_defaults(BehaviorVersion::v2026_01_12()).await,
+            None => &aws::environment().await,
         };
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(self.limits.connect)

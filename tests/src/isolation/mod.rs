@@ -34,7 +34,7 @@ use requests::Request;
 pub use data::ORGANISATIONS;
 pub use door::{Door, Fanlight};
 pub use report::Report;
-pub use servers::{Servers, prometheus_3};
+pub use servers::Servers;
 
 /// Which Prometheus it is held against.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,32 +73,44 @@ const TRIES: usize = 5;
 /// # Errors
 /// When a server cannot be reached; what is found is in the report.
 pub async fn run(servers: &Servers, door: &Door, settings: Settings) -> Result<Report> {
+    let mut report = Report::new(servers.edition(), settings);
+    go_on(servers, door, &mut report).await?;
+    Ok(report)
+}
+
+/// Asks the next requests of a report, until it has them all or the servers' samples come to their end.
+///
+/// # Errors
+/// As [`run`].
+pub async fn go_on(servers: &Servers, door: &Door, report: &mut Report) -> Result<()> {
+    let settings = report.settings;
     let alone = Client::new(&Door {
         url: servers.alone(),
         authorization: None,
     })?;
     let door = Client::new(door)?;
-    let next = AtomicU64::new(0);
-    let report = Mutex::new(Report::new(servers.edition(), settings));
+    let next = AtomicU64::new(report.asked);
+    let found = Mutex::new(&mut *report);
     let begun = Instant::now();
     let worker = async || -> Result<()> {
-        loop {
+        while servers.are_fresh() {
             let number = next.fetch_add(1, Ordering::Relaxed);
             if number >= settings.requests {
-                return Ok(());
+                break;
             }
             let request = Request::generate(settings.seed, number, servers.edition(), servers.period());
             let verdict = ask(&alone, &door, &request).await?;
             // A poisoned lock is another worker's panic, which ends everything anyway.
-            if let Ok(mut report) = report.lock() {
+            if let Ok(mut report) = found.lock() {
                 report.note(&request, verdict);
             }
         }
+        Ok(())
     };
     futures_util::future::try_join_all((0..settings.at_once).map(|_| worker())).await?;
-    let mut report = report.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-    report.took = begun.elapsed();
-    Ok(report)
+    report.asked = next.into_inner().min(settings.requests);
+    report.took += begun.elapsed();
+    Ok(())
 }
 
 /// One request's answers, compared.

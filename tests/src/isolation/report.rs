@@ -21,7 +21,9 @@ const TOLD: usize = 10;
 #[derive(Debug)]
 pub struct Report {
     edition: Edition,
-    settings: Settings,
+    pub(super) settings: Settings,
+    /// How many requests there were.
+    pub(super) asked: u64,
     pub(super) took: Duration,
     kinds: BTreeMap<&'static str, Counts>,
     /// The constructs that have given something.
@@ -41,10 +43,13 @@ struct Counts {
 }
 
 impl Report {
-    pub(super) fn new(edition: Edition, settings: Settings) -> Self {
+    /// One that nothing was asked for yet.
+    #[must_use]
+    pub fn new(edition: Edition, settings: Settings) -> Self {
         Self {
             edition,
             settings,
+            asked: 0,
             took: Duration::ZERO,
             kinds: BTreeMap::new(),
             constructs: BTreeMap::new(),
@@ -77,6 +82,22 @@ impl Report {
                 }
             }
         }
+    }
+
+    /// Whether all was asked that was to be.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.asked == self.settings.requests
+    }
+
+    /// How far it has come, in a line.
+    #[must_use]
+    pub fn progress(&self) -> String {
+        let Settings { requests, .. } = self.settings;
+        format!(
+            "{}: {} of {requests} requests, {} different",
+            self.edition, self.asked, self.differences
+        )
     }
 
     /// How many answers were others than they should have been.
@@ -120,6 +141,7 @@ impl Report {
             "{} answers are not A's:\n{self}",
             self.differences
         );
+        ensure!(self.is_complete(), "not all was asked:\n{self}");
         ensure!(self.share() >= LEAST_SHARE, "too many answers are empty:\n{self}");
         let uncovered = self.uncovered();
         ensure!(
@@ -135,7 +157,7 @@ impl fmt::Display for Report {
         for difference in &self.told {
             writeln!(formatter, "{difference}\n")?;
         }
-        let Settings { requests, seed, .. } = self.settings;
+        let (requests, seed) = (self.asked, self.settings.seed);
         let speed = requests as f64 / self.took.as_secs_f64().max(1e-9);
         writeln!(
             formatter,

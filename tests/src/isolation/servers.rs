@@ -1,6 +1,6 @@
 //! The two servers, with the same samples at the same times.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::SystemTime;
 
@@ -15,6 +15,9 @@ use crate::{Prometheus, binaries, http};
 /// What `scripts/prometheus-3` ends with where Go is lacking.
 const NO_GO: i32 = 3;
 
+/// How far the samples must still reach ahead for a request about this moment, in milliseconds.
+const FRESH: i64 = 60_000;
+
 /// A Prometheus with the series of all, and one with those that A may read.
 #[derive(Debug)]
 pub struct Servers {
@@ -25,35 +28,41 @@ pub struct Servers {
 }
 
 impl Servers {
-    /// Starts Debian's.
+    /// Starts those of an edition; `None` where the newest cannot be built.
     ///
     /// # Errors
-    /// When Prometheus is not installed, does not start or does not take the samples.
-    pub async fn debian() -> Result<Self> {
+    /// When Prometheus is not installed, does not build, does not start or does not take the samples.
+    pub async fn start(edition: Edition) -> Result<Option<Self>> {
+        Ok(match edition {
+            Edition::Debian => Some(Self::debian().await?),
+            Edition::Newest => match prometheus_3()? {
+                Some(program) => Some(Self::newest(&program).await?),
+                None => None,
+            },
+        })
+    }
+
+    async fn debian() -> Result<Self> {
         let program = program("prometheus", "prometheus")?;
         let flags = ["--enable-feature=native-histograms,exemplar-storage"];
-        Self::start(Edition::Debian, &program, &flags).await
+        Self::of(Edition::Debian, &program, &flags).await
     }
 
     /// Starts the newest, which is `program`, with every feature flag that has to do with queries.
-    ///
-    /// # Errors
-    /// As [`Servers::debian`].
-    pub async fn newest(program: &Path) -> Result<Self> {
+    async fn newest(program: &Path) -> Result<Self> {
         let program = program.to_str().context("the path of Prometheus is no text")?;
         let flags = [
             "--enable-feature=promql-experimental-functions,promql-duration-expr,promql-extended-range-selectors,\
              promql-binop-fill-modifiers,promql-delayed-name-removal,promql-per-step-stats,use-start-timestamps,\
              st-storage,native-histograms,exemplar-storage,type-and-unit-labels,metadata-wal-records,search-api",
         ];
-        Self::start(Edition::Newest, program, &flags).await
+        Self::of(Edition::Newest, program, &flags).await
     }
 
-    async fn start(edition: Edition, program: &str, flags: &[&str]) -> Result<Self> {
+    async fn of(edition: Edition, program: &str, flags: &[&str]) -> Result<Self> {
         let all = Prometheus::receiving(program.to_owned(), flags).await?;
         let alone = Prometheus::receiving(program.to_owned(), flags).await?;
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?.as_millis();
-        let period = Period::around(i64::try_from(now)?);
+        let period = Period::around(now()?);
         let series = data::series(edition);
         let client = http::client()?;
         for request in data::requests(&series, period, true) {
@@ -106,6 +115,12 @@ impl Servers {
         self.alone.url()
     }
 
+    /// Whether there are samples for some time to come. Long runs need servers made anew, since Prometheus takes
+    /// samples for ten minutes ahead and no more.
+    pub(super) fn are_fresh(&self) -> bool {
+        now().is_ok_and(|now| now + FRESH < self.period.end)
+    }
+
     pub(super) fn edition(&self) -> Edition {
         self.edition
     }
@@ -115,11 +130,14 @@ impl Servers {
     }
 }
 
+/// Milliseconds since 1970.
+fn now() -> Result<i64> {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?;
+    Ok(i64::try_from(now.as_millis())?)
+}
+
 /// The newest Prometheus, built from its Go module if that was not done yet; `None` where Go is not installed.
-///
-/// # Errors
-/// When it does not build.
-pub fn prometheus_3() -> Result<Option<std::path::PathBuf>> {
+fn prometheus_3() -> Result<Option<PathBuf>> {
     let script = binaries::workspace().join("scripts/prometheus-3");
     let output = Command::new(&script)
         .stderr(Stdio::inherit())

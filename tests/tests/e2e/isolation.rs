@@ -1,7 +1,7 @@
 //! A customer is answered as if nobody else were there.
 
-use anyhow::Result;
-use fanlight_tests::isolation::{self, Door, Fanlight, Servers, Settings};
+use anyhow::{Context as _, Result};
+use fanlight_tests::isolation::{self, Door, Edition, Fanlight, Servers, Settings};
 
 /// Each run asks what the last did. `make isolation` asks more and something else.
 const SETTINGS: Settings = Settings {
@@ -10,29 +10,30 @@ const SETTINGS: Settings = Settings {
     at_once: 4,
 };
 
-async fn prove(servers: &Servers) -> Result<()> {
+#[expect(clippy::print_stdout, reason = "of a test that does not run, the runner shows it")]
+async fn prove(edition: Edition) -> Result<()> {
+    let Some(servers) = Servers::start(edition).await? else {
+        println!("{edition}: skipped, because Go is not installed");
+        return Ok(());
+    };
     let fanlight = Fanlight::before(&servers.upstream(), SETTINGS.at_once).await?;
-    let report = isolation::run(servers, fanlight.door(), SETTINGS).await?;
+    let report = isolation::run(&servers, fanlight.door(), SETTINGS).await?;
     report.verdict()
 }
 
 #[tokio::test]
 async fn customers_of_debian_s_prometheus_see_their_own_alone() -> Result<()> {
-    prove(&Servers::debian().await?).await
+    prove(Edition::Debian).await
 }
 
 #[tokio::test]
 async fn customers_of_the_newest_prometheus_see_their_own_alone() -> Result<()> {
-    let Some(program) = isolation::prometheus_3()? else {
-        println!("skipped: Go is not installed, so there is no newest Prometheus");
-        return Ok(());
-    };
-    prove(&Servers::newest(&program).await?).await
+    prove(Edition::Newest).await
 }
 
 #[tokio::test]
 async fn a_door_that_enforces_nothing_is_noticed() -> Result<()> {
-    let servers = Servers::debian().await?;
+    let servers = Servers::start(Edition::Debian).await?.context("Debian's is there")?;
     // Everybody's Prometheus itself.
     let door = Door {
         url: servers.upstream(),

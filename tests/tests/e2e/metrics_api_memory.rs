@@ -1,4 +1,4 @@
-//! The memory of the Metrics API's function does not depend on how much it passes on.
+//! The memory of the Metrics API's function depends neither on how much it passes on nor on how often.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -65,5 +65,29 @@ async fn memory_does_not_depend_on_the_answer() -> Result<()> {
         // Reports are in MiB, rounded up.
         assert!(peaks[2] <= peaks[1] + 1, "gzip {gzip}, MiB: {peaks:?}");
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn memory_does_not_grow_with_the_number_of_requests() -> Result<()> {
+    let upstream = Scripted::always(whole(200, &[], series(300)?)).await?;
+    let customers = [Customer::new("acme", &["acme-fr"])?];
+    let api = MetricsApi::start(&upstream.url(), &customers).await?;
+    let rounds = 500;
+    for _ in 0..rounds {
+        // Buffers of different sizes, so that one's place does not fit the next.
+        for (path, encoding) in [("/federate", "gzip"), ("/api/v1/query", "identity")] {
+            let request = api.request(Some(&customers[0]), Method::GET, path)?;
+            let answer = api.send(request.header("accept-encoding", encoding)).await?;
+            assert_eq!(answer.status, 200, "{path}: {:?}", answer.text());
+        }
+    }
+    let peaks = api.peak_memory(2 * rounds).await?;
+    let (early, late) = (peaks[..100].iter().max(), peaks.iter().max());
+    // A hundred bytes a request are lost by the variable that the runtime sets; MiB, rounded up.
+    assert!(
+        late <= early.map(|peak| peak + 2).as_ref(),
+        "MiB: {early:?}, then {late:?}"
+    );
     Ok(())
 }

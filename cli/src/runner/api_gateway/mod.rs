@@ -59,6 +59,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::{ConnectInfo, State};
 use axum::http::header::{ACCEPT, AUTHORIZATION};
 use axum::http::{HeaderName, HeaderValue, Request, Response};
+use axum::serve::ListenerExt as _;
 use tokio::net::TcpListener;
 use tokio::time::timeout;
 use tracing::warn;
@@ -121,6 +122,10 @@ impl RestApi {
     /// When the listener fails for good.
     pub async fn serve(&self, listener: TcpListener) -> io::Result<()> {
         let service = self.router().into_make_service_with_connect_info::<SocketAddr>();
+        // An answer's last piece must not wait until the client has acknowledged those before.
+        let listener = listener.tap_io(|connection| {
+            let _ = connection.set_nodelay(true);
+        });
         axum::serve(listener, service).await
     }
 }

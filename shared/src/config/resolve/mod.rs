@@ -63,6 +63,8 @@ pub(crate) struct PlaceholderUse {
 pub(crate) struct JobPlace {
     pub(crate) file: std::path::PathBuf,
     pub(crate) name: Range<usize>,
+    /// The schedule's text without its quotes.
+    pub(crate) schedule: Range<usize>,
 }
 
 pub(crate) fn resolve(files: &[File], report: &mut Report) -> Resolved {
@@ -113,11 +115,13 @@ pub(crate) fn resolve(files: &[File], report: &mut Report) -> Resolved {
                 && scope.report.mistakes_told() == before
             {
                 let span = spec.name.as_ref().map_or(0..0, |name| name.span.clone());
+                let whole = 0..job.schedule.expression().len();
                 places.insert(
                     job.name.clone(),
                     JobPlace {
                         file: file.path.clone(),
                         name: span,
+                        schedule: spec.schedule.as_ref().map_or(0..0, |entry| file.part(entry, &whole)),
                     },
                 );
                 jobs.push(job);
