@@ -4,6 +4,7 @@
 //! and the image's roots, whose loading delays the first secret.
 
 use std::collections::HashMap;
+use std::error::Error;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -112,6 +113,25 @@ fn explain(error: reqwest::Error) -> ConnectorError {
         ConnectorError::io(error.into()).never_connected()
     } else {
         ConnectorError::io(error.into())
+    }
+}
+
+/// Whether a request surely never left, because there was no connection.
+pub(crate) fn never_connected(error: &(dyn Error + 'static)) -> bool {
+    std::iter::successors(Some(error), |cause: &&(dyn Error + 'static)| (*cause).source())
+        .filter_map(|cause| cause.downcast_ref::<reqwest::Error>())
+        .any(reqwest::Error::is_connect)
+}
+
+/// What caused an error, in one line: its own text is but a kind.
+pub(crate) fn causes(error: &(dyn Error + 'static)) -> String {
+    let causes: Vec<_> = std::iter::successors(error.source(), |cause: &&(dyn Error + 'static)| (*cause).source())
+        .map(ToString::to_string)
+        .collect();
+    if causes.is_empty() {
+        error.to_string()
+    } else {
+        causes.join(": ")
     }
 }
 

@@ -7,6 +7,8 @@ pub mod allocator;
 pub mod assembly;
 pub mod authorization;
 mod aws;
+mod backoff;
+mod cloudwatch;
 pub mod collect;
 pub mod compression;
 pub mod config;
