@@ -27,6 +27,7 @@ pub mod pushgateway;
 pub mod rows;
 pub mod schedule;
 pub mod secrets;
+pub mod sinks;
 pub mod sources;
 pub mod suggest;
 pub mod tls;

@@ -63,11 +63,6 @@ impl Refusal {
             message,
         }
     }
-
-    /// Whether it came too fast, and was not taken.
-    pub(crate) fn is_throttled(&self) -> bool {
-        self.kind == "throttled"
-    }
 }
 
 fn explain<E>(action: &'static str, error: &SdkError<E, HttpResponse>) -> (&'static str, bool, String)

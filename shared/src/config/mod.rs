@@ -27,7 +27,7 @@ pub use mistake::{Mistake, Report, Severity};
 pub use schema::schema;
 
 // What sources read their own parts of the configuration with.
-pub(crate) use document::{BasicSpec, Count, DurationText, OffsetText, ParameterSpec};
+pub(crate) use document::{BasicSpec, Count, DurationText, OffsetText, ParameterSpec, PushgatewaySpec};
 pub(crate) use folder::File;
 pub(crate) use passwords::mask;
 pub(crate) use read::{Entry, Mapping};
