@@ -328,7 +328,15 @@ fn from_cbor(value: &Cbor) -> Result<Value> {
         Cbor::Float(number) => json!(number),
         Cbor::Text(text) => Value::String(text.clone()),
         // A point in time is seconds since the epoch, as in JSON.
-        Cbor::Tag(1, time) => from_cbor(time)?,
+        Cbor::Tag(1, time) => {
+            let seconds = from_cbor(time)?;
+            let whole = seconds.as_f64().filter(|seconds| seconds.fract() == 0.0);
+            // Text and back, for floats have no way to integers that cannot fail.
+            match whole {
+                Some(seconds) => serde_json::from_str(&format!("{seconds:.0}"))?,
+                None => seconds,
+            }
+        }
         Cbor::Array(items) => Value::Array(items.iter().map(from_cbor).collect::<Result<_>>()?),
         Cbor::Map(entries) => {
             let mut map = Map::new();

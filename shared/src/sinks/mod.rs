@@ -15,6 +15,8 @@ mod table;
 
 pub mod cloudwatch;
 mod samples;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 

@@ -389,7 +389,7 @@ async fn each_failure_has_its_kind_and_says_what_to_do() -> Result<()> {
             "partial",
             |told| with_status(told, "PartialData"),
             &[
-                "1 of 1 metrics in part only, 3 times over (PartialData",
+                "1 of 2 metrics in part only, 3 times over (PartialData",
                 "Because: so it is",
                 "LoadBalancer=a",
             ],
@@ -451,32 +451,25 @@ async fn who_does_not_answer_is_told_by_name() -> Result<()> {
     let hangs = format!("http://{}", hanging.address());
     let denied = CloudWatch::scripted(|_, _| Say::Refuse(403, "AccessDenied")).await?;
     let role = "{role: 'arn:aws:iam::123456789012:role/reader'}";
-    for (name, source, endpoint, region, kind, part) in [
-        ("refused", "{}", refusing, "eu-west-3", "connect", "is not reachable"),
-        (
-            "hanging",
-            "{}",
-            hangs,
-            "eu-west-3",
-            "timeout",
-            "in the time that the job has",
-        ),
+    for (name, source, endpoint, timeout, kind, part) in [
+        // Long enough for all attempts, whose pauses are random.
+        ("refused", "{}", refusing, "20s", "connect", "is not reachable"),
+        ("hanging", "{}", hangs, "2s", "timeout", "in the time that the job has"),
         (
             "no role",
             role,
             denied.environment()[0].1.clone(),
-            "eu-west-3",
+            "5s",
             "login",
             "there are no credentials to ask with",
         ),
     ] {
-        let config = job(
-            source,
-            "  timeout: 5s\n  metrics:\n  - {name: m, help: h, value: value, query: {cloudwatch: {namespace: N, metric: M, statistic: Sum}}}\n",
-        );
+        let query = "{cloudwatch: {namespace: N, metric: M, statistic: Sum}}";
+        let metric = format!("{{name: m, help: h, value: value, query: {query}}}");
+        let config = job(source, &format!("  timeout: {timeout}\n  metrics:\n  - {metric}\n"));
         let environment = vec![
             ("AWS_ENDPOINT_URL", endpoint),
-            ("AWS_REGION", region.to_owned()),
+            ("AWS_REGION", "eu-west-3".to_owned()),
             ("AWS_ACCESS_KEY_ID", "test".to_owned()),
             ("AWS_SECRET_ACCESS_KEY", "test".to_owned()),
         ];

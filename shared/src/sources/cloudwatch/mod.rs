@@ -14,6 +14,8 @@ mod fetch;
 mod query;
 mod run;
 mod statistic;
+#[cfg(test)]
+mod tests;
 mod window;
 
 use schemars::JsonSchema;
