@@ -22,6 +22,7 @@ mod command_render;
 mod command_run;
 mod command_schema;
 mod harness;
+mod http_source;
 mod isolation;
 mod metrics_api;
 mod metrics_api_callers;
