@@ -63,6 +63,7 @@ pub(crate) struct QuerySpec {
 /// A metric of an expression. What it does not say is as the query says.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "CloudWatchInputSpec")]
 pub(crate) struct InputSpec {
     /// The namespace. Default: the query's.
     namespace: Option<Entry<String>>,
