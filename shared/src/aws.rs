@@ -206,8 +206,9 @@ mod tests {
         let soon = Some(Duration::from_millis(100));
         let refused = ask(&format!("http://{closed}/secret"), (soon, None)).await.unwrap_err();
         assert!(refused.is_io() && !refused.is_timeout(), "{refused:?}");
+        assert!(never_connected(&refused));
         let late = ask(&format!("{hanging}/secret"), (None, soon)).await.unwrap_err();
-        assert!(late.is_timeout(), "{late:?}");
+        assert!(late.is_timeout() && !never_connected(&late), "{late:?}");
         let strange = ask("gopher://somewhere/secret", (None, None)).await.unwrap_err();
         assert!(strange.is_user(), "{strange:?}");
         for error in [refused, late, strange] {

@@ -22,7 +22,7 @@ const ATTEMPT: Duration = Duration::from_secs(10);
 const ATTEMPTS: u32 = 7;
 const FIRST_BACKOFF: Duration = Duration::from_millis(200);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(4);
-/// Whose name the assumed role's sessions bear, in CloudTrail.
+/// Whose name the assumed role's sessions bear in AWS' trail of what was done.
 const SESSION: &str = "fanlight";
 
 /// A region and a role as they are written.

@@ -74,7 +74,7 @@ fn mistakes_are_told_where_they_stand() {
         (
             BOTH,
             "  also_to: [cv]\n",
-            "<cv> there is no sink `cv`; did you mean `cw`?",
+            "<cv> there is no sink `cv`; the sinks besides Pushgateways are cw",
         ),
         (
             BOTH,

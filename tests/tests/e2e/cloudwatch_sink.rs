@@ -302,6 +302,23 @@ async fn what_was_surely_not_taken_is_sent_with_the_next_delivery() -> Result<()
 }
 
 #[tokio::test]
+async fn a_role_that_cannot_be_assumed_leaves_the_gateway_its_series() -> Result<()> {
+    let aws = cloud(some(2), |_| Say::Refuse(403, "AccessDenied")).await?;
+    let role = "arn:aws:iam::123456789012:role/writer";
+    let stage = Stage::new(aws, &format!("{{namespace: Shop, role: '{role}'}}")).await?;
+    let (kind, message) = stage.fail().await?;
+    assert_eq!(kind, "login");
+    assert!(
+        message.contains("there are no credentials to ask with") && message.contains("AccessDenied"),
+        "{message}"
+    );
+    assert!(stage.puts().is_empty());
+    assert_eq!(stage.aws.told("AssumeRole").last().unwrap().input["RoleArn"], role);
+    assert_eq!(stage.gateway.series("wait_seconds").await?.len(), 2);
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_sink_that_hangs_leaves_the_gateway_its_time() -> Result<()> {
     let stage = Stage::new(cloud(some(2), |_| Say::Hang).await?, "{namespace: Shop}").await?;
     let (kind, message) = stage.fail().await?;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 use fanlight_cli::runner::Failure;
 use fanlight_tests::faults::{self, Hanging};
-use fanlight_tests::{CloudWatch, CloudWatchTold, Collector, Pushgateway, Say, Told};
+use fanlight_tests::{CloudWatch, CloudWatchTold, Collector, ConfigFolder, Pushgateway, Say, Told, fanlight};
 use serde_json::{Value, json};
 
 /// Periods of five minutes end before it: at 10:00 with the default delay of five minutes.
@@ -492,5 +492,62 @@ async fn more_metrics_than_allowed_are_not_paid_for() -> Result<()> {
         "{message}"
     );
     assert!(aws.told("GetMetricData").is_empty());
+    Ok(())
+}
+
+#[tokio::test]
+async fn balancers_without_recent_data_are_asked_for_only_where_the_window_is_older() -> Result<()> {
+    let aws = failing(|told| Say::Answer(json!({"MetricDataResults": points(told, |_| 1.0)}))).await?;
+    let stage = Stage::new(&balancers(REQUESTS), aws.environment()).await?;
+    stage.succeed().await?;
+    stage.collector.invoke(&json!({"job": "j"})).await??;
+    let recently = aws
+        .told("ListMetrics")
+        .into_iter()
+        .map(|told| told.input["RecentlyActive"].clone());
+    assert_eq!(recently.collect::<Vec<_>>(), [Value::Null, json!("PT3H")]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn check_live_finds_metrics_that_nobody_has() -> Result<()> {
+    let aws = CloudWatch::scripted(|told, _| match told.operation.as_str() {
+        "ListMetrics" if told.input["MetricName"] == "RequestCount" => listed(["a".to_owned()], None),
+        "ListMetrics" => listed([], None),
+        _ if told.input["MetricDataQueries"][0]["MetricStat"]["Stat"] == "p99" => Say::Refuse(400, "ValidationError"),
+        _ => Say::Answer(json!({"MetricDataResults": points(told, |_| 1.0)})),
+    })
+    .await?;
+    let metric = |name: &str, metric: &str, dimensions: &str, statistic: &str| {
+        let query = format!("namespace: N, metric: {metric}, dimensions: {dimensions}, statistic: {statistic}");
+        format!(
+            "  - {{name: {name}, help: h, labels: [LoadBalancer], value: value, query: {{cloudwatch: {{{query}}}}}}}\n"
+        )
+    };
+    let metrics = [
+        metric("right", "RequestCount", "{LoadBalancer: '*'}", "Sum"),
+        metric("unknown", "RequestCont", "{LoadBalancer: a}", "Sum"),
+        metric("refused", "RequestCount", "{LoadBalancer: a}", "p99"),
+    ];
+    let config = ConfigFolder::new(&[("a.yaml", &job("{}", &format!("  metrics:\n{}", metrics.concat())))])?;
+    let environment = aws
+        .environment()
+        .into_iter()
+        .chain([("PUSHGATEWAY_URL", "http://h".to_owned())]);
+    let ended = fanlight(config.path(), ["check", "--live"], environment).await?;
+    assert_ne!(ended.status, Some(0));
+    for part in [
+        "CloudWatch knows no metric `RequestCont` of `N` with exactly the dimensions LoadBalancer and their values",
+        "check the names, the dimensions, which must be all that the metric has, and the region",
+        "refused: ValidationError: so says the test",
+    ] {
+        assert!(ended.err.contains(part), "{part:?}: {}", ended.err);
+    }
+    assert_eq!(ended.err.matches("a.yaml:").count(), 2, "{}", ended.err);
+    assert!(
+        aws.told("ListMetrics")
+            .iter()
+            .all(|told| told.input["RecentlyActive"].is_null())
+    );
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! A namespace of CloudWatch as a sink: each series one data point of the scheduled time, by PutMetricData.
+//! A namespace of CloudWatch as a sink: each series one data point of the scheduled time, by `PutMetricData`.
 //!
 //! CloudWatch adds up data points of the same time: sent twice, a gauge keeps its average and doubles its sum. So a
 //! request is repeated only when it was surely not taken, because it came too fast or never left; one that no answer says

@@ -1,4 +1,4 @@
-//! Which sets of dimensions there are, by ListMetrics.
+//! Which sets of dimensions there are, by `ListMetrics`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,22 +12,31 @@ use crate::cloudwatch::Refusal;
 const MOST_FILTERS: usize = 10;
 const ACTION: &str = "cloudwatch:ListMetrics";
 
+/// Which metrics count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Which {
+    /// All that CloudWatch lists: those with data in the last two weeks.
+    Known,
+    /// Those that may have data in the window.
+    Recent,
+}
+
 impl Metrics<'_> {
     /// The sets of dimensions' values for which any input has a metric with exactly the query's dimensions, in the order of
     /// their values.
-    pub(super) async fn discover(&mut self) -> Result<BTreeSet<Vec<String>>, Failure> {
+    pub(super) async fn discover(&self, which: Which) -> Result<BTreeSet<Vec<String>>, Failure> {
         let mut found = BTreeSet::new();
         let mut listed = BTreeSet::new();
         for at in 0..self.inputs.len() {
             let input = &self.inputs[at];
             if listed.insert((input.namespace, input.metric, &input.dimensions)) {
-                self.list(at, &mut found).await?;
+                self.list(at, which, &mut found).await?;
             }
         }
         Ok(found)
     }
 
-    async fn list(&self, at: usize, found: &mut BTreeSet<Vec<String>>) -> Result<(), Failure> {
+    async fn list(&self, at: usize, which: Which, found: &mut BTreeSet<Vec<String>>) -> Result<(), Failure> {
         let input = &self.inputs[at];
         let mut wanted: BTreeMap<&str, Option<&str>> = BTreeMap::new();
         wanted.extend(self.dimensions.iter().map(|(name, value)| (*name, value.as_deref())));
@@ -49,7 +58,7 @@ impl Metrics<'_> {
             .namespace(input.namespace)
             .metric_name(input.metric)
             .set_dimensions(Some(filters.collect()));
-        if self.window.is_recent(Timestamp::now()) {
+        if which == Which::Recent && self.window.is_recent(Timestamp::now()) {
             request = request.recently_active(RecentlyActive::Pt3H);
         }
         let mut token: Option<String> = None;
@@ -91,9 +100,9 @@ impl Metrics<'_> {
 
     pub(super) fn check_limit(&self, sets: usize) -> Result<(), Failure> {
         let metrics = sets * self.inputs.len();
-        if metrics > self.max_metrics {
+        if metrics > self.limit {
             return Err(Failure::TooMany {
-                limit: self.max_metrics,
+                limit: self.limit,
             });
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! The newest complete data point of each set of dimensions, by GetMetricData.
+//! The newest complete data point of each set of dimensions, by `GetMetricData`.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -31,7 +31,8 @@ pub(super) struct Metrics<'q> {
     pub(super) expression: Option<&'q Expression>,
     pub(super) reach: Reach,
     pub(super) window: Window,
-    pub(super) max_metrics: usize,
+    /// The most metrics that may be asked for.
+    pub(super) limit: usize,
     pub(super) spent: &'q Spent,
 }
 
@@ -55,7 +56,7 @@ impl Spent {
         self.list_requests.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Metrics requested by GetMetricData, each as often as it was, and requests of ListMetrics.
+    /// Metrics requested by `GetMetricData`, each as often as it was, and requests of `ListMetrics`.
     pub(super) fn both(&self) -> (u64, u64) {
         (
             self.metrics.load(Ordering::Relaxed),

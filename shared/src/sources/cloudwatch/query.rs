@@ -187,6 +187,7 @@ fn dimensions(
             scope.mistake(file, &name.span, message, |mistake| {
                 mistake.help("`value` and `timestamp` are the data point's own columns")
             });
+            return None;
         }
         let wanted = if value.get()? == EVERY {
             Wanted::Every

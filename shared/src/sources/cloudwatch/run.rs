@@ -6,6 +6,7 @@ use secrecy::ExposeSecret as _;
 use tokio::sync::Semaphore;
 use tracing::info;
 
+use super::discover::Which;
 use super::fetch::{Failure, Metrics, Point, ResolvedInput, Spent};
 use super::query::{Query, Wanted};
 use super::{Clients, Source};
@@ -86,10 +87,10 @@ impl<'s> Session<'s> {
     /// Each set of dimensions that a query asks for, with its newest data point.
     async fn ask(&self, query: &job::Query, asked: &Query) -> Result<Vec<Found>, MetricFailure> {
         let spent = Spent::default();
-        let mut metrics = self.metrics(query, asked, &spent).await?;
+        let metrics = self.metrics(query, asked, &spent).await?;
         let answer = self.in_time(query, async {
             let sets = if asked.is_open() {
-                metrics.discover().await?.into_iter().collect()
+                metrics.discover(Which::Recent).await?.into_iter().collect()
             } else {
                 vec![exact(&metrics)]
             };
@@ -107,9 +108,9 @@ impl<'s> Session<'s> {
     /// Why a query would find nothing, if its metric is not known; what is known is asked once, as a run would.
     async fn look(&self, query: &job::Query, asked: &Query) -> Result<Option<String>, MetricFailure> {
         let spent = Spent::default();
-        let mut metrics = self.metrics(query, asked, &spent).await?;
+        let metrics = self.metrics(query, asked, &spent).await?;
         let answer = self.in_time(query, async {
-            let found = metrics.discover().await?;
+            let found = metrics.discover(Which::Known).await?;
             if found.is_empty() {
                 let names: Vec<_> = metrics.dimensions.iter().map(|(name, _)| *name).collect();
                 let of = if names.is_empty() {
@@ -191,7 +192,7 @@ impl<'s> Session<'s> {
             expression: asked.expression.as_ref(),
             reach: asked.reach,
             window: asked.reach.window(self.context.scheduled_time),
-            max_metrics: asked.max_metrics,
+            limit: asked.max_metrics,
             spent,
         })
     }

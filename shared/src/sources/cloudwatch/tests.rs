@@ -234,7 +234,7 @@ fn mistakes_of_an_expression_are_told_where_they_stand() {
         ),
         (
             "expression: e, inputs: {}".to_owned(),
-            "<{}> an expression has from 1 to 20 inputs",
+            "an expression has from 1 to 20 inputs",
         ),
         (
             "expression: e, inputs: {e: {metric: E, dimensions: {a: '*'}}}".to_owned(),
