@@ -144,8 +144,9 @@ impl Clients {
             .operation_attempt_timeout(ATTEMPT)
             .build();
         let retries = match repeats {
-            // Adaptive: after the first refusal requests are sent as slowly as they are taken.
-            Repeats::Yes => RetryConfig::adaptive()
+            // Not adaptive: a limit of the client's own on top of the pauses would use up the run's time, and a run that is
+            // still throttled then could not say so.
+            Repeats::Yes => RetryConfig::standard()
                 .with_max_attempts(ATTEMPTS)
                 .with_initial_backoff(FIRST_BACKOFF)
                 .with_max_backoff(LONGEST_BACKOFF),

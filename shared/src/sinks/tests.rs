@@ -84,17 +84,17 @@ fn mistakes_are_told_where_they_stand() {
         (
             "x: {}",
             "",
-            "<{}> the sink `x` does not say of which kind it is; give it its settings under `pushgateway` or `cloudwatch`",
+            "<{> the sink `x` does not say of which kind it is; give it its settings under `pushgateway` or `cloudwatch`",
         ),
         (
             "x: {pushgateway: {url: 'http://h'}, cloudwatch: {namespace: S}}",
             "",
-            "<{namespace: S}> a sink is of one kind; remove the other, or declare two sinks",
+            "<{> a sink is of one kind; remove the other, or declare two sinks",
         ),
         (
             "x: {cloudwatch: {}}",
             "",
-            "<{}> a CloudWatch sink needs a `namespace`; add `namespace: Fanlight/Shop`",
+            "<{> a CloudWatch sink needs a `namespace`; add `namespace: Fanlight/Shop`",
         ),
         (
             "x: {cloudwatch: {namespace: AWS/EC2}}",
@@ -113,5 +113,14 @@ fn mistakes_are_told_where_they_stand() {
         ),
     ] {
         assert_eq!(findings(&job(sinks, rest)), [expected], "{sinks} {rest}");
+    }
+}
+
+#[test]
+fn a_mistake_in_a_further_sink_is_the_only_one_that_is_told() {
+    let broken = "gate: {pushgateway: {url: 'http://h'}}, cw: {cloudwatch: {namespace: AWS/Shop}}";
+    for rest in ["", "  also_to: [cw]\n"] {
+        let found = findings(&job(broken, rest));
+        assert!(found.len() == 1 && found[0].contains("AWS' own"), "{found:#?}");
     }
 }

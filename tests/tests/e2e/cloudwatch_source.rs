@@ -79,7 +79,7 @@ impl Stage {
     }
 }
 
-/// What ListMetrics answers of load balancers.
+/// What `ListMetrics` answers of load balancers.
 fn listed(names: impl IntoIterator<Item = String>, next: Option<&str>) -> Say {
     let metrics = names.into_iter().map(|name| {
         json!({"Namespace": "AWS/ApplicationELB", "MetricName": "RequestCount",
@@ -344,7 +344,7 @@ async fn what_passes_is_waited_for() -> Result<()> {
     Ok(())
 }
 
-/// What a script makes of a request for data points; ListMetrics knows two balancers.
+/// What a script makes of a request for data points; `ListMetrics` knows two balancers.
 async fn failing(answer: fn(&CloudWatchTold) -> Say) -> Result<CloudWatch> {
     CloudWatch::scripted(move |told, _| match told.operation.as_str() {
         "ListMetrics" => listed(["a".to_owned(), "b".to_owned()], None),
@@ -534,16 +534,16 @@ async fn check_live_finds_metrics_that_nobody_has() -> Result<()> {
         .environment()
         .into_iter()
         .chain([("PUSHGATEWAY_URL", "http://h".to_owned())]);
-    let ended = fanlight(config.path(), ["check", "--live"], environment).await?;
+    let ended = fanlight(config.path(), ["check", "--live", "."], environment).await?;
     assert_ne!(ended.status, Some(0));
     for part in [
         "CloudWatch knows no metric `RequestCont` of `N` with exactly the dimensions LoadBalancer and their values",
         "check the names, the dimensions, which must be all that the metric has, and the region",
-        "refused: ValidationError: so says the test",
+        "mistake: CloudWatch (eu-west-3): cloudwatch:GetMetricData: refused: ValidationError: so says the test",
     ] {
         assert!(ended.err.contains(part), "{part:?}: {}", ended.err);
     }
-    assert_eq!(ended.err.matches("a.yaml:").count(), 2, "{}", ended.err);
+    assert_eq!(ended.err.matches("--> ./a.yaml:").count(), 2, "{}", ended.err);
     assert!(
         aws.told("ListMetrics")
             .iter()

@@ -26,6 +26,7 @@ pub(super) fn declare<'a>(scope: &mut Scope<'a>, files: &'a [File]) {
         let Some(text) = name.value.as_deref() else { continue };
         scope.declare_once(&mut places, "sink", file, name);
         let before = scope.report.mistakes_told();
+        let mut is_known = false;
         let further = match spec.get() {
             Some(settings) => match (settings.given().as_slice(), &settings.pushgateway) {
                 ([_], Some(pushgateway)) => {
@@ -34,7 +35,10 @@ pub(super) fn declare<'a>(scope: &mut Scope<'a>, files: &'a [File]) {
                     scope.sinks.insert(text, sink.filter(|_| right));
                     continue;
                 }
-                ([_], None) => settings.resolve(scope, file),
+                ([_], None) => {
+                    is_known = true;
+                    settings.resolve(scope, file)
+                }
                 ([], _) => {
                     let message = format!("the sink `{text}` does not say of which kind it is");
                     scope.mistake(file, &spec.span, message, |mistake| {
@@ -52,8 +56,8 @@ pub(super) fn declare<'a>(scope: &mut Scope<'a>, files: &'a [File]) {
             None => None,
         };
         let right = spec.problems == 0 && scope.report.mistakes_told() == before;
-        if further.is_none() {
-            // Of which kind it is may be what is not known: whoever names it has no mistake of his own.
+        if !is_known {
+            // It may be either, and whoever names it has no mistake of his own.
             scope.sinks.insert(text, None);
         }
         let further = further.filter(|_| right).map(|kind| sinks::Sink {

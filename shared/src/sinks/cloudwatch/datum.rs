@@ -191,6 +191,8 @@ mod tests {
     }
 
     proptest! {
+        // Each case is megabytes of labels.
+        #![proptest_config(ProptestConfig::with_cases(24))]
         #[test]
         fn no_request_is_too_large_and_no_series_is_lost(
             samples in prop::collection::vec((0_usize..30, 1_usize..1024), 0..300),

@@ -101,9 +101,7 @@ impl Metrics<'_> {
     pub(super) fn check_limit(&self, sets: usize) -> Result<(), Failure> {
         let metrics = sets * self.inputs.len();
         if metrics > self.limit {
-            return Err(Failure::TooMany {
-                limit: self.limit,
-            });
+            return Err(Failure::TooMany { limit: self.limit });
         }
         Ok(())
     }

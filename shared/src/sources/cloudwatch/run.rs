@@ -88,7 +88,7 @@ impl<'s> Session<'s> {
     async fn ask(&self, query: &job::Query, asked: &Query) -> Result<Vec<Found>, MetricFailure> {
         let spent = Spent::default();
         let metrics = self.metrics(query, asked, &spent).await?;
-        let answer = self.in_time(query, async {
+        let answer = self.in_time(async {
             let sets = if asked.is_open() {
                 metrics.discover(Which::Recent).await?.into_iter().collect()
             } else {
@@ -102,14 +102,17 @@ impl<'s> Session<'s> {
         // Also what has failed is billed.
         let (metrics_requested, list_requests) = spent.both();
         info!(query = query.name, metrics_requested, list_requests, "asked CloudWatch");
-        answer
+        answer.map_err(|MetricFailure { kind, message }| {
+            let message = self.context.about_source(&message);
+            MetricFailure::new(kind, format!("{}: {message}", query.place(None)))
+        })
     }
 
     /// Why a query would find nothing, if its metric is not known; what is known is asked once, as a run would.
     async fn look(&self, query: &job::Query, asked: &Query) -> Result<Option<String>, MetricFailure> {
         let spent = Spent::default();
         let metrics = self.metrics(query, asked, &spent).await?;
-        let answer = self.in_time(query, async {
+        let answer = self.in_time(async {
             let found = metrics.discover(Which::Known).await?;
             if found.is_empty() {
                 let names: Vec<_> = metrics.dimensions.iter().map(|(name, _)| *name).collect();
@@ -130,27 +133,13 @@ impl<'s> Session<'s> {
         answer.await
     }
 
-    async fn in_time<T>(
-        &self,
-        query: &job::Query,
-        step: impl Future<Output = Result<T, Failure>>,
-    ) -> Result<T, MetricFailure> {
+    async fn in_time<T>(&self, step: impl Future<Output = Result<T, Failure>>) -> Result<T, MetricFailure> {
         match tokio::time::timeout_at(self.context.deadline, step).await {
             Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(failure)) => {
-                let message = self.context.about_source(&failure);
-                Err(MetricFailure::new(
-                    failure.kind(),
-                    format!("{}: {message}", query.place(None)),
-                ))
-            }
+            Ok(Err(failure)) => Err(MetricFailure::new(failure.kind(), failure.to_string())),
             Err(_) => {
                 let message = "CloudWatch did not answer, or went on to refuse, in the time that the job has";
-                let message = self.context.about_source(&message);
-                Err(MetricFailure::new(
-                    "timeout",
-                    format!("{}: {message}", query.place(None)),
-                ))
+                Err(MetricFailure::new("timeout", message))
             }
         }
     }
