@@ -4,6 +4,7 @@
 //! and the image's roots, whose loading delays the first secret.
 
 use std::collections::HashMap;
+use std::error::Error;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -115,6 +116,25 @@ fn explain(error: reqwest::Error) -> ConnectorError {
     }
 }
 
+/// Whether a request surely never left, because there was no connection.
+pub(crate) fn never_connected(error: &(dyn Error + 'static)) -> bool {
+    std::iter::successors(Some(error), |cause: &&(dyn Error + 'static)| (*cause).source())
+        .filter_map(|cause| cause.downcast_ref::<reqwest::Error>())
+        .any(reqwest::Error::is_connect)
+}
+
+/// What caused an error, in one line: its own text is but a kind.
+pub(crate) fn causes(error: &(dyn Error + 'static)) -> String {
+    let causes: Vec<_> = std::iter::successors(error.source(), |cause: &&(dyn Error + 'static)| (*cause).source())
+        .map(ToString::to_string)
+        .collect();
+    if causes.is_empty() {
+        error.to_string()
+    } else {
+        causes.join(": ")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -186,8 +206,9 @@ mod tests {
         let soon = Some(Duration::from_millis(100));
         let refused = ask(&format!("http://{closed}/secret"), (soon, None)).await.unwrap_err();
         assert!(refused.is_io() && !refused.is_timeout(), "{refused:?}");
+        assert!(never_connected(&refused));
         let late = ask(&format!("{hanging}/secret"), (None, soon)).await.unwrap_err();
-        assert!(late.is_timeout(), "{late:?}");
+        assert!(late.is_timeout() && !never_connected(&late), "{late:?}");
         let strange = ask("gopher://somewhere/secret", (None, None)).await.unwrap_err();
         assert!(strange.is_user(), "{strange:?}");
         for error in [refused, late, strange] {

@@ -13,6 +13,7 @@ use super::{RunError, self_metrics};
 use crate::config::job::{Job, PushgatewaySink, Sink, SinkAuth};
 use crate::placeholders::{Resolver, Template};
 use crate::pushgateway::{Body, GatewayError, GroupingKey, Pushgateway, time};
+use crate::sinks::Earlier;
 
 /// How far a clock may be ahead of another.
 const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
@@ -100,11 +101,45 @@ impl<'a> JobGateway<'a> {
     }
 
     async fn stored(&self, gauge: &str, deadline: Instant) -> Result<Option<f64>, GatewayError> {
+        self.stored_with(gauge, &[], deadline).await
+    }
+
+    /// What earlier runs have told of one of the job's further sinks; nothing, where the gateway does not say.
+    pub(super) async fn earlier(&self, sink: &str, deadline: Instant) -> Earlier {
+        let labels = [(self_metrics::SINK_LABEL.to_owned(), sink.to_owned())];
+        let newest = match self.stored_with(self_metrics::SINK_SCHEDULED, &labels, deadline).await {
+            Ok(newest) => newest.and_then(time).filter(|newest| !is_future(*newest)),
+            Err(error) => {
+                warn!(sink, %error, "cannot tell whether the sink has had the series; sending them");
+                None
+            }
+        };
+        let up = match newest {
+            Some(_) => self.stored_with(self_metrics::SINK_UP, &labels, deadline).await,
+            None => Ok(None),
+        };
+        Earlier {
+            newest,
+            succeeded: up.is_ok_and(|up| up > Some(0.0)),
+        }
+    }
+
+    /// The labels of the job's group.
+    pub(super) fn group(&self) -> GroupingKey {
+        GroupingKey::new(&self.job.name, &self.sink.grouping)
+    }
+
+    async fn stored_with(
+        &self,
+        gauge: &str,
+        labels: &[(String, String)],
+        deadline: Instant,
+    ) -> Result<Option<f64>, GatewayError> {
         let group = self_metrics::group(&self.job.name, &self.sink.grouping);
         // A gateway that does not answer must leave the queries their time.
         let now = Instant::now();
         let patience = now + push::reserve(deadline.saturating_duration_since(now));
-        self.client.stored_gauge(gauge, &group, &[], patience).await
+        self.client.stored_gauge(gauge, &group, labels, patience).await
     }
 
     /// Pushes what was made, as it was decided; when the credentials are refused, once more with secrets
@@ -118,7 +153,7 @@ impl<'a> JobGateway<'a> {
     }
 
     async fn send(&self, plan: Plan, body: Body, deadline: Instant) -> Result<Push, GatewayError> {
-        let group = GroupingKey::new(&self.job.name, &self.sink.grouping);
+        let group = self.group();
         match plan {
             Plan::Put => self.client.put(&group, body, deadline).await.map(|()| Push::Replaced),
             Plan::Post => self.client.post(&group, body, deadline).await.map(|()| Push::Updated),

@@ -7,6 +7,7 @@ use prometheus::{Encoder, Gauge, GaugeVec, Opts, Registry, TextEncoder};
 use super::report::{MetricReport, RunReport};
 use crate::config::job::SELF_GROUP;
 use crate::pushgateway::GroupingKey;
+use crate::sinks::SinkReport;
 use crate::sources::TargetReport;
 
 /// The label of the grouping key that names the job which a group of self-metrics is about.
@@ -27,6 +28,13 @@ pub(crate) const METRIC_SERIES: &str = "fanlight_metric_series";
 pub(crate) const SCHEDULED: &str = "fanlight_job_scheduled_timestamp_seconds";
 /// Whether the last run succeeded in everything.
 pub(crate) const UP: &str = "fanlight_job_up";
+
+/// The label that names one of a job's further sinks.
+pub(super) const SINK_LABEL: &str = "sink";
+/// Whether a further sink took what it can in the last run.
+pub(super) const SINK_UP: &str = "fanlight_sink_up";
+/// The scheduled time of the newest run of which a further sink has, or may have, series.
+pub(super) const SINK_SCHEDULED: &str = "fanlight_sink_scheduled_timestamp_seconds";
 
 /// The group of a job's self-metrics.
 pub(crate) fn group(job: &str, grouping: &[(String, String)]) -> GroupingKey {
@@ -71,6 +79,7 @@ pub(super) fn encode(report: &RunReport) -> Result<Vec<u8>, prometheus::Error> {
     registry.register(Box::new(build))?;
     encode_metrics(&registry, &report.metrics)?;
     encode_targets(&registry, &report.targets)?;
+    encode_sinks(&registry, &report.sinks)?;
     let mut text = Vec::new();
     TextEncoder::new().encode(&registry.gather(), &mut text)?;
     Ok(text)
@@ -78,6 +87,8 @@ pub(super) fn encode(report: &RunReport) -> Result<Vec<u8>, prometheus::Error> {
 
 /// What a family says of a target, if anything.
 type TargetReading = fn(&TargetReport) -> Option<f64>;
+/// What a family says of a further sink, if anything.
+type SinkReading = fn(&SinkReport) -> Option<f64>;
 /// What a family says of a metric, if anything.
 type Reading = fn(&MetricReport) -> Option<f64>;
 
@@ -127,6 +138,31 @@ fn encode_targets(registry: &Registry, targets: &[TargetReport]) -> Result<(), p
         for target in targets {
             if let Some(value) = value(target) {
                 family.with_label_values(&[&target.name]).set(value);
+            }
+        }
+        registry.register(Box::new(family))?;
+    }
+    Ok(())
+}
+
+fn encode_sinks(registry: &Registry, sinks: &[SinkReport]) -> Result<(), prometheus::Error> {
+    let up = "Whether the further sink took in the job's last run all series that it can take.";
+    let series = "How many series the further sink took in the job's last run.";
+    let scheduled = "The scheduled time of the newest run of which the further sink has, or may have, series.";
+    let left_out = "How many series the further sink cannot take, and was not sent in the job's last run.";
+    let families: [(&str, &str, SinkReading); 4] = [
+        (SINK_UP, up, |sink| Some(f64::from(u8::from(sink.failure.is_none())))),
+        ("fanlight_sink_series", series, |sink| Some(sink.series as f64)),
+        ("fanlight_sink_left_out", left_out, |sink| {
+            Some(sink.left_out.values().sum::<u64>() as f64)
+        }),
+        (SINK_SCHEDULED, scheduled, |sink| sink.newest.map(seconds)),
+    ];
+    for (name, help, value) in families {
+        let family = GaugeVec::new(Opts::new(name, help), &[SINK_LABEL])?;
+        for sink in sinks {
+            if let Some(value) = value(sink) {
+                family.with_label_values(&[&sink.name]).set(value);
             }
         }
         registry.register(Box::new(family))?;

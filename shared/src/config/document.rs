@@ -12,6 +12,7 @@ use serde::de::{self, Deserializer, Visitor};
 
 use super::job::{Duplicates, MetricKind, NullValue, OnEmpty, OnError};
 use super::read::{Entry, Mapping};
+use crate::sinks::SinkSettings;
 use crate::sources::{QueryDescription, SourceSettings};
 
 pub(crate) use heal::HealSpec;
@@ -37,7 +38,7 @@ pub(crate) struct Document {
     /// Where queries run, by name, for a job's `source`.
     pub(crate) sources: Option<Entry<Mapping<SourceSpec>>>,
     /// Where series go, by name, for a job's `sink`. Without any, `default` is the Pushgateway at `{{PUSHGATEWAY_URL}}`.
-    pub(crate) sinks: Option<Entry<Mapping<SinkSpec>>>,
+    pub(crate) sinks: Option<Entry<Mapping<SinkSettings>>>,
     /// Where the values of `{{NAME}}` placeholders come from. A name that is not declared comes from the environment
     /// variable of that name.
     pub(crate) placeholders: Option<Entry<Mapping<ProviderSpec>>>,
@@ -75,8 +76,10 @@ pub(crate) struct Defaults {
     pub(crate) owner: Option<Entry<String>>,
     /// A name under `sources`, or a URL.
     pub(crate) source: Option<Entry<SourceSpec>>,
-    /// A name under `sinks`.
+    /// A Pushgateway under `sinks`.
     pub(crate) sink: Option<Entry<String>>,
+    /// Names under `sinks` where a job's series go besides its Pushgateway.
+    pub(crate) also_to: Option<Entry<Vec<Entry<String>>>>,
     /// The first part of every metric's name.
     pub(crate) namespace: Option<Entry<String>>,
     /// The most that a run may take, queries and push together. Default: 30s.
@@ -120,8 +123,10 @@ pub(crate) struct JobSpec {
     pub(crate) owner: Option<Entry<String>>,
     /// A name under `sources`, or a URL such as `postgres://{{DB_USERNAME}}:{{DB_PASSWORD}}@{{DB_HOST}}/{{DB_NAME}}`.
     pub(crate) source: Option<Entry<SourceSpec>>,
-    /// A name under `sinks`. Default: `default`, or the only one there is.
+    /// A Pushgateway under `sinks`. Default: `default`, or the only one there is.
     pub(crate) sink: Option<Entry<String>>,
+    /// Names under `sinks` where the job's series go besides its Pushgateway, such as a namespace of CloudWatch.
+    pub(crate) also_to: Option<Entry<Vec<Entry<String>>>>,
     /// The first part of the job's metrics' names.
     pub(crate) namespace: Option<Entry<String>>,
     /// Labels with a fixed value for every series of the job.
@@ -264,14 +269,6 @@ pub(crate) enum SourceSpec {
     /// A source with its settings.
     #[serde(rename = "a mapping")]
     Settings(Box<SourceSettings>),
-}
-
-/// Where series go: one key that says of which kind it is.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct SinkSpec {
-    /// A Prometheus Pushgateway.
-    pub(crate) pushgateway: Option<Entry<PushgatewaySpec>>,
 }
 
 /// A Prometheus Pushgateway.

@@ -30,7 +30,7 @@ pub use names::{label_name_problem, metric_name_problem};
 pub use schema::schema;
 
 // What sources read their own parts of the configuration with.
-pub(crate) use document::{BasicSpec, Count, DurationText, ParameterSpec};
+pub(crate) use document::{BasicSpec, Count, DurationText, OffsetText, ParameterSpec, PushgatewaySpec};
 pub(crate) use folder::File;
 pub(crate) use passwords::mask;
 pub(crate) use read::{Entry, Mapping};

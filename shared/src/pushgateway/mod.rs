@@ -30,7 +30,7 @@ use reqwest::redirect::Policy;
 use reqwest::{Client, Method, RequestBuilder, Url};
 
 use crate::endpoint::{BaseUrl, USER_AGENT};
-use crate::exposition;
+use crate::exposition::{self, Labels};
 use crate::tls::http_client_builder;
 use retry::Attempts;
 
@@ -194,7 +194,7 @@ impl Pushgateway {
         &self,
         name: &str,
         deadline: Instant,
-        take: impl Fn(&mut T, &stored::Labels<'_>, f64) -> bool,
+        take: impl Fn(&mut T, &Labels<'_>, f64) -> bool,
     ) -> Result<T, GatewayError> {
         let url = self.url.path("/metrics");
         let mut attempts = self.attempts(deadline);

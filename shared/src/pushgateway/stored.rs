@@ -1,6 +1,5 @@
 //! One gauge's values out of all that the gateway holds, in constant memory.
 
-use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::time::Duration;
 
@@ -11,7 +10,7 @@ use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING};
 
 use super::error::Attempt;
 use super::retry::{Failure, answer};
-use crate::exposition;
+use crate::exposition::{self, Labels, sample};
 
 /// Lines that are longer are not looked at, in bytes: the gauges that we look for are our own, and theirs are short.
 const LONGEST_LINE: usize = 64 * 1024;
@@ -75,9 +74,6 @@ impl<S: Write> Text<S> {
         }
     }
 }
-
-/// A series' labels that are not empty.
-pub(super) type Labels<'a> = BTreeMap<&'a str, String>;
 
 /// Looks for the series of one family in text that comes in pieces.
 pub(super) struct Scanner<'a, F> {
@@ -153,46 +149,6 @@ impl<F: FnMut(&Labels<'_>, f64) -> bool> Write for Scanner<'_, F> {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
-}
-
-/// A sample's labels that are not empty, and its value: `{a="b",c=""} 1.7e+09`. A timestamp behind it is ignored.
-fn sample(text: &str) -> Option<(Labels<'_>, f64)> {
-    let mut labels = BTreeMap::new();
-    let mut rest = text;
-    if let Some(inner) = text.strip_prefix('{') {
-        rest = inner;
-        loop {
-            if let Some(value) = rest.strip_prefix('}') {
-                rest = value;
-                break;
-            }
-            let (name, value) = rest.split_once("=\"")?;
-            let (value, behind) = quoted(value)?;
-            if !value.is_empty() {
-                labels.insert(name, value);
-            }
-            rest = behind.strip_prefix(',').unwrap_or(behind);
-        }
-    }
-    let value = rest.split_ascii_whitespace().next()?.parse().ok()?;
-    Some((labels, value))
-}
-
-/// A label value up to its closing quote, and what follows.
-fn quoted(text: &str) -> Option<(String, &str)> {
-    let mut value = String::new();
-    let mut characters = text.char_indices();
-    while let Some((at, character)) = characters.next() {
-        match character {
-            '"' => return Some((value, &text[at + 1..])),
-            '\\' => value.push(match characters.next()?.1 {
-                'n' => '\n',
-                other => other,
-            }),
-            other => value.push(other),
-        }
-    }
-    None
 }
 
 #[cfg(test)]

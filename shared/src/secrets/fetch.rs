@@ -1,6 +1,5 @@
 //! One secret out of AWS Secrets Manager, by a client that is built when the first one is needed.
 
-use std::error::Error;
 use std::time::Duration;
 
 use aws_config::SdkConfig;
@@ -13,7 +12,7 @@ use secrecy::SecretString;
 use tokio::sync::OnceCell;
 
 use super::Limits;
-use crate::aws;
+use crate::aws::{self, causes};
 
 /// A secret that cannot be fetched.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -192,17 +191,5 @@ impl Remote {
                 message: causes(&error),
             },
         }
-    }
-}
-
-/// What caused an error, in one line: its own text is but a kind.
-fn causes(error: &(dyn Error + 'static)) -> String {
-    let causes: Vec<_> = std::iter::successors(error.source(), |cause: &&(dyn Error + 'static)| (*cause).source())
-        .map(ToString::to_string)
-        .collect();
-    if causes.is_empty() {
-        error.to_string()
-    } else {
-        causes.join(": ")
     }
 }

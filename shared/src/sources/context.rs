@@ -81,7 +81,10 @@ impl Context<'_> {
     }
 
     /// A step before the queries, under the run's deadline.
-    async fn within<T>(&self, step: impl Future<Output = Result<T, ResolveError>>) -> Result<T, MetricFailure> {
+    pub(crate) async fn within<T>(
+        &self,
+        step: impl Future<Output = Result<T, ResolveError>>,
+    ) -> Result<T, MetricFailure> {
         match tokio::time::timeout_at(self.deadline, step).await {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(error)) => Err(MetricFailure::new("placeholder", error.to_string())),

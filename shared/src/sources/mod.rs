@@ -15,6 +15,7 @@
 mod table;
 
 mod check;
+pub mod cloudwatch;
 mod context;
 mod failure;
 pub mod http;
@@ -43,6 +44,8 @@ sources! {
         postgres: Postgres,
     }
     asked by description {
+        /// Metrics of AWS CloudWatch.
+        cloudwatch: CloudWatch,
         /// Pages of services over HTTP.
         http: Http,
     }

@@ -101,6 +101,9 @@ sources:
       url: https://h
       oauth2:
         zzzzzz: 1 # OAuth2Spec
+  cloud:
+    cloudwatch:
+      zzzzzz: 1 # CloudWatchSpec
 sinks:
   default:
     zzzzzz: 1 # SinkSpec
@@ -111,6 +114,9 @@ sinks:
         zzzzzz: 1 # BasicSpec
         username: u
         password: '{{P}}'
+  cloud:
+    cloudwatch:
+      zzzzzz: 1 # CloudWatchSinkSpec
 placeholders:
   P:
     zzzzzz: 1 # ProviderSpec
@@ -155,6 +161,13 @@ jobs:
         zzzzzz: 1 # QueryDescription
         http:
           zzzzzz: 1 # HttpQuerySpec
+    s:
+      query:
+        cloudwatch:
+          zzzzzz: 1 # CloudWatchQuerySpec
+          inputs:
+            errors:
+              zzzzzz: 1 # CloudWatchInputSpec
   metrics:
   - zzzzzz: 1 # MetricSpec
     name: m

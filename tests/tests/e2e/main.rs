@@ -4,6 +4,8 @@
 #![allow(clippy::expect_used, clippy::unwrap_used)]
 
 mod build;
+mod cloudwatch_sink;
+mod cloudwatch_source;
 mod collector_article;
 mod collector_database_failures;
 mod collector_deliveries;

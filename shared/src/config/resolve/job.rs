@@ -39,6 +39,8 @@ pub(super) fn resolve<'a>(
     let source = job_source(scope, file, defaults, spec, place);
     let default_sink = nearest(defaults, |defaults| &defaults.sink);
     let sink = sink::resolve(scope, file, spec, default_sink);
+    let default_further = nearest(defaults, |defaults| &defaults.also_to);
+    let also_to = sink::further(scope, file, spec, default_further);
     let timeout = timeout(scope, file, defaults, spec);
     let jitter = jitter(scope, file, defaults, spec);
 
@@ -93,6 +95,7 @@ pub(super) fn resolve<'a>(
         .cloned(),
         source: source?,
         sink: sink?,
+        also_to,
         timeout,
         on_error,
         queries,

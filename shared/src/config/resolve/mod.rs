@@ -24,6 +24,7 @@ use super::job::{Job, PushgatewaySink, Source};
 use super::mistake::{Mistake, Report};
 use super::read::{Entry, Mapping};
 use crate::placeholders::{Provider, Template};
+use crate::sinks;
 
 pub(crate) use metric::most_series;
 
@@ -169,8 +170,10 @@ pub(crate) struct Scope<'a> {
     shared: Option<&'a File>,
     /// Declared sources; `None` where one has a mistake, which has been told.
     sources: BTreeMap<&'a str, Option<Source>>,
-    /// Declared sinks, likewise.
+    /// Declared Pushgateways, likewise.
     sinks: BTreeMap<&'a str, Option<PushgatewaySink>>,
+    /// Declared sinks of any other kind, likewise.
+    further_sinks: BTreeMap<&'a str, Option<sinks::Sink>>,
     providers: BTreeMap<String, Provider>,
     /// Declared placeholders with a mistake.
     broken_providers: BTreeSet<&'a str>,
@@ -185,6 +188,7 @@ impl<'a> Scope<'a> {
             shared,
             sources: BTreeMap::new(),
             sinks: BTreeMap::new(),
+            further_sinks: BTreeMap::new(),
             providers: BTreeMap::new(),
             broken_providers: BTreeSet::new(),
             placeholders: Vec::new(),

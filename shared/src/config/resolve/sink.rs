@@ -9,8 +9,9 @@ use crate::config::document::{DurationText, JobSpec, PushgatewaySpec};
 use crate::config::folder::File;
 use crate::config::job::{PushgatewaySink, Sink, SinkAuth};
 use crate::config::names;
-use crate::config::read::{Entry, Mapping};
+use crate::config::read::{Entry, Mapping, list};
 use crate::placeholders::Template;
+use crate::sinks::{self, SinkSettings};
 use crate::suggest;
 
 /// The sink of jobs that name none.
@@ -27,18 +28,45 @@ pub(super) fn declare<'a>(scope: &mut Scope<'a>, files: &'a [File]) {
         let Some(text) = name.value.as_deref() else { continue };
         scope.declare_once(&mut places, "sink", file, name);
         let before = scope.report.mistakes_told();
-        let sink = spec.get().and_then(|settings| {
-            let Some(pushgateway) = &settings.pushgateway else {
-                let message = format!("the sink `{text}` does not say of which kind it is");
-                scope.mistake(file, &spec.span, message, |mistake| {
-                    mistake.help("write `pushgateway: {url: ..}`")
-                });
-                return None;
-            };
-            resolve_pushgateway(scope, file, text, pushgateway)
-        });
+        let mut is_known = false;
+        let further = match spec.get() {
+            Some(settings) => match (settings.given().as_slice(), &settings.pushgateway) {
+                ([_], Some(pushgateway)) => {
+                    let sink = resolve_pushgateway(scope, file, text, pushgateway);
+                    let right = spec.problems == 0 && scope.report.mistakes_told() == before;
+                    scope.sinks.insert(text, sink.filter(|_| right));
+                    continue;
+                }
+                ([_], None) => {
+                    is_known = true;
+                    settings.resolve(scope, file)
+                }
+                ([], _) => {
+                    let message = format!("the sink `{text}` does not say of which kind it is");
+                    scope.mistake(file, &spec.span, message, |mistake| {
+                        mistake.help(format!("give it its settings under {}", list(SinkSettings::KEYS)))
+                    });
+                    None
+                }
+                ([_, second, ..], _) => {
+                    scope.mistake(file, second, "a sink is of one kind", |mistake| {
+                        mistake.help("remove the other, or declare two sinks")
+                    });
+                    None
+                }
+            },
+            None => None,
+        };
         let right = spec.problems == 0 && scope.report.mistakes_told() == before;
-        scope.sinks.insert(text, sink.filter(|_| right));
+        if !is_known {
+            // It may be either, and whoever names it has no mistake of his own.
+            scope.sinks.insert(text, None);
+        }
+        let further = further.filter(|_| right).map(|kind| sinks::Sink {
+            name: text.to_owned(),
+            kind,
+        });
+        scope.further_sinks.insert(text, further);
     }
 }
 
@@ -57,10 +85,52 @@ pub(super) fn resolve(
     if let Some(declared) = scope.sinks.get(name.as_str()) {
         return declared.clone().map(Sink::Pushgateway);
     }
+    if scope.further_sinks.contains_key(name.as_str()) {
+        let message = format!("`{name}` is not a Pushgateway, which a job's `sink` is");
+        scope.mistake(file, &entry.span, message, |mistake| {
+            mistake.help(format!("write `also_to: [{name}]`, and a Pushgateway for `sink`"))
+        });
+        return None;
+    }
     scope.unknown(file, entry.span.clone(), "sink", name, |scope| {
         suggest::remedy(name, scope.sinks.keys().copied(), "sinks", "declare it under `sinks`")
     });
     None
+}
+
+/// Where a job's series also go: what it says itself, or what its defaults say.
+pub(super) fn further(
+    scope: &mut Scope<'_>,
+    file: &File,
+    spec: &JobSpec,
+    defaults: Option<(&File, &Entry<Vec<Entry<String>>>)>,
+) -> Vec<sinks::Sink> {
+    let Some((file, entry)) = spec.also_to.as_ref().map(|entry| (file, entry)).or(defaults) else {
+        return Vec::new();
+    };
+    let mut further: Vec<sinks::Sink> = Vec::new();
+    for entry in entry.get().into_iter().flatten() {
+        let Some(name) = entry.get() else { continue };
+        if let Some(declared) = scope.further_sinks.get(name.as_str()) {
+            let twice = further.iter().any(|sink| sink.name == *name);
+            further.extend(declared.clone().filter(|_| !twice));
+            if twice {
+                let message = format!("the series go to `{name}` already");
+                scope.mistake(file, &entry.span, message, |mistake| mistake.help("remove one of them"));
+            }
+        } else if scope.sinks.contains_key(name.as_str()) {
+            let message = format!("`{name}` is a Pushgateway, of which a job has one");
+            scope.mistake(file, &entry.span, message, |mistake| {
+                mistake.help("name it as the job's `sink`, or remove it")
+            });
+        } else {
+            scope.unknown(file, entry.span.clone(), "sink", name, |scope| {
+                let names = scope.further_sinks.keys().copied();
+                suggest::remedy(name, names, "sinks besides Pushgateways", "declare it under `sinks`")
+            });
+        }
+    }
+    further
 }
 
 fn implied(scope: &mut Scope<'_>, file: &File, spec: &JobSpec) -> Option<Sink> {
