@@ -1,4 +1,4 @@
-//! Real servers for the tests and the demo: PostgreSQL, PgBouncer, Pushgateway, Prometheus, and moto for AWS.
+//! Real servers for the tests and the demo: PostgreSQL, PgBouncer, MariaDB, Pushgateway, Prometheus, and moto for AWS.
 //!
 //! They run from the Debian packages' binaries with data in temporary folders and on free loopback ports; nothing of
 //! the machine's own services is touched, and nothing is left behind however the process ends (see `supervisor.rs`).
@@ -15,6 +15,7 @@ mod config;
 pub mod faults;
 mod http;
 pub mod isolation;
+mod mariadb;
 mod metrics_api;
 mod pgbouncer;
 mod postgres;
@@ -31,6 +32,7 @@ pub use collector::{Collector, Stage, Told, job};
 pub use command::{Ended, fanlight, fanlight_in};
 pub use config::ConfigFolder;
 pub use http::{keeping_connections, post};
+pub use mariadb::{MariaDatabase, MariaDb};
 pub use metrics_api::{Answer, Customer, Deployment, MetricsApi, configuration, records};
 pub use pgbouncer::PgBouncer;
 pub use postgres::{Database, PASSWORD, PASSWORD_IN_URL, Postgres, USER};

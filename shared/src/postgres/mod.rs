@@ -22,12 +22,14 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;
 
 pub use login::{ConnectError, HostFailure};
-pub use server_error::{Position, ServerError};
+pub use server_error::ServerError;
 pub use url::{UrlError, UrlFinding, UrlSeverity, inspect};
 
+use crate::query_limits::Limits;
 use crate::rows::Column;
 pub use crate::rows::Consumer;
-use session::{Failure, Limits, Session};
+pub use crate::sql_position::Position;
+use session::{Failure, Session};
 use url::Target;
 use wire::WireError;
 

@@ -10,17 +10,16 @@ mod reader;
 mod tests;
 
 use std::fmt;
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use secrecy::SecretString;
 use tokio_postgres::config::ChannelBinding;
 
+use crate::database_url::{Authority, in_order, mask, usable};
+pub use crate::database_url::{UrlError, UrlFinding, UrlSeverity};
 use reader::{Reading, read};
 
-/// Stands for each byte of a placeholder while the literal parts are inspected.
-const MASK: char = '\u{1}';
 /// Everything a URL says but the password: what tells one warm connection from another.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Target {
@@ -47,8 +46,7 @@ pub(super) enum Host {
 impl fmt::Display for Host {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Tcp { name, port } if name.contains(':') => write!(formatter, "[{name}]:{port}"),
-            Self::Tcp { name, port } => write!(formatter, "{name}:{port}"),
+            Self::Tcp { name, port } => Authority { name, port: *port }.fmt(formatter),
             Self::Unix { folder, port } => write!(formatter, "{}/.s.PGSQL.{port}", folder.display()),
         }
     }
@@ -87,49 +85,17 @@ pub(super) enum SessionAttributes {
     PreferStandby,
 }
 
-/// Something about a connection URL that cannot be right, or is unwise.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UrlFinding {
-    /// The bytes of the URL that it is about.
-    pub range: Range<usize>,
-    /// Whether the URL can be used all the same.
-    pub severity: UrlSeverity,
-    /// What is wrong and what to do, without repeating any part of the URL but parameters' names.
-    pub message: String,
-}
-
-/// Whether a URL can be used in spite of a finding.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum UrlSeverity {
-    /// It can, but should not.
-    Warning,
-    /// It cannot.
-    Error,
-}
-
-/// A connection URL that cannot be used.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("connection URL: {0}")]
-pub struct UrlError(String);
-
 /// Judges a connection URL as it stands in the configuration, before its `{{NAME}}` placeholders are filled in; they
 /// count as right wherever they stand.
 #[must_use]
 pub fn inspect(url: &str) -> Vec<UrlFinding> {
-    let (_, mut findings) = read(&mask(url));
-    findings.sort_by_key(|finding| (finding.range.start, finding.range.end));
-    findings
+    in_order(read(&mask(url)).1)
 }
 
 /// Reads a URL whose placeholders are filled in; `ca_file` stands in for an absent `sslrootcert`.
 pub(super) fn parse(url: &str, ca_file: Option<&Path>) -> Result<(Target, Option<SecretString>), UrlError> {
     let (reading, findings) = read(url);
-    if let Some(finding) = findings
-        .into_iter()
-        .find(|finding| finding.severity == UrlSeverity::Error)
-    {
-        return Err(UrlError(finding.message));
-    }
+    usable(findings)?;
     let Reading { mut target, password } = reading;
     if let (Roots::Unsaid, Some(file)) = (&target.roots, ca_file) {
         target.roots = Roots::File(file.to_owned());
@@ -146,18 +112,4 @@ pub(super) fn parse(url: &str, ca_file: Option<&Path>) -> Result<(Target, Option
         ));
     }
     Ok((target, password))
-}
-
-/// Replaces each placeholder by as many bytes that no URL holds.
-fn mask(url: &str) -> String {
-    let mut masked = String::with_capacity(url.len());
-    let mut rest = url;
-    while let Some(start) = rest.find("{{") {
-        let Some(length) = rest[start..].find("}}") else { break };
-        masked.push_str(&rest[..start]);
-        masked.extend(std::iter::repeat_n(MASK, length + 2));
-        rest = &rest[start + length + 2..];
-    }
-    masked.push_str(rest);
-    masked
 }

@@ -19,6 +19,7 @@ mod context;
 mod failure;
 pub mod http;
 mod intake;
+pub mod mysql;
 pub mod postgres;
 mod sql;
 
@@ -41,6 +42,8 @@ sources! {
     asked in sql {
         /// A PostgreSQL database.
         postgres: Postgres,
+        /// A MySQL or MariaDB database.
+        mysql: Mysql,
     }
     asked by description {
         /// Pages of services over HTTP.

@@ -7,6 +7,7 @@ use secrecy::ExposeSecret;
 use serde::Deserialize;
 use tokio::time::Instant;
 
+use super::context::rfc_3339;
 use super::{Asking, Context, Finding, Intake, MetricFailure, NoneWanted, SourceKind, Sql, column_findings};
 use crate::config::{Entry, File, Mistake, Scope, job};
 use crate::placeholders::Template;
@@ -149,7 +150,7 @@ async fn run_query(
     context: &Context<'_>,
 ) -> Result<(), MetricFailure> {
     let query = intake.query();
-    let parameters = sql.parameters(&query.name, context).await?;
+    let parameters = sql.parameters(&query.name, context, rfc_3339).await?;
     match transaction.query(&sql.text, &parameters, intake).await {
         Ok(_) | Err(QueryError::Consumer(NoneWanted)) => Ok(()),
         Err(error) => Err(query_failure(query, &error)),
