@@ -241,6 +241,12 @@ async fn each_query_fails_alone_and_with_its_place() -> Result<()> {
         ),
         (
             "DELETE FROM things",
+            "sql",
+            ":12:7",
+            "Cannot execute statement in a READ ONLY transaction",
+        ),
+        (
+            "DO 1",
             "query",
             ":12:7",
             "the statement gives no rows; a query must be a SELECT",
