@@ -95,6 +95,12 @@ sources:
     postgres:
       zzzzzz: 1 # PostgresSpec
       url: postgres://u@h/d
+  pages:
+    http:
+      zzzzzz: 1 # HttpSpec
+      url: https://h
+      oauth2:
+        zzzzzz: 1 # OAuth2Spec
 sinks:
   default:
     zzzzzz: 1 # SinkSpec
@@ -141,6 +147,11 @@ jobs:
       parameters:
       - zzzzzz: 1 # TimeSpec
         scheduled_time: 0s
+    r:
+      query:
+        zzzzzz: 1 # QueryDescription
+        http:
+          zzzzzz: 1 # HttpQuerySpec
   metrics:
   - zzzzzz: 1 # MetricSpec
     name: m
@@ -298,15 +309,17 @@ async fn the_schema_knows_the_words_that_the_reader_knows() -> Result<()> {
             described.insert(name.as_str(), words);
         }
     }
-    let text = "jobs:\n- on_error: zzzzzz\n  metrics:\n  - on_empty: zzzzzz\n    null_value: zzzzzz\n    duplicates: zzzzzz\n    \
-                type: zzzzzz\nmetrics_api:\n  labels:\n  - {name: a, from: zzzzzz}\n  - {name: b, value: c, on_conflict: zzzzzz}\n  \
+    let text = "sources: {s: {http: {oauth2: {client_auth: zzzzzz}}}}\njobs:\n- on_error: zzzzzz\n  metrics:\n  - on_empty: zzzzzz\n    null_value: zzzzzz\n    duplicates: zzzzzz\n    \
+                type: zzzzzz\n    query: {http: {page: zzzzzz}}\nmetrics_api:\n  labels:\n  - {name: a, from: zzzzzz}\n  - {name: b, value: c, on_conflict: zzzzzz}\n  \
                 authorizer:\n    issuers:\n    - algorithms: [zzzzzz]\n";
     let names = [
+        "ClientAuth",
         "OnError",
         "OnEmpty",
         "NullValue",
         "Duplicates",
         "MetricKind",
+        "PageKind",
         "LabelSource",
         "Conflict",
         "Algorithm",

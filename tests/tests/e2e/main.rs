@@ -18,6 +18,7 @@ mod command_dev;
 mod command_run;
 mod command_schema;
 mod harness;
+mod http_source;
 mod isolation;
 mod metrics_api;
 mod metrics_api_callers;

@@ -159,7 +159,7 @@ const MISTAKES: [(&str, &str, &str, &str); 26] = [
         "",
         "",
         "2:41 <authorization> the header `authorization` is not for the configuration to set; credentials go into \
-             `basic`, `bearer` or `sigv4`; the rest the client says by itself",
+             keys of their own, such as `basic`; the rest the client says by itself",
     ),
     (
         "headers: {'a b': x}",

@@ -142,6 +142,7 @@ fn one_line(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use serde_json::json;
 
     use super::*;
@@ -269,5 +270,24 @@ mod tests {
             !one_line(&cut).contains("hunter2"),
             "a password that the end cuts in two"
         );
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_a_page_says_is_one_short_line(text in "(?s).{0,3000}") {
+            let line = one_line(&text);
+            prop_assert!(line.chars().count() <= LONGEST_TEXT + 1);
+            let moves = |c: char| c.is_control() || matches!(c, '\u{2028}'..='\u{202e}');
+            prop_assert!(!line.contains(moves), "{:?}", line);
+        }
+
+        #[test]
+        fn a_check_is_in_one_state_or_in_none(name in "[a-z]{1,8}", state in "ok|warning|critical|OK|[a-z]{0,8}") {
+            prop_assume!(name != MESSAGE);
+            let page = json!([{ name: state }]);
+            let read = checks(&page, &whole()).unwrap();
+            let values = read[0].rows("t").map(|[.., value]| u32::from(value == Cell::Number(1.0)));
+            prop_assert_eq!(values.sum::<u32>() == 1, read[0].is_known());
+        }
     }
 }

@@ -180,10 +180,12 @@ impl CellPointer {
 /// A row, and its name where it is a member of an object.
 pub(super) type KeyedRow<'v> = (Option<&'v str>, &'v Value);
 
-/// The rows at a pointer: the members of a list; those of an object with their names, if `keyed`; or the one object.
+/// The rows at a pointer: the members of a list; those of an object with their names, if `keyed`; or the one object. `null` is none.
 pub(super) fn rows<'v>(page: &'v Value, at: &Pointer, keyed: bool) -> Result<Vec<KeyedRow<'v>>, PageProblem> {
     let found = at.find(page)?;
     match found {
+        // What services in Go write for a list or a map without members.
+        Value::Null => Ok(Vec::new()),
         Value::Object(members) if keyed => Ok(members.iter().map(|(name, row)| (Some(name.as_str()), row)).collect()),
         other if keyed => Err(at.shape(other, "an object, since there is a `key`,")),
         Value::Array(items) => Ok(items.iter().map(|row| (None, row)).collect()),
@@ -216,6 +218,7 @@ pub(super) fn shape(value: &Value) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use serde_json::json;
 
     use super::*;
@@ -298,12 +301,13 @@ mod tests {
 
     #[test]
     fn rows_are_a_list_the_members_of_an_object_or_one_object() {
-        let page =
-            json!({"list": [1, {"a": 2}], "object": {"x": 1, "y": {"a": 2}}, "number": 1, "null": null, "none": []});
+        let page = json!({"list": [1, {"a": 2}], "object": {"x": 1, "y": {"a": 2}}, "number": 1, "text": "", "null": null, "none": []});
         let at = |pointer: &str| Pointer::parse(pointer).unwrap();
         let (one, two) = (json!(1), json!({"a": 2}));
         assert_eq!(rows(&page, &at("/list"), false).unwrap(), [(None, &one), (None, &two)]);
-        assert_eq!(rows(&page, &at("/none"), false).unwrap(), []);
+        for (none, keyed) in [("/none", false), ("/null", false), ("/null", true)] {
+            assert_eq!(rows(&page, &at(none), keyed).unwrap(), [], "{none}");
+        }
         assert_eq!(
             rows(&page, &at("/object"), true).unwrap(),
             [(Some("x"), &one), (Some("y"), &two)]
@@ -317,9 +321,9 @@ mod tests {
                 "has a number at `/number`, where a list or an object is expected",
             ),
             (
-                "/null",
+                "/text",
                 false,
-                "has null at `/null`, where a list or an object is expected",
+                "has a text at `/text`, where a list or an object is expected",
             ),
             (
                 "/list",
@@ -349,5 +353,26 @@ mod tests {
             assert_eq!(cell(Some(&value)), expected, "{text}");
         }
         assert_eq!(cell(None), Cell::Null);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_a_page_or_a_problem(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = parse(&bytes);
+        }
+
+        #[test]
+        fn any_name_can_be_pointed_to(name in ".{0,20}") {
+            let page = json!({ "before": { name.clone(): [1, 2] } });
+            let pointer = format!("/before/{}/1", name.replace('~', "~0").replace('/', "~1"));
+            prop_assert_eq!(Pointer::parse(&pointer).unwrap().find(&page), Ok(&json!(2)));
+        }
+
+        #[test]
+        fn any_text_is_a_pointer_or_an_error(text in ".{0,20}") {
+            if let Ok(pointer) = Pointer::parse(&text) {
+                let _ = rows(&json!({"a": [1, {}]}), &pointer, false);
+            }
+        }
     }
 }

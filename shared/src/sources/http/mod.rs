@@ -9,11 +9,14 @@
 
 mod client;
 mod credentials;
+mod feed;
 mod health;
 mod json;
+mod oauth2;
 mod query;
 mod run;
 mod settings;
+mod target;
 #[cfg(test)]
 mod tests;
 
@@ -26,7 +29,7 @@ use crate::placeholders::Template;
 
 pub use query::Query;
 
-pub(crate) use credentials::Tokens as Clients;
+pub(crate) use oauth2::Tokens as Clients;
 pub(crate) use query::QuerySpec;
 pub(crate) use settings::SourceSpec;
 

@@ -245,7 +245,6 @@ fn statuses(scope: &mut Scope<'_>, file: &File, entry: Option<&Entry<Vec<Entry<C
         let Count(number) = *status.get()?;
         match u16::try_from(number) {
             Ok(200..=299 | 402..=599) => {}
-            // 400 says that the question was wrong, which no page can mend.
             _ => {
                 let message = format!("under {number} there is no page");
                 scope.mistake(file, &status.span, message, |mistake| {

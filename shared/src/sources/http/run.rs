@@ -8,14 +8,14 @@ use serde_json::Value;
 use tokio::sync::Semaphore;
 use tracing::{info, warn};
 
-use super::client::{Client, FetchError, Limits};
-use super::credentials::{Credentials, Tokens};
-use super::json::{self, PageProblem};
-use super::query::{Page, Query};
-use super::{Auth, Source, Target, health};
+use super::client::{Client, Limits};
+use super::credentials::Credentials;
+use super::feed::Feed;
+use super::oauth2::Tokens;
+use super::query::Query;
+use super::target::{Located, NoPage};
+use super::{Source, json};
 use crate::config::job;
-use crate::endpoint::BaseUrl;
-use crate::rows::{Cell, Cells, Consumer as _};
 use crate::sources::{Asking, Context, Finding, Intake, MetricFailure, TargetReport};
 
 pub(super) async fn run(
@@ -24,7 +24,16 @@ pub(super) async fn run(
     queries: Vec<Asking<'_, '_, Query>>,
     context: &Context<'_>,
 ) -> Result<(), MetricFailure> {
-    let mut session = Session::begin(source, tokens, context).await?;
+    let targets = locate(source, context).await;
+    let mut session = match Session::begin(source, targets, tokens, context).await {
+        Ok(session) => session,
+        Err((targets, failure)) => {
+            for (_, intake) in queries {
+                fail(&targets, intake, &failure);
+            }
+            return Ok(());
+        }
+    };
     for (query, intake) in queries {
         let name = &intake.query().name;
         for column in session.ask(query, intake, true).await {
@@ -40,7 +49,9 @@ pub(super) async fn check(
     queries: &[(&job::Query, &Query)],
     context: &Context<'_>,
 ) -> Result<Vec<Finding>, MetricFailure> {
-    let mut session = Session::begin(source, tokens, context).await?;
+    let targets = locate(source, context).await;
+    let session = Session::begin(source, targets, tokens, context).await;
+    let mut session = session.map_err(|(_, failure)| failure)?;
     let mut findings = Vec::new();
     for (query, asked) in queries {
         let mut intake = Intake::new(query, context.form, true);
@@ -70,6 +81,26 @@ pub(super) async fn check(
     Ok(findings)
 }
 
+async fn locate(source: &Source, context: &Context<'_>) -> Vec<Located> {
+    let mut targets = Vec::with_capacity(source.targets.len());
+    for target in &source.targets {
+        targets.push(Located::new(target, context).await);
+    }
+    targets
+}
+
+/// No target could be asked a query.
+fn fail(targets: &[Located], intake: &mut Intake<'_>, failure: &MetricFailure) {
+    intake.fail(failure.clone());
+    for target in targets {
+        intake.target(TargetReport {
+            name: target.name.clone(),
+            failure: Some(failure.clone()),
+            unknown_states: None,
+        });
+    }
+}
+
 /// What a run has at hand for its pages.
 struct Session<'a> {
     source: &'a Source,
@@ -83,14 +114,21 @@ struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
-    async fn begin(source: &'a Source, tokens: &'a Tokens, context: &'a Context<'a>) -> Result<Self, MetricFailure> {
-        let client = Client::new(source.ca_file.as_deref(), source.timeout)
-            .map_err(|error| MetricFailure::new("connect", context.about_source(&error)))?;
-        let credentials = Credentials::resolve(source, &client, tokens, context).await?;
-        let mut targets = Vec::with_capacity(source.targets.len());
-        for target in &source.targets {
-            targets.push(Located::new(target, context).await);
-        }
+    /// Gives the targets back where none can be asked.
+    async fn begin(
+        source: &'a Source,
+        targets: Vec<Located>,
+        tokens: &'a Tokens,
+        context: &'a Context<'a>,
+    ) -> Result<Self, (Vec<Located>, MetricFailure)> {
+        let client = match Client::new(source.ca_file.as_deref(), source.timeout) {
+            Ok(client) => client,
+            Err(error) => return Err((targets, MetricFailure::new("connect", context.about_source(&error)))),
+        };
+        let credentials = match Credentials::resolve(source, &client, tokens, context).await {
+            Ok(credentials) => credentials,
+            Err(failure) => return Err((targets, failure)),
+        };
         Ok(Self {
             source,
             client,
@@ -107,7 +145,7 @@ impl<'a> Session<'a> {
         let parameters = match self.parameters(query, &intake.query().name).await {
             Ok(parameters) => parameters,
             Err(failure) => {
-                intake.fail(failure);
+                fail(&self.targets, intake, &failure);
                 return Vec::new();
             }
         };
@@ -127,9 +165,10 @@ impl<'a> Session<'a> {
                 unknown_states,
             });
         }
-        let absent = feed.absent();
-        let begun = feed.begun;
-        if let (false, Some(first)) = (begun, reports.iter().find_map(|report| report.failure.clone())) {
+        let (absent, begun) = (feed.absent(), feed.begun);
+        if let Some(first) = reports.iter().find_map(|report| report.failure.clone())
+            && !begun
+        {
             intake.fail(first);
         }
         for report in reports {
@@ -239,183 +278,5 @@ impl<'a> Session<'a> {
                 json: json::parse(&answer.body).is_ok(),
             }),
         }
-    }
-}
-
-/// A target with its URL filled in.
-struct Located {
-    /// The column `target` of its rows.
-    name: String,
-    url: Result<BaseUrl, MetricFailure>,
-}
-
-impl Located {
-    async fn new(target: &Target, context: &Context<'_>) -> Self {
-        let url = match context.resolve_url(&target.url).await {
-            Ok(url) => BaseUrl::parse(url.expose_secret())
-                .map_err(|error| MetricFailure::new("placeholder", format!("its URL {error}"))),
-            Err(failure) => Err(failure),
-        };
-        let name = match (&target.name, &url) {
-            (Some(name), _) => name.clone(),
-            (None, Ok(url)) => url.host(),
-            // Its rows cannot be, but it is told of.
-            (None, Err(_)) => "unknown".to_owned(),
-        };
-        Self { name, url }
-    }
-
-    /// Why it gave no page, with the place of the query. Of its URL only what cannot be a secret is shown.
-    fn failure(&self, place: &str, query: &Query, no_page: &NoPage, auth: &Auth) -> MetricFailure {
-        let target = match &self.url {
-            Ok(url) if url.host() == self.name => format!("the target at {}{}", url.at(), query.path),
-            Ok(url) => format!("the target `{}` at {}{}", self.name, url.at(), query.path),
-            Err(_) => format!("the target `{}`", self.name),
-        };
-        let (kind, told) = match no_page {
-            NoPage::Unasked(failure) => (failure.kind, format!("{target}: {}", failure.message)),
-            NoPage::Request(problem) => ("query", format!("{target} cannot be asked: {problem}")),
-            NoPage::Fetch(error) => (error.kind(), format!("{target} {error}")),
-            NoPage::Refused(status) => {
-                let what_to_do = match auth {
-                    Auth::None => "give the source `basic`, `bearer` or `oauth2`",
-                    Auth::Basic { .. } => "check `basic`",
-                    Auth::Bearer(_) => "check `bearer`",
-                    Auth::OAuth2(_) => "check what the token of `oauth2` allows, its `scope` and `parameters`",
-                };
-                (
-                    "login",
-                    format!("{target} refused the credentials with {status}: {what_to_do}"),
-                )
-            }
-            NoPage::Status { status, json } => {
-                let hint = if *json {
-                    let statuses = query
-                        .statuses
-                        .iter()
-                        .chain([&status.as_u16()])
-                        .map(u16::to_string)
-                        .collect::<Vec<_>>();
-                    format!(
-                        " with JSON all the same: if that is the page, say `statuses: [{}]`",
-                        statuses.join(", ")
-                    )
-                } else {
-                    String::new()
-                };
-                ("status", format!("{target} answered {status}{hint}"))
-            }
-            NoPage::Page(problem) => (problem.kind(), format!("the page of {target} {problem}")),
-        };
-        MetricFailure::new(kind, format!("{place}: {told}"))
-    }
-}
-
-/// Why a target gave no page.
-enum NoPage {
-    /// Its URL is not known.
-    Unasked(MetricFailure),
-    /// No request can be made of what is asked.
-    Request(String),
-    /// No whole answer came.
-    Fetch(FetchError),
-    /// It wants other credentials.
-    Refused(StatusCode),
-    /// It answered with a status under which there is no page.
-    Status { status: StatusCode, json: bool },
-    /// The page is not what was expected.
-    Page(PageProblem),
-}
-
-/// Hands the rows of one page after the other to a query's intake.
-struct Feed<'f, 'q, 'i> {
-    query: &'q Query,
-    intake: &'f mut Intake<'i>,
-    log: bool,
-    begun: bool,
-    rows: u64,
-    /// Which of the table's cells any row had.
-    seen: Vec<bool>,
-}
-
-impl<'f, 'q, 'i> Feed<'f, 'q, 'i> {
-    fn new(query: &'q Query, intake: &'f mut Intake<'i>, log: bool) -> Self {
-        let cells = match &query.page {
-            Page::Health { .. } => 0,
-            Page::Table { cells, .. } => cells.len(),
-        };
-        Self {
-            query,
-            intake,
-            log,
-            begun: false,
-            rows: 0,
-            seen: vec![false; cells],
-        }
-    }
-
-    /// Takes a target's page whole or not at all. Gives the checks of a health page whose state is not known.
-    fn take(&mut self, target: &str, page: &Value) -> Result<Option<u64>, PageProblem> {
-        match &self.query.page {
-            Page::Health { checks } => {
-                let checks = health::checks(page, checks)?;
-                if self.log {
-                    health::log(target, &checks);
-                }
-                self.begin();
-                for check in &checks {
-                    for cells in check.rows(target) {
-                        self.row(&cells);
-                    }
-                }
-                Ok(Some(checks.iter().filter(|check| !check.is_known()).count() as u64))
-            }
-            Page::Table { rows, keyed, cells } => {
-                let rows = json::rows(page, rows, *keyed)?;
-                self.begin();
-                let mut values = Vec::with_capacity(self.query.columns.len());
-                for (key, row) in rows {
-                    values.clear();
-                    values.push(Cell::Text(target.into()));
-                    values.extend(key.map(|key| Cell::Text(key.into())));
-                    for (at, pointer) in cells.iter().enumerate() {
-                        let value = pointer.get(page, row);
-                        self.seen[at] |= value.is_some();
-                        values.push(json::cell(value));
-                    }
-                    self.row(&values);
-                }
-                Ok(None)
-            }
-        }
-    }
-
-    fn begin(&mut self) {
-        if !std::mem::replace(&mut self.begun, true) {
-            // Whoever wants no rows knows why, and takes none.
-            let _ = self.intake.columns(&self.query.columns);
-        }
-    }
-
-    fn row(&mut self, cells: &[Cell<'_>]) {
-        self.rows += 1;
-        let row = Cells {
-            columns: &self.query.columns,
-            cells,
-        };
-        let _ = self.intake.row(&row);
-    }
-
-    /// The columns of a table that no row had, if there were rows.
-    fn absent(&self) -> Vec<&'q str> {
-        if self.rows == 0 {
-            return Vec::new();
-        }
-        let first = self.query.columns.len() - self.seen.len();
-        let columns = self.query.columns[first..].iter().zip(&self.seen);
-        columns
-            .filter(|(_, seen)| !**seen)
-            .map(|(column, _)| column.name.as_str())
-            .collect()
     }
 }

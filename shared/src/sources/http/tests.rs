@@ -121,6 +121,23 @@ jobs:
 }
 
 #[test]
+fn the_documentations_example_is_right() {
+    let text = include_str!("../../../../docs/configuration.md");
+    let section = text
+        .split_once("### Pages over HTTP")
+        .and_then(|(_, rest)| rest.split_once("## Sinks"));
+    let (section, _) = section.expect("the section");
+    let example = section
+        .split("```yaml\n")
+        .nth(1)
+        .and_then(|rest| rest.split_once("```"))
+        .expect("an example")
+        .0;
+    assert_eq!(findings(example), Vec::<String>::new());
+    assert_eq!(loaded(example).configuration.jobs.len(), 2);
+}
+
+#[test]
 fn each_mistake_in_a_source_has_its_place_and_its_remedy() {
     for (settings, expected) in [
         (
