@@ -72,6 +72,30 @@ pub(crate) fn in_order(mut findings: Vec<UrlFinding>) -> Vec<UrlFinding> {
     findings
 }
 
+/// What is said of a URL with a password that is to be used with a token.
+pub(crate) const PASSWORD_AND_TOKEN: &str = "the URL has a password, and rds_iam makes one: remove it from the URL";
+
+/// A problem of a URL that is used with a token, as a finding; none where a placeholder may yet make it right. The problem
+/// comes with whether the parameters decide it.
+pub(crate) fn in_the_way_of_a_token(masked: &str, problem: Option<(&'static str, bool)>) -> Vec<UrlFinding> {
+    let in_parameters = || {
+        masked
+            .split_once('?')
+            .is_some_and(|(_, parameters)| parameters.contains(MASK))
+    };
+    let Some((message, by_parameters)) = problem.filter(|_| !masked.starts_with(MASK)) else {
+        return Vec::new();
+    };
+    if by_parameters && in_parameters() {
+        return Vec::new();
+    }
+    vec![UrlFinding {
+        range: 0..masked.len(),
+        severity: UrlSeverity::Error,
+        message: message.to_owned(),
+    }]
+}
+
 /// The first finding because of which a URL cannot be used.
 ///
 /// # Errors

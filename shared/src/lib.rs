@@ -23,6 +23,7 @@ pub mod postgres;
 pub mod promql;
 pub mod pushgateway;
 mod query_limits;
+pub mod rds;
 pub mod rows;
 pub mod schedule;
 pub mod secrets;

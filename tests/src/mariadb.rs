@@ -54,10 +54,15 @@ impl MariaDb {
     pub async fn start_with(settings: &[&str]) -> Result<Self> {
         let account = Account::unprivileged()?;
         let mut server = Supervised::new("mariadb", StopSignal::Term)?;
-        let data = server.folder().join("data");
-        fs::create_dir(&data)?;
-        account.own(&data)?;
+        let [data, temporary] = ["data", "temporary"].map(|name| server.folder().join(name));
+        for folder in [&data, &temporary] {
+            fs::create_dir(folder)?;
+            account.own(folder)?;
+        }
         server.run(&account.runs(words![
+            // A server that starts removes the temporary tables of others from a folder that they share.
+            "env",
+            format!("TMPDIR={}", temporary.display()),
             program("mariadb-install-db", "mariadb-server")?,
             "--no-defaults",
             format!("--datadir={}", data.display()),
@@ -175,6 +180,7 @@ impl MariaDb {
                 program,
                 "--no-defaults",
                 at("datadir", "data"),
+                at("tmpdir", "temporary"),
                 at("socket", "data/socket"),
                 at("pid-file", "data/pid"),
                 at("init-file", "init.sql"),

@@ -6,10 +6,11 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
-use crate::database_url::{Authority, Part, Reader, in_order, mask, usable};
+use crate::database_url::{Authority, PASSWORD_AND_TOKEN, Part, Reader, in_order, in_the_way_of_a_token, mask, usable};
 pub use crate::database_url::{UrlError, UrlFinding, UrlSeverity};
+use crate::rds::Login;
 
 const DEFAULT_PORT: u16 = 3306;
 
@@ -65,6 +66,45 @@ pub(super) enum SslMode {
 #[must_use]
 pub fn inspect(url: &str) -> Vec<UrlFinding> {
     in_order(read(&mask(url)).1)
+}
+
+/// As [`inspect`], of a URL that is used with a token instead of a password: what is wrong with it besides.
+#[must_use]
+pub fn inspect_for_token(url: &str) -> Vec<UrlFinding> {
+    let masked = mask(url);
+    let ((target, password), _) = read(&masked);
+    in_the_way_of_a_token(&masked, problem_with_token(&target, password.is_some()))
+}
+
+/// Whose token a URL asks for.
+///
+/// # Errors
+/// The URL cannot be used with a token.
+pub(crate) fn login_for_token(url: &SecretString, ca_file: Option<&Path>) -> Result<Login, UrlError> {
+    let Target { host, port, user, .. } = parse_for_token(url.expose_secret(), ca_file)?;
+    Ok(Login { host, port, user })
+}
+
+/// As [`parse`], of a URL that is used with a token instead of a password.
+pub(super) fn parse_for_token(url: &str, ca_file: Option<&Path>) -> Result<Target, UrlError> {
+    let (target, password) = parse(url, ca_file)?;
+    match problem_with_token(&target, password.is_some()) {
+        Some((problem, _)) => Err(UrlError(problem.to_owned())),
+        None => Ok(target),
+    }
+}
+
+/// Why a token cannot be used, and whether the parameters decide it.
+fn problem_with_token(target: &Target, has_password: bool) -> Option<(&'static str, bool)> {
+    if has_password {
+        Some((PASSWORD_AND_TOKEN, false))
+    } else if target.ssl_mode != SslMode::VerifyIdentity {
+        let problem = "rds_iam needs ssl-mode=VERIFY_IDENTITY: the token goes to the server as it is, and whoever gets it \
+                       can log in";
+        Some((problem, true))
+    } else {
+        None
+    }
 }
 
 /// Reads a URL whose placeholders are filled in; `ca_file` stands in for an absent `ssl-ca`.
@@ -186,8 +226,6 @@ fn read_parameters(reader: &mut Reader, given: Part<'_>, target: &mut Target) {
 
 #[cfg(test)]
 mod tests {
-    use secrecy::ExposeSecret as _;
-
     use super::*;
 
     const CA: &str = "/etc/ca.pem";

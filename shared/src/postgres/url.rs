@@ -13,11 +13,12 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use tokio_postgres::config::ChannelBinding;
 
-use crate::database_url::{Authority, in_order, mask, usable};
+use crate::database_url::{Authority, PASSWORD_AND_TOKEN, in_order, in_the_way_of_a_token, mask, usable};
 pub use crate::database_url::{UrlError, UrlFinding, UrlSeverity};
+use crate::rds::Login;
 use reader::{Reading, read};
 
 /// Everything a URL says but the password: what tells one warm connection from another.
@@ -90,6 +91,52 @@ pub(super) enum SessionAttributes {
 #[must_use]
 pub fn inspect(url: &str) -> Vec<UrlFinding> {
     in_order(read(&mask(url)).1)
+}
+
+/// As [`inspect`], of a URL that is used with a token instead of a password: what is wrong with it besides.
+#[must_use]
+pub fn inspect_for_token(url: &str) -> Vec<UrlFinding> {
+    let masked = mask(url);
+    let (Reading { target, password }, _) = read(&masked);
+    in_the_way_of_a_token(&masked, problem_with_token(&target, password.is_some()))
+}
+
+/// Whose token a URL asks for, of which RDS makes a part of the host's name.
+///
+/// # Errors
+/// The URL cannot be used with a token.
+pub(crate) fn login_for_token(url: &SecretString, ca_file: Option<&Path>) -> Result<Login, UrlError> {
+    let Target { hosts, user, .. } = parse_for_token(url.expose_secret(), ca_file)?;
+    match hosts.into_iter().next() {
+        Some(Host::Tcp { name: host, port }) => Ok(Login { host, port, user }),
+        _ => Err(UrlError(ONE_HOST.to_owned())),
+    }
+}
+
+/// As [`parse`], of a URL that is used with a token instead of a password.
+pub(super) fn parse_for_token(url: &str, ca_file: Option<&Path>) -> Result<Target, UrlError> {
+    let (target, password) = parse(url, ca_file)?;
+    match problem_with_token(&target, password.is_some()) {
+        Some((problem, _)) => Err(UrlError(problem.to_owned())),
+        None => Ok(target),
+    }
+}
+
+const ONE_HOST: &str = "rds_iam needs one host: the token is for the name of the database's own endpoint";
+
+/// Why a token cannot be used, and whether the parameters decide it.
+fn problem_with_token(target: &Target, has_password: bool) -> Option<(&'static str, bool)> {
+    if has_password {
+        Some((PASSWORD_AND_TOKEN, false))
+    } else if !matches!(target.hosts.as_slice(), [Host::Tcp { .. }]) {
+        Some((ONE_HOST, true))
+    } else if target.ssl_mode != SslMode::VerifyFull {
+        let problem =
+            "rds_iam needs sslmode=verify-full: the token goes to the server as it is, and whoever gets it can log in";
+        Some((problem, true))
+    } else {
+        None
+    }
 }
 
 /// Reads a URL whose placeholders are filled in; `ca_file` stands in for an absent `sslrootcert`.

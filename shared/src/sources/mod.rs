@@ -16,6 +16,7 @@ mod table;
 
 mod check;
 mod context;
+mod database;
 mod failure;
 pub mod http;
 mod intake;

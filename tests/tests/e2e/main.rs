@@ -10,6 +10,7 @@ mod collector_deliveries;
 mod collector_gateway_failures;
 mod collector_mysql;
 mod collector_query_failures;
+mod collector_rds;
 mod collector_rows;
 mod collector_secrets;
 mod collector_session;
