@@ -143,16 +143,9 @@ impl Front {
         );
         client.write_all(b"S").await?;
         let mut client = self.tls.accept(client).await?;
-        let mut server = TcpStream::connect((Ipv4Addr::LOCALHOST, database.port())).await?;
         // What follows has its length, with itself, in front; and after the first, a byte for its kind before that.
         let startup = length_and_rest(&mut client).await?;
-        server.write_all(&startup).await?;
-        let mut demand = [0; 9];
-        server.read_exact(&mut demand).await?;
-        ensure!(
-            demand == [b'R', 0, 0, 0, 8, 0, 0, 0, 3],
-            "the server does not ask for a password in the clear"
-        );
+        let mut demand = [b'R', 0, 0, 0, 8, 0, 0, 0, 3];
         client.write_all(&demand).await?;
         ensure!(client.read_u8().await? == b'p', "that is no password");
         let password = length_and_rest(&mut client).await?;
@@ -167,6 +160,14 @@ impl Front {
         database
             .execute(&format!("ALTER ROLE {IAM_USER} PASSWORD '{token}'"))
             .await?;
+        // Only now, for the server looks users up when the client comes.
+        let mut server = TcpStream::connect((Ipv4Addr::LOCALHOST, database.port())).await?;
+        server.write_all(&startup).await?;
+        server.read_exact(&mut demand).await?;
+        ensure!(
+            demand == [b'R', 0, 0, 0, 8, 0, 0, 0, 3],
+            "the server does not ask for a password in the clear"
+        );
         server.write_u8(b'p').await?;
         server.write_all(&password).await?;
         copy_bidirectional(&mut client, &mut server).await?;

@@ -107,11 +107,10 @@ async fn mariadb_takes_a_token_for_a_password() -> Result<()> {
 async fn a_token_goes_to_nobody_who_has_not_proved_to_be_the_server() -> Result<()> {
     let mariadb = MariaDb::shared().await?;
     let rds = Rds::mariadb(&mariadb.database().await?).await?;
-    let ca = fs::read_to_string(mariadb.ca_file())?;
     // Only known when the job runs.
     let source = config("mysql", "?ssl-mode={{MODE}}", "");
     let settings = source.replace("      ca_file: ca.pem\n", "");
-    let folder = fanlight_tests::ConfigFolder::new(&[("a.yaml", &settings), ("ca.pem", &ca)])?;
+    let folder = fanlight_tests::ConfigFolder::new(&[("config/a.yaml", &settings)])?;
     for (mode, words) in [
         ("REQUIRED", "rds_iam needs ssl-mode=VERIFY_IDENTITY"),
         ("DISABLED", "rds_iam needs ssl-mode=VERIFY_IDENTITY"),
@@ -119,6 +118,7 @@ async fn a_token_goes_to_nobody_who_has_not_proved_to_be_the_server() -> Result<
         ("VERIFY_IDENTITY", "invalid peer certificate: UnknownIssuer"),
     ] {
         let environment = vec![
+            ("PUSHGATEWAY_URL", "http://gateway:9091".to_owned()),
             ("MODE", mode.to_owned()),
             ("DB_HOST", rds.address().to_string()),
             ("DB_NAME", "first".to_owned()),
@@ -133,6 +133,9 @@ async fn a_token_goes_to_nobody_who_has_not_proved_to_be_the_server() -> Result<
     assert_eq!(rds.tokens(), Vec::<String>::new());
     Ok(())
 }
+
+/// What the configuration needs, whatever it is.
+const VARIABLES: [&str; 5] = ["PUSHGATEWAY_URL", "DB_HOST", "DB_NAME", "MODE", "P"];
 
 #[tokio::test]
 async fn what_cannot_be_used_with_tokens_is_a_mistake() -> Result<()> {
@@ -165,8 +168,13 @@ async fn what_cannot_be_used_with_tokens_is_a_mistake() -> Result<()> {
         ("mysql", "", "u:{{P}}", "the URL has a password, and rds_iam makes one"),
     ] {
         let config = config(source, mode, "region: eu-west-3").replace(IAM_USER, user);
-        let folder = fanlight_tests::ConfigFolder::new(&[("a.yaml", &config), ("ca.pem", "")])?;
-        let ended = fanlight(folder.path(), ["check"], vec![]).await?;
+        let folder = fanlight_tests::ConfigFolder::new(&[("config/a.yaml", &config), ("config/ca.pem", "")])?;
+        let ended = fanlight(
+            folder.path(),
+            ["check"],
+            VARIABLES.map(|name| (name, "http://gateway:9091".to_owned())),
+        )
+        .await?;
         assert_eq!(ended.status, Some(1), "{source} {mode}: {}", ended.out);
         assert!(
             ended.err.contains(words) && ended.err.contains("a.yaml:6:"),
@@ -179,8 +187,14 @@ async fn what_cannot_be_used_with_tokens_is_a_mistake() -> Result<()> {
         ("mysql", ""),
         ("mysql", "?ssl-mode=verify_identity"),
     ] {
-        let folder = fanlight_tests::ConfigFolder::new(&[("a.yaml", &config(source, mode, "")), ("ca.pem", "")])?;
-        let ended = fanlight(folder.path(), ["check"], vec![]).await?;
+        let folder =
+            fanlight_tests::ConfigFolder::new(&[("config/a.yaml", &config(source, mode, "")), ("config/ca.pem", "")])?;
+        let ended = fanlight(
+            folder.path(),
+            ["check"],
+            VARIABLES.map(|name| (name, "http://gateway:9091".to_owned())),
+        )
+        .await?;
         assert_eq!(ended.status, Some(0), "{source} {mode}: {}", ended.err);
     }
     Ok(())
