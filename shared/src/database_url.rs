@@ -155,6 +155,15 @@ pub(crate) struct Reader {
     pub(crate) findings: Vec<UrlFinding>,
 }
 
+/// Splits off the user's name and the password, up to the first `@` before the path.
+pub(crate) fn split_credentials(rest: Part<'_>) -> (Option<Part<'_>>, Part<'_>) {
+    let path_start = rest.text.find('/').unwrap_or(rest.text.len());
+    match rest.text[..path_start].find('@') {
+        Some(at) => (Some(rest.sub(0..at)), rest.sub(at + 1..rest.text.len())),
+        None => (None, rest),
+    }
+}
+
 impl Reader {
     pub(crate) fn error(&mut self, part: Part<'_>, message: impl Into<String>) {
         self.find(part, UrlSeverity::Error, message.into());
@@ -190,15 +199,6 @@ impl Reader {
             return None;
         }
         Some(whole.sub(scheme.len()..whole.text.len()))
-    }
-
-    /// Splits off the user's name and the password, up to the first `@` before the path.
-    pub(crate) fn split_credentials<'a>(&mut self, rest: Part<'a>) -> (Option<Part<'a>>, Part<'a>) {
-        let path_start = rest.text.find('/').unwrap_or(rest.text.len());
-        match rest.text[..path_start].find('@') {
-            Some(at) => (Some(rest.sub(0..at)), rest.sub(at + 1..rest.text.len())),
-            None => (None, rest),
-        }
     }
 
     /// The user's name and the password.

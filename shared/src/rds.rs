@@ -151,7 +151,7 @@ mod tests {
     use super::*;
 
     /// 2026-01-31T10:20:00Z.
-    const TIME: Duration = Duration::from_secs(1_769_854_800);
+    const TIME: Duration = Duration::from_mins(29_497_580);
 
     fn login(port: u16, user: &str) -> Login {
         Login {
@@ -228,7 +228,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_token_is_not_kept_longer_than_its_credentials() {
-        let soon = SystemTime::now() + Duration::from_secs(60);
+        let soon = SystemTime::now() + Duration::from_mins(1);
         let tokens = tokens(Some("eu-west-3"), Some(soon)).await;
         tokens.token(&login(5432, "a"), None).await.unwrap();
         assert_eq!(tokens.kept.lock().await[0].until, soon);

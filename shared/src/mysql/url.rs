@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::database_url::{Authority, PASSWORD_AND_TOKEN, Part, Reader, in_order, in_the_way_of_a_token, mask, usable};
+use crate::database_url::{
+    Authority, PASSWORD_AND_TOKEN, Part, Reader, in_order, in_the_way_of_a_token, mask, split_credentials, usable,
+};
 pub use crate::database_url::{UrlError, UrlFinding, UrlSeverity};
 use crate::rds::Login;
 
@@ -149,7 +151,7 @@ fn take_apart(reader: &mut Reader, url: &str) -> Reading {
     let Some(rest) = reader.after_scheme(whole, &["mysql://", "mariadb://"]) else {
         return (target, None);
     };
-    let (credentials, rest) = reader.split_credentials(rest);
+    let (credentials, rest) = split_credentials(rest);
     let mut password = None;
     if let Some(credentials) = credentials {
         (target.user, password) = reader.credentials(credentials);

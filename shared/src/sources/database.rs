@@ -25,20 +25,20 @@ pub(crate) struct RdsIamSpec {
 
 /// How to log in to a database.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Access {
+pub(crate) struct Access {
     /// The connection URL, with placeholders.
-    pub url: Template,
+    pub(crate) url: Template,
     /// Certificates to trust (the RDS bundle), these and no others.
-    pub ca_file: Option<PathBuf>,
+    pub(crate) ca_file: Option<PathBuf>,
     /// Whether the password is a token of RDS' IAM authentication.
-    pub rds_iam: Option<RdsIam>,
+    pub(crate) rds_iam: Option<RdsIam>,
 }
 
 /// RDS' IAM authentication.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct RdsIam {
+pub(crate) struct RdsIam {
     /// The Region of the database; the function's own if it is not given.
-    pub region: Option<String>,
+    pub(crate) region: Option<String>,
 }
 
 /// What sources of databases keep warm from one run to the next.

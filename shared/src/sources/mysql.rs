@@ -33,7 +33,7 @@ const URLS: Urls<UrlError> = Urls {
 /// A MySQL or MariaDB database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source {
-    access: Access,
+    pub(crate) access: Access,
 }
 
 pub(crate) type Clients = database::Clients<Connections>;

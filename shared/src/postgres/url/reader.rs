@@ -6,7 +6,7 @@ use secrecy::SecretString;
 use tokio_postgres::config::ChannelBinding;
 
 use super::{Roots, SessionAttributes, SslMode, Target};
-use crate::database_url::{Part, Reader, UrlFinding};
+use crate::database_url::{Part, Reader, UrlFinding, split_credentials};
 
 pub(super) struct Reading {
     pub(super) target: Target,
@@ -40,7 +40,7 @@ impl Reader {
         let Some(rest) = self.after_scheme(whole, &["postgres://", "postgresql://"]) else {
             return reading;
         };
-        let (credentials, rest) = self.split_credentials(rest);
+        let (credentials, rest) = split_credentials(rest);
         if let Some(credentials) = credentials {
             (reading.target.user, reading.password) = self.credentials(credentials);
         }
