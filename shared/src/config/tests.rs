@@ -213,7 +213,7 @@ jobs:
         panic!("a database")
     };
     assert_eq!(
-        (job.source.name.as_deref(), source.ca_file.is_some()),
+        (job.source.name.as_deref(), source.access.ca_file.is_some()),
         (Some("shop"), true)
     );
     let Sink::Pushgateway(sink) = &job.sink;
@@ -485,8 +485,8 @@ fn a_source_or_sink_that_is_not_there_suggests_the_one_that_is() {
 fn each_mistake_in_a_source_or_sink_has_its_place_and_its_remedy() {
     for (section, expected) in [
         (
-            "sources: {s: 'mysql://h/d'}",
-            "<mysql> `mysql` is not a kind of source; the kinds are postgres, postgresql",
+            "sources: {s: 'oracle://h/d'}",
+            "<oracle> `oracle` is not a kind of source; the kinds are postgres, postgresql",
         ),
         (
             "sources: {s: 'postgres://u@h/d?sslmod=x'}",
@@ -496,6 +496,23 @@ fn each_mistake_in_a_source_or_sink_has_its_place_and_its_remedy() {
         ("sources: {s: '{{URL}}'}", "of which kind is this source?"),
         ("sources: {s: {}}", "<{> the source does not say of which kind it is"),
         ("sources: {s: {postgres: {}}}", "a PostgreSQL source needs a `url`; add"),
+        ("sources: {s: {mysql: {}}}", "a MySQL source needs a `url`; add"),
+        (
+            "sources: {s: 'mysql://u@h/d?sslmode=x'}",
+            "<sslmode> the parameter \"sslmode\" is not supported; known are connect-timeout, ssl-ca, ssl-mode",
+        ),
+        (
+            "sources: {s: {mysql: {url: 'mysql://u:{{P}}@h/d', rds_iam: {}}}}",
+            "the URL has a password, and rds_iam makes one: remove it",
+        ),
+        (
+            "sources: {s: {postgres: {url: 'postgres://u@h/d', rds_iam: {}}}}",
+            "rds_iam needs sslmode=verify-full",
+        ),
+        (
+            "sources: {s: {postgres: {url: 'postgres://u@h,i/d?sslmode=verify-full', rds_iam: {}}}}",
+            "rds_iam needs one host",
+        ),
         (
             "sources: {s: {postgres: {url: 'postgres://u@h/d', ca_file: ../x.pem}}}",
             "<../x.pem> `../x.pem` lies outside",
@@ -738,7 +755,7 @@ fn a_secret_is_not_shown_where_it_is_not_understood() {
             source("source: 'postgress://bob:8520147@h/d'"),
             "`postgress` is not a kind",
         ),
-        (source("source: mysql://bob:8520147@h/d"), "`mysql` is not a kind"),
+        (source("source: oracle://bob:8520147@h/d"), "`oracle` is not a kind"),
         (source("source: 'bob:8520147@h/d'"), "the name of a source is expected"),
         (source("source: 'bob@8520147'"), "the name of a source is expected"),
         (

@@ -17,9 +17,11 @@ mod table;
 mod check;
 pub mod cloudwatch;
 mod context;
+mod database;
 mod failure;
 pub mod http;
 mod intake;
+pub mod mysql;
 pub mod postgres;
 mod sql;
 
@@ -42,6 +44,8 @@ sources! {
     asked in sql {
         /// A PostgreSQL database.
         postgres: Postgres,
+        /// A MySQL or MariaDB database.
+        mysql: Mysql,
     }
     asked by description {
         /// Metrics of AWS CloudWatch.

@@ -95,6 +95,12 @@ sources:
     postgres:
       zzzzzz: 1 # PostgresSpec
       url: postgres://u@h/d
+  orders:
+    mysql:
+      zzzzzz: 1 # MysqlSpec
+      url: mysql://u@h/d
+      rds_iam:
+        zzzzzz: 1 # RdsIamSpec
   pages:
     http:
       zzzzzz: 1 # HttpSpec
