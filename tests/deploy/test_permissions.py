@@ -7,6 +7,8 @@ SECRET = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:"
 KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/1"
 WORKSPACE = f"arn:aws:aps:{REGION}:{ACCOUNT}:workspace/ws-1"
 UPSTREAM_ROLE = f"arn:aws:iam::{ACCOUNT}:role/prometheus"
+READER_ROLE = f"arn:aws:iam::{ACCOUNT}:role/reader"
+DATABASE_USER = f"arn:aws:rds-db:{REGION}:{ACCOUNT}:dbuser:db-1/fanlight"
 INTERFACES = f"arn:aws:ec2:{REGION}:{ACCOUNT}:*/*"
 
 EVERYTHING = {
@@ -14,6 +16,10 @@ EVERYTHING = {
     "MetricsApiSecretArns": f"{SECRET}prometheus-AbCdEf",
     "AuthorizerSecretArns": f"{SECRET}tokens-AbCdEf",
     "SecretsKeyArn": KEY,
+    "CollectorReadsCloudWatch": "true",
+    "CollectorCloudWatchNamespaces": "Shop,Growth",
+    "CollectorRoleArns": READER_ROLE,
+    "CollectorDatabaseUserArns": DATABASE_USER,
     "PrometheusWorkspaceArn": WORKSPACE,
     "UpstreamRoleArn": UPSTREAM_ROLE,
     "SubnetIds": "subnet-1,subnet-2",
@@ -33,6 +39,9 @@ WITHOUT_RESOURCES = {
     "xray:PutTelemetryRecords",
     "ec2:DescribeNetworkInterfaces",
     "ec2:DescribeSubnets",
+    "cloudwatch:GetMetricData",
+    "cloudwatch:ListMetrics",
+    "cloudwatch:PutMetricData",
 }
 
 TRACES = {("xray:PutTraceSegments", "*"), ("xray:PutTelemetryRecords", "*")}
@@ -99,6 +108,11 @@ def test_what_each_role_may_do_with_everything_set():
             ("sqs:SendMessage", "<DeadLetters.Arn>"),
             (read, f"{SECRET}shop-AbCdEf"),
             (read, f"{SECRET}gateway-AbCdEf"),
+            ("cloudwatch:GetMetricData", "*"),
+            ("cloudwatch:ListMetrics", "*"),
+            ("cloudwatch:PutMetricData", "*"),
+            ("sts:AssumeRole", READER_ROLE),
+            ("rds-db:connect", DATABASE_USER),
         },
         "MetricsApiRole": TRACES
         | NETWORK
@@ -210,3 +224,13 @@ def test_a_key_is_used_through_secrets_manager_only():
                 service = {"kms:ViaService": f"secretsmanager.{REGION}.amazonaws.com"}
                 assert statement["Condition"] == {"StringEquals": service}, role
     assert found == 3
+
+
+def test_metrics_are_sent_to_the_namespaces_that_are_named_only():
+    deployment = Deployment(**EVERYTHING)
+    (statement,) = [
+        statement
+        for statement in statements(deployment, "CollectorRole")
+        if statement["Action"] == "cloudwatch:PutMetricData"
+    ]
+    assert statement["Condition"] == {"StringEquals": {"cloudwatch:namespace": ["Shop", "Growth"]}}
