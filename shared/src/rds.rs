@@ -7,7 +7,7 @@
 use std::fmt::Write as _;
 use std::time::{Duration, SystemTime};
 
-use aws_config::{BehaviorVersion, SdkConfig};
+use aws_config::SdkConfig;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::ProvideCredentials as _;
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SignatureLocation, SigningSettings, sign};
@@ -15,6 +15,8 @@ use aws_sigv4::sign::v4::SigningParams;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use secrecy::SecretString;
 use tokio::sync::{Mutex, OnceCell};
+
+use crate::aws;
 
 /// How long RDS takes a token for a login.
 const GOOD_FOR: Duration = Duration::from_mins(15);
@@ -87,8 +89,7 @@ impl Tokens {
     }
 
     async fn config(&self) -> &SdkConfig {
-        let load = || aws_config::load_defaults(BehaviorVersion::v2026_01_12());
-        self.config.get_or_init(load).await
+        self.config.get_or_init(aws::environment).await
     }
 
     async fn region(&self, region: Option<&str>) -> Result<String, TokenError> {
@@ -144,7 +145,7 @@ fn encoded(text: &str) -> impl std::fmt::Display {
 mod tests {
     use std::collections::BTreeSet;
 
-    use aws_config::Region;
+    use aws_config::{BehaviorVersion, Region};
     use aws_credential_types::provider::SharedCredentialsProvider;
     use secrecy::ExposeSecret as _;
 
