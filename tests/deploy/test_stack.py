@@ -55,13 +55,16 @@ def test_the_configuration_comes_as_a_layer(tmp_path):
     assert files == expected
 
 
-def test_no_function_has_a_secret_in_its_environment():
-    functions = Deployment(**EVERYTHING).of_type("AWS::Lambda::Function")
-    variables = {name: set(one.get("Environment", {}).get("Variables", {})) for name, one in functions.items()}
+def test_the_functions_environments_are_what_the_parameters_say_and_hold_no_secret():
+    deployment = Deployment(
+        DatabaseHost="db.example", DatabaseName="shop", PushgatewayUrl="https://g.example", PrometheusUrl="https://p.example", **EVERYTHING
+    )
+    functions = deployment.of_type("AWS::Lambda::Function")
+    variables = {name: one.get("Environment", {}).get("Variables", {}) for name, one in functions.items()}
     assert variables == {
-        "Collector": {"DB_HOST", "DB_NAME", "PUSHGATEWAY_URL"},
-        "MetricsApi": {"PROMETHEUS_URL"},
-        "Authorizer": set(),
+        "Collector": {"DB_HOST": "db.example", "DB_NAME": "shop", "PUSHGATEWAY_URL": "https://g.example"},
+        "MetricsApi": {"PROMETHEUS_URL": "https://p.example"},
+        "Authorizer": {},
     }
 
 
@@ -84,11 +87,53 @@ def test_with_subnets_two_functions_are_in_them_each_with_its_own_groups():
     }
 
 
-@pytest.mark.parametrize(("parameter", "reserved"), [(7, "7"), (0, None)])
-def test_the_collectors_concurrency_is_reserved_unless_it_is_0(parameter, reserved):
-    functions = Deployment(CollectorConcurrency=parameter).of_type("AWS::Lambda::Function")
+@pytest.mark.parametrize(
+    ("parameters", "collector", "metrics_api"),
+    [
+        ({}, "20", None),
+        ({"CollectorConcurrency": 7}, "7", None),
+        ({"CollectorConcurrency": 0}, None, None),
+        ({"CollectorConcurrency": 0, "MetricsApiConcurrency": 50}, None, "50"),
+    ],
+)
+def test_concurrency_is_reserved_unless_it_is_0(parameters, collector, metrics_api):
+    functions = Deployment(**parameters).of_type("AWS::Lambda::Function")
     found = {name: function.get("ReservedConcurrentExecutions") for name, function in functions.items()}
-    assert found == {"Collector": reserved, "MetricsApi": None, "Authorizer": None}
+    assert found == {"Collector": collector, "MetricsApi": metrics_api, "Authorizer": None}
+
+
+def test_the_collectors_time_is_that_of_its_longest_job():
+    times = [Deployment(**one).properties("Collector")["Timeout"] for one in ({}, {"CollectorTimeout": 305})]
+    assert times == ["65", "305"]
+    assert source()["Parameters"]["CollectorTimeout"]["MaxValue"] == 900, "Lambda's own"
+
+
+SUBNETS = {"SubnetIds": "subnet-1,subnet-2"}
+
+
+@pytest.mark.parametrize(
+    ("parameters", "objections"),
+    [
+        ({}, []),
+        (EVERYTHING, []),
+        (SUBNETS, ["SubnetIds needs CollectorSecurityGroupIds", "SubnetIds needs MetricsApiSecurityGroupIds"]),
+        ({"CollectorSecurityGroupIds": "sg-1", **SUBNETS}, ["SubnetIds needs MetricsApiSecurityGroupIds"]),
+        ({"MetricsApiSecurityGroupIds": "sg-1", **SUBNETS}, ["SubnetIds needs CollectorSecurityGroupIds"]),
+        ({"DomainName": "metrics.example"}, ["DomainName needs CertificateArn"]),
+        ({"HostedZoneId": "Z1"}, ["HostedZoneId needs DomainName"]),
+    ],
+)
+def test_parameters_that_need_others_are_refused_without_them(parameters, objections):
+    assert Deployment(**parameters).objections() == objections
+
+
+def test_no_level_hides_the_records_that_alarms_read():
+    """`watched` and `denied` are logged at INFO."""
+    level = source()["Parameters"]["LogLevel"]
+    assert (level["Default"], level["AllowedValues"]) == ("INFO", ["TRACE", "DEBUG", "INFO"])
+    for name, function in Deployment(LogLevel="DEBUG").of_type("AWS::Lambda::Function").items():
+        logging = function["LoggingConfig"]
+        assert (logging["ApplicationLogLevel"], logging["SystemLogLevel"]) == ("DEBUG", "INFO"), name
 
 
 def test_a_run_is_repeated_once_and_soon_and_then_kept():
@@ -109,9 +154,14 @@ def test_the_schedules_get_what_they_ask_for():
         "schedules.yaml",
     )
     nested = yaml_parse((ROOT / "schedules.yaml").read_text(encoding="utf-8"))
-    required = {name for name, parameter in nested["Parameters"].items() if "Default" not in parameter}
     given = Deployment().properties("Schedules")["Parameters"]
-    assert required <= set(given) <= set(nested["Parameters"])
+    assert given == {
+        "CollectorArn": "<Collector.Arn>",
+        "SchedulerRoleArn": "<SchedulerRole.Arn>",
+        "DeadLetterQueueArn": "<DeadLetters.Arn>",
+        "ScheduleGroupName": "<ScheduleGroup>",
+    }
+    assert set(given) == set(nested["Parameters"])
 
 
 def test_every_function_logs_into_a_group_that_forgets():
