@@ -5,11 +5,20 @@ mod schedules;
 use std::io::{self, IsTerminal as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Args;
 use shared::config::FolderError;
+use shared::config::job::Job;
 
 use self::schedules::Unrenderable;
+
+/// What template.yaml gives the collector for a run unless told otherwise: the default of `CollectorTimeout` without the margin.
+const USUAL_TIME: Duration = Duration::from_mins(1);
+/// What the function has beyond a job's `timeout`, to start and to tell that a run took too long.
+const MARGIN: Duration = Duration::from_secs(5);
+/// The longest that Lambda lets a function run, hence the most for `CollectorTimeout`.
+const MOST_TIME: Duration = Duration::from_mins(15);
 
 /// Writes schedules.yaml: one schedule of EventBridge Scheduler for each enabled job, and one for `heal`, for template.yaml to nest.
 #[derive(Debug, Args)]
@@ -96,6 +105,9 @@ pub fn run(args: &RenderArgs, config: &Path) -> Result<ExitCode, RenderError> {
             .and_then(|()| std::fs::rename(&new, file))
             .map_err(failed("written"))?;
     }
+    if let Some(warning) = too_long(&loaded.configuration.jobs) {
+        eprintln!("warning: {warning}");
+    }
     let enabled = loaded.configuration.jobs.iter().filter(|job| job.enabled).count();
     let schedules = enabled + usize::from(heal.is_some());
     println!(
@@ -105,6 +117,25 @@ pub fn run(args: &RenderArgs, config: &Path) -> Result<ExitCode, RenderError> {
         if fresh { ", as before" } else { "" }
     );
     Ok(ExitCode::SUCCESS)
+}
+
+/// Which enabled jobs may take longer than the collector, and what to set for them.
+fn too_long(jobs: &[Job]) -> Option<String> {
+    let long = || jobs.iter().filter(|job| job.enabled && job.timeout > USUAL_TIME);
+    let longest = long().map(|job| job.timeout).max()?;
+    let names: Vec<String> = long().map(|job| format!("`{}`", job.name)).collect();
+    Some(format!(
+        "the job{} {} may take longer than {} s: deploy with CollectorTimeout={} at least, or what takes longer is ended",
+        if names.len() == 1 { "" } else { "s" },
+        names.join(", "),
+        USUAL_TIME.as_secs(),
+        collector_timeout(longest)
+    ))
+}
+
+/// The `CollectorTimeout` for a job of this `timeout`, in seconds.
+fn collector_timeout(longest: Duration) -> u64 {
+    (longest + MARGIN).min(MOST_TIME).as_secs()
 }
 
 /// The first line in which two texts differ.
@@ -128,6 +159,13 @@ fn difference(stored: &str, rendered: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_collector_has_five_seconds_more_than_the_longest_job_where_lambda_has_them() {
+        for (longest, seconds) in [(61, 66), (300, 305), (895, 900), (900, 900)] {
+            assert_eq!(collector_timeout(Duration::from_secs(longest)), seconds);
+        }
+    }
 
     #[test]
     fn the_first_difference_is_told() {

@@ -19,10 +19,13 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-fn resources() -> serde_json::Map<String, Value> {
+fn template() -> Value {
     let text = std::fs::read_to_string(root().join("template.yaml")).expect("the template");
-    let template: Value = serde_saphyr::from_str(&text).expect("YAML");
-    template["Resources"].as_object().expect("a mapping").clone()
+    serde_saphyr::from_str(&text).expect("YAML")
+}
+
+fn resources() -> serde_json::Map<String, Value> {
+    template()["Resources"].as_object().expect("a mapping").clone()
 }
 
 fn configuration() -> Configuration {
@@ -31,8 +34,14 @@ fn configuration() -> Configuration {
     loaded.configuration
 }
 
+/// A function's, which may be a parameter's default.
 fn timeout(function: &str) -> Duration {
-    let seconds = resources()[function]["Properties"]["Timeout"].as_u64();
+    let template = template();
+    let timeout = &template["Resources"][function]["Properties"]["Timeout"];
+    let seconds = match timeout.as_str() {
+        Some(parameter) => template["Parameters"][parameter]["Default"].as_u64(),
+        None => timeout.as_u64(),
+    };
     Duration::from_secs(seconds.expect("a function with a timeout"))
 }
 

@@ -95,6 +95,16 @@ class Deployment:
             self.conditions[name] = self.filled(self.template["Conditions"][name])
         return self.conditions[name]
 
+    def objections(self):
+        """What the template's rules have against these parameters."""
+        return [
+            assertion["AssertDescription"]
+            for rule in self.template["Rules"].values()
+            if self.filled(rule["RuleCondition"])
+            for assertion in rule["Assertions"]
+            if not self.filled(assertion["Assert"])
+        ]
+
     def filled(self, node):
         if isinstance(node, list):
             return [item for item in map(self.filled, node) if item is not _NOTHING]
@@ -144,6 +154,10 @@ class Deployment:
     def _equals(self, value):
         one, other = self.filled(value)
         return str(one) == str(other)
+
+    def _contains(self, value):
+        texts, text = self.filled(value)
+        return text in texts
 
     def _not(self, value):
         return not self.filled(value)[0]

@@ -64,6 +64,14 @@ def test_the_stage_is_throttled_and_logs_no_headers_and_bodies():
     assert (settings["HttpMethod"], settings["ResourcePath"]) == ("*", "/*")
     assert (settings["ThrottlingRateLimit"], settings["ThrottlingBurstLimit"]) == ("7", "9")
     assert (settings["LoggingLevel"], settings["DataTraceEnabled"]) == ("OFF", False)
+    assert settings["MetricsEnabled"] is False, "metrics a method cost, and no alarm watches them"
+
+
+def test_the_usage_plans_count_what_the_stage_serves():
+    plans = Deployment().of_type("AWS::ApiGateway::UsagePlan")
+    assert plans
+    for name, plan in plans.items():
+        assert plan["ApiStages"] == [{"ApiId": "<Api>", "Stage": "<ApiprodStage>"}], name
 
 
 def test_the_stage_is_traced():

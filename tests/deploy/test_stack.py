@@ -55,13 +55,16 @@ def test_the_configuration_comes_as_a_layer(tmp_path):
     assert files == expected
 
 
-def test_no_function_has_a_secret_in_its_environment():
-    functions = Deployment(**EVERYTHING).of_type("AWS::Lambda::Function")
-    variables = {name: set(one.get("Environment", {}).get("Variables", {})) for name, one in functions.items()}
+def test_the_functions_environments_are_what_the_parameters_say_and_hold_no_secret():
+    deployment = Deployment(
+        DatabaseHost="db.example", DatabaseName="shop", PushgatewayUrl="https://g.example", PrometheusUrl="https://p.example", **EVERYTHING
+    )
+    functions = deployment.of_type("AWS::Lambda::Function")
+    variables = {name: one.get("Environment", {}).get("Variables", {}) for name, one in functions.items()}
     assert variables == {
-        "Collector": {"DB_HOST", "DB_NAME", "PUSHGATEWAY_URL"},
-        "MetricsApi": {"PROMETHEUS_URL"},
-        "Authorizer": set(),
+        "Collector": {"DB_HOST": "db.example", "DB_NAME": "shop", "PUSHGATEWAY_URL": "https://g.example"},
+        "MetricsApi": {"PROMETHEUS_URL": "https://p.example"},
+        "Authorizer": {},
     }
 
 
@@ -84,11 +87,53 @@ def test_with_subnets_two_functions_are_in_them_each_with_its_own_groups():
     }
 
 
-@pytest.mark.parametrize(("parameter", "reserved"), [(7, "7"), (0, None)])
-def test_the_collectors_concurrency_is_reserved_unless_it_is_0(parameter, reserved):
-    functions = Deployment(CollectorConcurrency=parameter).of_type("AWS::Lambda::Function")
+@pytest.mark.parametrize(
+    ("parameters", "collector", "metrics_api"),
+    [
+        ({}, "20", None),
+        ({"CollectorConcurrency": 7}, "7", None),
+        ({"CollectorConcurrency": 0}, None, None),
+        ({"CollectorConcurrency": 0, "MetricsApiConcurrency": 50}, None, "50"),
+    ],
+)
+def test_concurrency_is_reserved_unless_it_is_0(parameters, collector, metrics_api):
+    functions = Deployment(**parameters).of_type("AWS::Lambda::Function")
     found = {name: function.get("ReservedConcurrentExecutions") for name, function in functions.items()}
-    assert found == {"Collector": reserved, "MetricsApi": None, "Authorizer": None}
+    assert found == {"Collector": collector, "MetricsApi": metrics_api, "Authorizer": None}
+
+
+def test_the_collectors_time_is_that_of_its_longest_job():
+    times = [Deployment(**one).properties("Collector")["Timeout"] for one in ({}, {"CollectorTimeout": 305})]
+    assert times == ["65", "305"]
+    assert source()["Parameters"]["CollectorTimeout"]["MaxValue"] == 900, "Lambda's own"
+
+
+SUBNETS = {"SubnetIds": "subnet-1,subnet-2"}
+
+
+@pytest.mark.parametrize(
+    ("parameters", "objections"),
+    [
+        ({}, []),
+        (EVERYTHING, []),
+        (SUBNETS, ["SubnetIds needs CollectorSecurityGroupIds", "SubnetIds needs MetricsApiSecurityGroupIds"]),
+        ({"CollectorSecurityGroupIds": "sg-1", **SUBNETS}, ["SubnetIds needs MetricsApiSecurityGroupIds"]),
+        ({"MetricsApiSecurityGroupIds": "sg-1", **SUBNETS}, ["SubnetIds needs CollectorSecurityGroupIds"]),
+        ({"DomainName": "metrics.example"}, ["DomainName needs CertificateArn"]),
+        ({"HostedZoneId": "Z1"}, ["HostedZoneId needs DomainName"]),
+    ],
+)
+def test_parameters_that_need_others_are_refused_without_them(parameters, objections):
+    assert Deployment(**parameters).objections() == objections
+
+
+def test_no_level_hides_the_records_that_alarms_read():
+    """`watched` and `denied` are logged at INFO."""
+    level = source()["Parameters"]["LogLevel"]
+    assert (level["Default"], level["AllowedValues"]) == ("INFO", ["TRACE", "DEBUG", "INFO"])
+    for name, function in Deployment(LogLevel="DEBUG").of_type("AWS::Lambda::Function").items():
+        logging = function["LoggingConfig"]
+        assert (logging["ApplicationLogLevel"], logging["SystemLogLevel"]) == ("DEBUG", "INFO"), name
 
 
 def test_a_run_is_repeated_once_and_soon_and_then_kept():
@@ -109,9 +154,14 @@ def test_the_schedules_get_what_they_ask_for():
         "schedules.yaml",
     )
     nested = yaml_parse((ROOT / "schedules.yaml").read_text(encoding="utf-8"))
-    required = {name for name, parameter in nested["Parameters"].items() if "Default" not in parameter}
     given = Deployment().properties("Schedules")["Parameters"]
-    assert required <= set(given) <= set(nested["Parameters"])
+    assert given == {
+        "CollectorArn": "<Collector.Arn>",
+        "SchedulerRoleArn": "<SchedulerRole.Arn>",
+        "DeadLetterQueueArn": "<DeadLetters.Arn>",
+        "ScheduleGroupName": "<ScheduleGroup>",
+    }
+    assert set(given) == set(nested["Parameters"])
 
 
 def test_every_function_logs_into_a_group_that_forgets():
@@ -127,23 +177,62 @@ def test_every_function_logs_into_a_group_that_forgets():
         assert group["RetentionInDays"] == "14", name
 
 
+# The stack's own metrics.
+OWN = "Fanlight/fanlight"
+# What each watches, (namespace, metric, dimensions ..) summed up; and when it barks: (statistic, seconds, periods of
+# which so many, comparison, threshold).
 ALARMS = {
-    "api-errors",
-    "api-throttles",
-    "authorizer-failures",
-    "broken-answers",
-    "collector-errors",
-    "collector-throttles",
-    "dead-letters",
-    "jobs-overdue",
-    "lost-runs",
-    "refusals",
+    "api-errors": (
+        {("AWS/ApiGateway", "5XXError", "fanlight", "<ApiprodStage>")},
+        ("Sum", 300, 3, 2, ">=", 5),
+    ),
+    "api-throttles": (
+        {("AWS/Lambda", "Throttles", "<MetricsApi>"), ("AWS/Lambda", "Throttles", "<Authorizer>")},
+        ("Sum", 300, 3, 2, ">", 0),
+    ),
+    "authorizer-failures": ({(OWN, "AuthorizerFailures")}, ("Sum", 300, 1, 1, ">", 0)),
+    "broken-answers": (
+        {(OWN, "BrokenAnswers"), ("AWS/Lambda", "Errors", "<MetricsApi>")},
+        ("Sum", 300, 3, 2, ">=", 5),
+    ),
+    "collector-errors": ({("AWS/Lambda", "Errors", "<Collector>")}, ("Sum", 300, 3, 2, ">", 0)),
+    "collector-throttles": ({("AWS/Lambda", "Throttles", "<Collector>")}, ("Sum", 300, 3, 2, ">", 0)),
+    "dead-letters": (
+        {("AWS/SQS", "ApproximateNumberOfMessagesVisible", "<DeadLetters.QueueName>")},
+        ("Maximum", 300, 1, 1, ">", 0),
+    ),
+    "jobs-overdue": ({(OWN, "JobsOverdue")}, ("Maximum", 600, 2, 2, ">", 0)),
+    "lost-runs": (
+        {
+            ("AWS/Scheduler", "InvocationsFailedToBeSentToDeadLetterCount", "<ScheduleGroup>"),
+            ("AWS/Lambda", "DestinationDeliveryFailures", "<Collector>"),
+        },
+        ("Sum", 300, 1, 1, ">", 0),
+    ),
+    "refusals": ({(OWN, "Refusals")}, ("Sum", 300, 3, 3, ">", 100)),
+}
+COMPARISONS = {"GreaterThanThreshold": ">", "GreaterThanOrEqualToThreshold": ">="}
+
+# Which records of which log are counted, and by which of their values. That the functions log records of this kind is
+# for the tests that run them: metrics_api_callers.rs, metrics_api_faults.rs and collector_watchdog.rs in tests/tests/e2e.
+FILTERS = {
+    "AuthorizerFailures": (
+        "<AuthorizerLog>",
+        '{ ($.level = "ERROR") || (($.type = "platform.report") && (($.record.status = "timeout")'
+        ' || ($.record.errorType = "Runtime.*"))) }',
+        "1",
+        0,
+    ),
+    "BrokenAnswers": ("<MetricsApiLog>", '{ $.end = "broken" }', "1", 0),
+    # No default: that nobody looks is not that nothing is overdue.
+    "JobsOverdue": ("<CollectorLog>", '{ $.message = "watched" }', "$.overdue", None),
+    "Refusals": ("<AuthorizerLog>", '{ $.message = "denied" }', "1", 0),
 }
 
 
 def test_every_alarm_tells_the_topic_and_has_its_place_in_the_docs():
     alarms = Deployment().of_type("AWS::CloudWatch::Alarm").values()
-    assert {alarm["AlarmName"].removeprefix("fanlight-") for alarm in alarms} == ALARMS
+    assert {alarm["AlarmName"].removeprefix("fanlight-") for alarm in alarms} == set(ALARMS)
     docs = (ROOT / "docs" / "operate.md").read_text(encoding="utf-8")
     for alarm in alarms:
         name = alarm["AlarmName"].removeprefix("fanlight-")
@@ -151,27 +240,48 @@ def test_every_alarm_tells_the_topic_and_has_its_place_in_the_docs():
         assert f"`{name}`" in docs, f"docs/operate.md does not tell what to do about {name}"
 
 
-def test_an_alarm_about_a_function_is_about_one_that_there_is():
+def test_each_alarm_watches_what_it_says_and_barks_when_it_should():
     deployment = Deployment()
-    subjects = {}
+    found = {}
     for alarm in deployment.of_type("AWS::CloudWatch::Alarm").values():
-        metrics = [one["MetricStat"]["Metric"] for one in alarm.get("Metrics", []) if "MetricStat" in one] or [alarm]
-        subjects[alarm["AlarmName"].removeprefix("fanlight-")] = {
-            (metric["MetricName"], *dimensions(metric).values()) for metric in metrics
+        name = alarm["AlarmName"].removeprefix("fanlight-")
+        parts = [one["MetricStat"] for one in alarm.get("Metrics", []) if "MetricStat" in one]
+        parts = parts or [{"Metric": alarm, "Stat": alarm["Statistic"], "Period": alarm["Period"]}]
+        metrics = {
+            (part["Metric"]["Namespace"], part["Metric"]["MetricName"], *dimensions(part["Metric"]).values())
+            for part in parts
         }
-    assert subjects == {
-        "api-errors": {("5XXError", "fanlight", "<ApiprodStage>")},
-        "api-throttles": {("Throttles", "<MetricsApi>"), ("Throttles", "<Authorizer>")},
-        "authorizer-failures": {("AuthorizerFailures",)},
-        "broken-answers": {("BrokenAnswers",)},
-        "collector-errors": {("Errors", "<Collector>")},
-        "collector-throttles": {("Throttles", "<Collector>")},
-        "dead-letters": {("ApproximateNumberOfMessagesVisible", "<DeadLetters.QueueName>")},
-        "jobs-overdue": {("JobsOverdue",)},
-        "lost-runs": {("InvocationDroppedCount", "<ScheduleGroup>"), ("DestinationDeliveryFailures", "<Collector>")},
-        "refusals": {("Refusals",)},
-    }
+        ((statistic, period),) = {(part["Stat"], part["Period"]) for part in parts}
+        periods = alarm["EvaluationPeriods"]
+        comparison = COMPARISONS[alarm["ComparisonOperator"]]
+        found[name] = (
+            metrics,
+            (statistic, period, periods, alarm.get("DatapointsToAlarm", periods), comparison, alarm["Threshold"]),
+        )
+    assert found == ALARMS
     assert deployment.properties("Api")["Name"] == "fanlight"
+
+
+def test_an_alarm_on_two_metrics_is_on_their_sum():
+    several = [one["Metrics"] for one in Deployment().of_type("AWS::CloudWatch::Alarm").values() if "Metrics" in one]
+    assert len(several) == 3
+    for metrics in several:
+        (total,) = [one for one in metrics if one.get("ReturnData", True)]
+        parts = [one["Id"] for one in metrics if one is not total]
+        assert total["Expression"] == " + ".join(f"FILL({part}, 0)" for part in parts)
+
+
+def test_the_filters_count_what_the_functions_log():
+    found = {}
+    for properties in Deployment().of_type("AWS::Logs::MetricFilter").values():
+        (one,) = properties["MetricTransformations"]
+        found[one["MetricName"]] = (
+            properties["LogGroupName"],
+            properties["FilterPattern"],
+            one["MetricValue"],
+            one.get("DefaultValue"),
+        )
+    assert found == FILTERS
 
 
 def test_alarms_on_logs_watch_what_the_filters_count():
@@ -180,11 +290,7 @@ def test_alarms_on_logs_watch_what_the_filters_count():
     for properties in deployment.of_type("AWS::Logs::MetricFilter").values():
         (transformation,) = properties["MetricTransformations"]
         counted.add((transformation["MetricNamespace"], transformation["MetricName"]))
-    watched = {
-        (alarm["Namespace"], alarm["MetricName"])
-        for alarm in deployment.of_type("AWS::CloudWatch::Alarm").values()
-        if alarm.get("Namespace", "").startswith("Fanlight/")
-    }
+    watched = {metric for metrics, _ in ALARMS.values() for metric in metrics if metric[0].startswith("Fanlight/")}
     assert watched == counted
 
 
@@ -204,8 +310,10 @@ def test_the_watchdog_looks_more_often_than_its_alarm_and_sends_the_event_that_i
 
 
 def test_without_a_watchdog_there_is_nothing_of_it():
-    resources = Deployment(Watchdog="false").resources
-    assert set(Deployment().resources) - set(resources) == {"Overdue", "OverdueAlarm", "WatchdogSchedule"}
+    full, without = Deployment().resources, Deployment(Watchdog="false").resources
+    # A deployment of the API is named by the second in which it is made.
+    gone = {name for name in set(full) - set(without) if full[name]["Type"] != "AWS::ApiGateway::Deployment"}
+    assert gone == {"Overdue", "OverdueAlarm", "WatchdogSchedule"}
 
 
 def test_nothing_having_run_is_an_alarm_and_nothing_having_failed_is_none():
@@ -214,9 +322,10 @@ def test_nothing_having_run_is_an_alarm_and_nothing_having_failed_is_none():
         assert alarm["TreatMissingData"] == missing, alarm["AlarmName"]
 
 
-@pytest.mark.parametrize(("email", "subscriptions"), [("", 0), ("on-call@example.com", 1)])
-def test_alarms_go_to_an_address_if_there_is_one(email, subscriptions):
-    assert len(Deployment(AlarmEmail=email).of_type("AWS::SNS::Subscription")) == subscriptions
+def test_alarms_go_to_an_address_if_there_is_one():
+    assert not Deployment().of_type("AWS::SNS::Subscription")
+    (subscription,) = Deployment(AlarmEmail="on-call@example.com").of_type("AWS::SNS::Subscription").values()
+    assert subscription == {"TopicArn": "<Alarms>", "Protocol": "email", "Endpoint": "on-call@example.com"}
 
 
 # The properties by which a resource is known in its account and region; whatever has none of these gets a name from
@@ -283,9 +392,9 @@ def test_api_gateways_account_is_left_alone_unless_asked():
     assert owner.resources["Api"]["DependsOn"] == "ApiGatewayLogging"
 
 
-def test_the_longest_name_fits_with_a_stack_of_forty_characters():
-    """64 characters a function or a group of schedules, 80 a queue; CloudFormation allows stacks 128."""
-    stack = "f" * 40
+def test_the_longest_name_fits_with_a_stack_of_52_characters():
+    """As docs/deploy.md says: 64 characters a function or a group of schedules, 80 a queue. CloudFormation allows 128."""
+    stack = "f" * 52
     for kind, name in names(Deployment(stack)):
         limit = {"AWS::Lambda::Function": 64, "AWS::Scheduler::ScheduleGroup": 64, "AWS::SQS::Queue": 80}.get(kind)
         assert limit is None or len(name) <= limit, name

@@ -71,6 +71,22 @@ async fn a_stale_file_is_told_of_and_written_anew() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_job_longer_than_the_collectors_usual_time_is_told_of() -> Result<()> {
+    let long = job(METRIC).replace("name: j", "name: long\n  timeout: 5m");
+    let config = ConfigFolder::new(&[("config/a.yaml", &long)])?;
+    let warning = "warning: the job `long` may take longer than 60 s: deploy with CollectorTimeout=305 at least, or \
+                   what takes longer is ended\n";
+    let rendered = render(&config, &[]).await?;
+    assert_eq!(rendered, ended(0, "schedules.yaml: 1 schedule\n", warning));
+
+    config.write("config/a.yaml", &long.replace("5m", "5m\n  enabled: false"))?;
+    assert_eq!(render(&config, &[]).await?.err, "");
+    config.write("config/a.yaml", &long.replace("5m", "1m"))?;
+    assert_eq!(render(&config, &[]).await?.err, "");
+    Ok(())
+}
+
+#[tokio::test]
 async fn what_cannot_be_deployed_is_shown_and_leaves_the_file_as_it_was() -> Result<()> {
     let config = ConfigFolder::new(&[("config/a.yaml", &job(METRIC).replace("* * * * *", "0 0 13 * FRI"))])?;
     config.write("schedules.yaml", "as it was")?;
