@@ -19,6 +19,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 use self::api::{LocalApi, api_listen};
+use crate::output::unless_closed;
 use crate::runner::api_gateway::InvalidRestApi;
 use crate::runner::scheduler::{self, Clock, Report, ScheduledJob, SystemClock};
 use crate::runner::{EventEnd, EventReport, Function, InvalidFunction, Outcome, invoke_api};
@@ -162,7 +163,8 @@ pub async fn run(args: DevArgs, config: &Path) -> Result<ExitCode, DevError> {
         .collect();
 
     let heal = loaded.configuration.heal.as_ref();
-    print_plan(&mut io::stdout().lock(), address, api.as_ref(), &scheduled, heal)?;
+    let plan = print_plan(&mut io::stdout().lock(), address, api.as_ref(), &scheduled, heal);
+    unless_closed(plan)?;
     let healer = collector.clone();
     let functions = api.iter().flat_map(LocalApi::functions).chain([collector]);
     let functions: Vec<Function> = functions.collect();

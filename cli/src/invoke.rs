@@ -12,6 +12,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 
+use crate::output::unless_closed;
 use crate::runner::{Failure, Function, InvalidFunction, InvokeError, Outcome, Reply};
 
 /// The longest that Lambda allows: what ends sooner does so by its own limits.
@@ -111,14 +112,22 @@ pub async fn run(args: InvokeArgs, config: &Path) -> Result<ExitCode, Invocation
         .map_err(|source| InvocationError::Function { package, source })?;
     let outcome = function.invoke(event).await.map(|invocation| invocation.outcome);
     function.shutdown().await;
-    let mut out = io::stdout().lock();
+    let mut text = Vec::new();
+    let show = |text: &[u8]| {
+        let mut out = io::stdout().lock();
+        unless_closed(out.write_all(text).and_then(|()| out.flush()))
+    };
     match outcome? {
-        Outcome::Success(reply) => print(&mut out, &reply)?,
+        Outcome::Success(reply) => {
+            print(&mut text, &reply)?;
+            show(&text)?;
+        }
         Outcome::Failure(failure) => {
             if let Some(partial) = &failure.partial {
-                print(&mut out, partial)?;
+                print(&mut text, partial)?;
                 // The error that follows begins a line of its own where both are shown.
-                writeln!(out)?;
+                text.push(b'\n');
+                show(&text)?;
             }
             return Err(InvocationError::Failed(failure));
         }

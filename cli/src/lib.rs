@@ -1,7 +1,8 @@
 //! The `fanlight` command as a library: one module a subcommand, and the local runner that the tests share.
 
-// What a command says on standard output and standard error is what it is for.
-#![allow(clippy::print_stdout, clippy::print_stderr)]
+// Its macros are for all modules below.
+#[macro_use]
+pub mod output;
 
 mod age;
 pub mod check;

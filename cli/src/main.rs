@@ -1,12 +1,10 @@
 //! The `fanlight` command.
 
-#![allow(clippy::print_stdout, clippy::print_stderr)]
-
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use fanlight_cli::{check, dev, enforce, heal, import, invoke, prune, render, run, status, token};
+use fanlight_cli::{check, dev, enforce, heal, import, invoke, output, prune, render, run, status, token};
 
 /// Business queries into Prometheus, and each customer his own metrics out of it.
 #[derive(Debug, Parser)]
@@ -46,13 +44,18 @@ enum Command {
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
     if let Err(error) = shared::logging::init(shared::logging::Audience::Command) {
-        eprintln!("fanlight: {error}");
-        return ExitCode::FAILURE;
+        return failed(&error);
     }
-    execute(arguments).await.unwrap_or_else(|error| {
-        eprintln!("fanlight: {error}");
-        ExitCode::FAILURE
-    })
+    let status = execute(arguments).await.unwrap_or_else(|error| failed(&error));
+    match output::finish() {
+        Ok(()) => status,
+        Err(error) => failed(&format_args!("standard output cannot be written: {error}")),
+    }
+}
+
+fn failed(error: &dyn std::fmt::Display) -> ExitCode {
+    output::err(format_args!("fanlight: {error}\n"));
+    ExitCode::FAILURE
 }
 
 async fn execute(Arguments { config, command }: Arguments) -> Result<ExitCode, Box<dyn std::error::Error>> {
@@ -69,7 +72,7 @@ async fn execute(Arguments { config, command }: Arguments) -> Result<ExitCode, B
         Command::Import(args) => Ok(import::run(&args)?),
         Command::Token(args) => Ok(token::run(args, &config)?),
         Command::Schema => {
-            print!("{}", shared::config::schema());
+            output::out(format_args!("{}", shared::config::schema()));
             Ok(ExitCode::SUCCESS)
         }
     }

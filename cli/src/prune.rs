@@ -1,7 +1,7 @@
 //! `fanlight prune`: deletes from the gateways what jobs pushed that have left the configuration.
 
 use std::io::{self, IsTerminal as _, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -25,16 +25,20 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub struct PruneArgs {
     /// Only these jobs; without any, all that have left
     jobs: Vec<String>,
-    /// Delete without asking
+    /// Delete without asking; of sinks without a `grouping` only jobs that are named, unless with --all
     #[arg(long, short)]
     yes: bool,
+    /// With --yes: all that have left, also of sinks without a `grouping`, to which no other deployment may push then
+    #[arg(long, requires = "yes", conflicts_with = "jobs")]
+    all: bool,
     /// List, and delete nothing
     #[arg(long, conflicts_with = "yes")]
     dry_run: bool,
     /// Also the groups of jobs that are switched off by `enabled: false`
     #[arg(long)]
     disabled: bool,
-    /// A `grouping` that a sink used to have, such as cluster=blue,env=prod, or `none`; may be repeated
+    /// A `grouping` that a sink used to have, such as cluster=blue,env=prod, or `none`; may be repeated.
+    /// A comma or a backslash in a value has a backslash before it
     #[arg(long, value_name = "LABELS", value_parser = FormerGrouping::parse)]
     former_grouping: Vec<FormerGrouping>,
     /// Leave alone what somebody has pushed to within this time
@@ -52,7 +56,7 @@ impl FormerGrouping {
             return Ok(Self(Vec::new()));
         }
         let mut labels = Vec::new();
-        for label in text.split(',') {
+        for label in split(text)? {
             match label.split_once('=') {
                 Some((name, value)) if !name.is_empty() => labels.push((name.to_owned(), value.to_owned())),
                 _ => return Err("write LABEL=VALUE, several with commas between, or `none`".to_owned()),
@@ -61,6 +65,29 @@ impl FormerGrouping {
         labels.sort();
         Ok(Self(labels))
     }
+}
+
+/// At the commas that have no backslash before them.
+fn split(text: &str) -> Result<Vec<String>, String> {
+    let mut parts = vec![String::new()];
+    let mut characters = text.chars();
+    while let Some(character) = characters.next() {
+        let literal = match character {
+            ',' => {
+                parts.push(String::new());
+                continue;
+            }
+            '\\' => match characters.next() {
+                Some(escaped @ (',' | '\\')) => escaped,
+                _ => return Err("write a backslash in a value as two; one stands before a comma".to_owned()),
+            },
+            other => other,
+        };
+        if let Some(last) = parts.last_mut() {
+            last.push(literal);
+        }
+    }
+    Ok(parts)
 }
 
 fn length(text: &str) -> Result<SignedDuration, String> {
@@ -81,6 +108,20 @@ pub enum PruneError {
          `fanlight check` says more"
     )]
     Flawed(String),
+    /// All that stands there would count as stale.
+    #[error(
+        "the configuration in {} has no job: nothing is pruned, for whatever any job has pushed would count as left behind; \
+         give the right folder by --config or FANLIGHT_CONFIG. If all jobs have left, name those to prune; --dry-run lists \
+         them",
+        .0.display()
+    )]
+    NoJob(PathBuf),
+    /// Nobody has seen whose jobs these are.
+    #[error(
+        "nothing was deleted: without a `grouping`, a job of another deployment that pushes to the same gateway looks like \
+         one that has left; name those that are yours: fanlight prune --yes {0}; or say --all, if there is no other deployment"
+    )]
+    Unclaimed(String),
     /// A name that is none of a job that has left.
     #[error("{0}")]
     Name(String),
@@ -110,6 +151,9 @@ pub async fn run(args: PruneArgs, config: &Path) -> Result<ExitCode, Box<dyn std
         return Err(PruneError::Flawed(count(mistakes, "mistake")).into());
     }
     let configuration = loaded.configuration;
+    if configuration.jobs.is_empty() && args.jobs.is_empty() && !args.dry_run {
+        return Err(PruneError::NoJob(config.to_owned()).into());
+    }
     let search = search(&args, &configuration)?;
     let resolver = Resolver::of_process(configuration.providers.clone());
     let surveys = survey(&configuration.sinks, &resolver, Instant::now() + PATIENCE).await;
@@ -137,6 +181,10 @@ pub async fn run(args: PruneArgs, config: &Path) -> Result<ExitCode, Box<dyn std
     if findings.stale.is_empty() {
         println!("nothing to prune");
     } else if !args.dry_run {
+        let unclaimed = unclaimed(&findings);
+        if args.yes && !args.all && args.jobs.is_empty() && !unclaimed.is_empty() {
+            return Err(PruneError::Unclaimed(unclaimed.join(" ")).into());
+        }
         if !args.yes && !confirmed(&findings)? {
             println!("nothing was deleted");
             return Ok(ExitCode::FAILURE);
@@ -144,6 +192,18 @@ pub async fn run(args: PruneArgs, config: &Path) -> Result<ExitCode, Box<dyn std
         complete &= delete_all(&findings.stale, &surveys).await;
     }
     Ok(if complete { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The jobs that may as well be another deployment's.
+fn unclaimed<'a>(findings: &'a Findings<'_>) -> Vec<&'a str> {
+    let stale = findings.stale.iter();
+    let mut jobs: Vec<&str> = stale
+        .filter(|stale| stale.why == Why::Removed && !stale.labelled)
+        .map(|stale| stale.job.as_str())
+        .collect();
+    jobs.sort_unstable();
+    jobs.dedup();
+    jobs
 }
 
 fn search(args: &PruneArgs, configuration: &Configuration) -> Result<Search, PruneError> {
@@ -203,6 +263,7 @@ fn listed(findings: &Findings<'_>, surveys: &[Survey<'_>], now: Timestamp) -> St
         job,
         why,
         groups,
+        ..
     } in &findings.stale
     {
         let why = match why {
@@ -218,6 +279,13 @@ fn listed(findings: &Findings<'_>, surveys: &[Survey<'_>], now: Timestamp) -> St
             );
             lines.push(format!("  {}  {}, {pushed}", group.key(), count_series(group.series())));
         }
+    }
+    let unclaimed = unclaimed(findings);
+    if !unclaimed.is_empty() {
+        lines.push(format!(
+            "look twice at {}: without a `grouping`, a job of another deployment on the same gateway looks the same",
+            unclaimed.join(", ")
+        ));
     }
     for Spared {
         survey,
@@ -237,6 +305,17 @@ fn listed(findings: &Findings<'_>, surveys: &[Survey<'_>], now: Timestamp) -> St
                 families.join(", "),
                 key.path()
             ),
+            Because::PushedAfter(pushed) => format!(
+                "something was pushed to it {} ago, after the job's last run had told of itself; if nobody needs that, DELETE \
+                 /metrics{}",
+                age(*pushed, now),
+                key.path()
+            ),
+            Because::Differs(family, held, told) => format!(
+                "it holds {} of {family}, and the job's last run told of {told}; if nobody needs them, DELETE /metrics{}",
+                count_series(*held),
+                key.path()
+            ),
             Because::NotArrived(sink) => format!("the job has not run since it pushes to the sink `{sink}`"),
             Because::Unknown(sink) => format!("whether the job has arrived at the sink `{sink}` is not known"),
         };
@@ -245,8 +324,9 @@ fn listed(findings: &Findings<'_>, surveys: &[Survey<'_>], now: Timestamp) -> St
     for grouping in &findings.like_ours {
         lines.push(format!(
             "left alone: groups of jobs of these names with the grouping `{0}`, which no sink has: another deployment's, or \
-             yours from before the `grouping` was changed; then say --former-grouping {0}",
-            written(grouping)
+             yours from before the `grouping` was changed; then say --former-grouping {1}",
+            written(grouping),
+            quoted(&written(grouping))
         ));
     }
     if findings.disabled > 0 {
@@ -279,8 +359,22 @@ fn written(grouping: &Grouping) -> String {
     if grouping.is_empty() {
         return "none".to_owned();
     }
-    let labels: Vec<_> = grouping.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let escaped = |value: &str| value.replace('\\', r"\\").replace(',', r"\,");
+    let labels: Vec<_> = grouping
+        .iter()
+        .map(|(name, value)| format!("{name}={}", escaped(value)))
+        .collect();
     labels.join(",")
+}
+
+/// As a shell takes it for one word.
+fn quoted(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_=,./:@-".contains(c);
+    if text.chars().all(plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
 }
 
 fn confirmed(findings: &Findings<'_>) -> Result<bool, Box<dyn std::error::Error>> {
@@ -363,11 +457,39 @@ mod tests {
                 labels(&[("cluster", "blue/1"), ("env", "prod")]),
             ),
             ("cluster=", labels(&[("cluster", "")])),
+            (
+                r"cluster=a/b é=%?#\,x,dir=C:\\,empt=",
+                labels(&[("cluster", "a/b é=%?#,x"), ("dir", r"C:\"), ("empt", "")]),
+            ),
         ] {
-            assert_eq!(FormerGrouping::parse(text), expected, "{text}");
+            let read = FormerGrouping::parse(text);
+            assert_eq!(read, expected, "{text}");
+            // What is suggested is what is meant.
+            assert_eq!(FormerGrouping::parse(&written(&read.unwrap().0)), expected, "{text}");
         }
-        for text in ["", "cluster", "=blue", "cluster=blue,", "cluster=blue,env"] {
+        for text in [
+            "",
+            "cluster",
+            "=blue",
+            "cluster=blue,",
+            "cluster=blue,env",
+            r"cluster=a\",
+            r"cluster=a\b",
+        ] {
             assert!(FormerGrouping::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_suggested_is_one_word_of_a_shell() {
+        for (text, expected) in [
+            ("none", "none"),
+            ("cluster=blue/1,env=prod", "cluster=blue/1,env=prod"),
+            (r"a=b c\,d", r"'a=b c\,d'"),
+            ("a=it's", r"'a=it'\''s'"),
+            ("a=$(x)", "'a=$(x)'"),
+        ] {
+            assert_eq!(quoted(text), expected, "{text}");
         }
     }
 

@@ -14,15 +14,15 @@ use crate::event::Event;
 
 /// The most that the gateways may take to say what they hold.
 const PATIENCE: Duration = Duration::from_secs(15);
-/// A job that failed is not tried again sooner.
-const LEAST_PAUSE: SignedDuration = SignedDuration::from_mins(10);
+/// A job that failed is not tried again sooner by itself.
+const PAUSE: SignedDuration = SignedDuration::from_hours(1);
 
 /// Which jobs are healed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Scope {
     /// Jobs that run more often than this soon run anyway.
     pub min_period: Duration,
-    /// Only jobs of these names; empty for all.
+    /// Only jobs of these names, also where they failed just now; empty for all.
     pub jobs: Vec<String>,
 }
 
@@ -133,7 +133,7 @@ pub async fn diagnose(
             continue;
         };
         let Ok(holdings) = &survey.found else { continue };
-        match need(job, holdings, scope.min_period, now) {
+        match need(job, holdings, scope, now) {
             Need::None => {}
             Need::Run(found) => lost.push(found),
             Need::Wait(reason) => healing.waiting.push((job.name.clone(), reason)),
@@ -190,7 +190,7 @@ pub async fn heal(
 }
 
 /// What is to be done about a job, by what its gateway holds.
-pub(super) fn need(job: &Job, holdings: &Holdings, min_period: Duration, now: Timestamp) -> Need {
+pub(super) fn need(job: &Job, holdings: &Holdings, scope: &Scope, now: Timestamp) -> Need {
     let told = holdings.told(&job.name, &sink_of(job).grouping);
     if told.as_ref().is_some_and(|told| !is_gone(told, holdings)) {
         return Need::None;
@@ -201,7 +201,7 @@ pub(super) fn need(job: &Job, holdings: &Holdings, min_period: Duration, now: Ti
     };
     let period = next.duration_since(due);
     let timeout = SignedDuration::try_from(job.timeout).unwrap_or(SignedDuration::MAX);
-    if SignedDuration::try_from(min_period).is_ok_and(|least| period < least) {
+    if SignedDuration::try_from(scope.min_period).is_ok_and(|least| period < least) {
         return Need::Wait(format!("it is due again at {next}, for it runs every {period:#}"));
     }
     if now.duration_since(due) < allowance(job) {
@@ -214,15 +214,19 @@ pub(super) fn need(job: &Job, holdings: &Holdings, min_period: Duration, now: Ti
         .as_ref()
         .and_then(|told| told.scheduled)
         .filter(|held| !is_future(*held));
-    if let Some(last_run) = told.as_ref().filter(|told| !told.up).and_then(|told| told.last_run) {
-        // Each time twice as long after it was due as the last: it would fail every time, and somebody is called.
-        let pause = last_run.duration_since(due).max(LEAST_PAUSE);
-        if now.duration_since(last_run) < pause {
-            let again = last_run + pause;
-            return Need::Wait(format!(
-                "its run at {last_run:.0} failed; it is tried again from {again:.0} on"
-            ));
-        }
+    // Whoever names a job may have mended it.
+    let failed = told.as_ref().filter(|told| !told.up && scope.jobs.is_empty());
+    if let Some(last_run) = failed.and_then(|told| told.last_run)
+        // Further ahead than this its clock was wrong.
+        && now.duration_since(last_run).abs() < PAUSE
+    {
+        let again = last_run + PAUSE;
+        let when = if again < next {
+            format!("it is tried again from {again:.0} on, or at once by its name")
+        } else {
+            format!("it is due again at {next}, or runs at once by its name")
+        };
+        return Need::Wait(format!("its run at {last_run:.0} failed; {when}"));
     }
     let scheduled_time = held.map_or(due, |held| held.max(due));
     Need::Run(Lost {

@@ -7,7 +7,8 @@
 //!   the user says it had). Other grouping keys are other deployments'.
 //! - The configuration has no such job there.
 //! - The job's group holds no family but those that the job's last run told of; whatever else does was pushed by
-//!   somebody else under the same key.
+//!   somebody else under the same key. So was a group that was pushed to after that run told of itself, or whose
+//!   families have another number of series than it told.
 //! - Nobody has pushed to either group lately. A job that left the configuration does not run any more; one that still
 //!   runs is another deployment's with the same key, or is not withdrawn yet.
 //! - A job that moved to another sink has arrived there.
@@ -43,6 +44,9 @@ pub struct Stale<'a> {
     pub job: String,
     /// Why its groups do not belong there.
     pub why: Why,
+    /// Whether a label of their grouping key says whose they are. Without any, a job that has left this configuration
+    /// looks like one of another deployment.
+    pub labelled: bool,
     /// The groups, the one that tells of them last: what stops half-way can go on.
     pub groups: Vec<&'a Group>,
 }
@@ -78,6 +82,10 @@ pub enum Because {
     StillPushed(Timestamp),
     /// It holds families that the job's last run did not push.
     Foreign(Vec<String>),
+    /// Something was pushed to it, at that time, after the job's last run told of itself.
+    PushedAfter(Timestamp),
+    /// This family of it has not the number of series that the job's last run told: what it has, and what was told.
+    Differs(String, usize, u64),
     /// The job has not run at the sink that it moved to.
     NotArrived(String),
     /// It is not known whether it has, for that sink's gateway did not answer.
@@ -159,6 +167,7 @@ fn consider<'a>(
             survey: index,
             job: told.job.clone(),
             why,
+            labelled: !told.grouping.is_empty(),
             groups,
         }),
         Err(because) => findings.spared.push(Spared {
@@ -216,6 +225,25 @@ fn deletable(
     }
     match groups.iter().filter_map(|group| group.pushed()).max() {
         Some(pushed) if now.duration_since(pushed) < search.min_age => Err(Because::StillPushed(pushed)),
-        _ => Ok(()),
+        _ => data.map_or(Ok(()), |data| is_as_told(data, told)),
     }
+}
+
+/// Whether a job's group is what its last run pushed, as far as can be told.
+fn is_as_told(data: &Group, told: &Told<'_>) -> Result<(), Because> {
+    // A run tells of itself after its push. Both times are the gateway's, whose clock is one.
+    if data.push_time > told.group.push_time
+        && let Some(pushed) = data.pushed()
+    {
+        return Err(Because::PushedAfter(pushed));
+    }
+    // A run that failed may have left what an earlier one pushed; so does a metric without rows that keeps its series.
+    let sure = told.metrics.iter().filter(|(_, metric)| told.up && metric.series > 0);
+    for (name, metric) in sure {
+        let held = data.families.get(name).map_or(0, |family| family.series);
+        if u64::try_from(held) != Ok(metric.series) {
+            return Err(Because::Differs(name.clone(), held, metric.series));
+        }
+    }
+    Ok(())
 }

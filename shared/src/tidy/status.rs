@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Holdings, Survey, Told, sink_of};
+use super::{Holdings, MetricTold, Survey, Told, sink_of};
 use crate::config::job::Job;
 use crate::pushgateway::GroupingKey;
 
@@ -199,10 +199,17 @@ pub(super) fn allowance(job: &Job) -> SignedDuration {
         .saturating_add(LATENESS)
 }
 
-/// Whether a run pushed series, and the group that held them is not there.
+/// Whether a run pushed series that do not stand there any more: their group is gone, or somebody else has replaced what
+/// it held.
 pub(super) fn is_gone(told: &Told<'_>, holdings: &Holdings) -> bool {
-    let stands = holdings
-        .group(&told.data_key())
-        .is_some_and(|group| group.push_time > 0.0);
-    !stands && (!told.up || told.series() > 0)
+    let data = holdings.group(&told.data_key()).filter(|group| group.push_time > 0.0);
+    let Some(data) = data else {
+        return !told.up || told.series() > 0;
+    };
+    if told.up {
+        let lacks = |(name, metric): (&String, &MetricTold)| metric.series > 0 && !data.families.contains_key(name);
+        return told.metrics.iter().any(lacks);
+    }
+    // Which of its families a run that failed left there is not known; a group of none but others is not its.
+    !data.families.is_empty() && !told.metrics.keys().any(|name| data.families.contains_key(name))
 }

@@ -165,6 +165,8 @@ fn show(findings: &Findings<'_>) -> Vec<String> {
         let because = match &spared.because {
             Because::StillPushed(pushed) => format!("pushed {pushed}"),
             Because::Foreign(families) => format!("holds {}", families.join(",")),
+            Because::PushedAfter(pushed) => format!("pushed after at {pushed}"),
+            Because::Differs(family, held, told) => format!("{family} is {held} and not {told}"),
             Because::NotArrived(sink) => format!("not at {sink}"),
             Because::Unknown(sink) => format!("unknown at {sink}"),
         };
@@ -261,6 +263,60 @@ fn what_others_push_or_still_push_is_left_alone() {
         1
     );
     assert!(stale_at_one(&configuration, future.both().to_vec(), &an_hour())[0].contains("spared"));
+}
+
+#[test]
+fn what_replaced_a_jobs_series_under_their_own_name_is_left_alone() {
+    let configuration = jobs("", &[("here", "")]);
+    let gone = Ran::new("gone", OLD);
+    let later = "2026-11-20T12:00:01Z";
+    let replaced = Ran::new("gone", later).data();
+    let failed = Ran { up: false, ..gone };
+    let spared = "gone@0 spared: pushed after at 2026-11-20T12:00:01Z";
+    for told in [Ran::new("gone", OLD).told(), failed.told()] {
+        assert_eq!(
+            stale_at_one(&configuration, vec![replaced.clone(), told], &an_hour()),
+            [spared]
+        );
+    }
+    // A run tells of itself a moment after its push, and one that failed long after what stands.
+    let told_later = Ran::new("gone", later);
+    let failed_later = Ran {
+        up: false,
+        ..Ran::new("gone", later)
+    };
+    for told in [told_later.told(), failed_later.told()] {
+        let found = stale_at_one(&configuration, vec![failed.data(), told], &an_hour());
+        assert!(found[0].starts_with("gone@0 removed: {job="), "{found:?}");
+    }
+
+    let mut more = failed.data();
+    for family in more.families.values_mut() {
+        family.series = 2;
+    }
+    let told = Ran::new("gone", OLD).told();
+    assert_eq!(
+        stale_at_one(&configuration, vec![more.clone(), told], &an_hour()),
+        ["gone@0 spared: gone_number is 2 and not 1"]
+    );
+    // What an earlier run left is not told of.
+    assert_eq!(
+        stale_at_one(&configuration, vec![more, failed.told()], &an_hour()).len(),
+        1
+    );
+    assert!(stale_at_one(&configuration, vec![failed.data(), failed.told()], &an_hour())[0].contains("removed"));
+}
+
+#[test]
+fn a_job_without_a_grouping_may_be_another_deployments() {
+    let blue = "sinks: {default: {pushgateway: {url: 'http://gw', grouping: {cluster: blue}}}}";
+    for (head, grouping, labelled) in [("", &[] as &[_], false), (blue, &[("cluster", "blue")], true)] {
+        let configuration = jobs(head, &[("here", "")]);
+        let groups = Ran::new("gone", OLD).under(grouping).both();
+        let surveys = surveys(&configuration, [Some(holdings("http://gw", groups, None))]);
+        let findings = find(&configuration.jobs, &surveys, &an_hour(), at(NOW));
+        assert_eq!(findings.stale[0].labelled, labelled, "{head}");
+    }
 }
 
 #[test]
@@ -381,6 +437,7 @@ fn a_jobs_state_is_told_by_its_schedule() {
         (status.state, status.reason)
     };
     let ran = Ran::new("j", "2026-11-21T11:50:03Z");
+    let foreign = || group(&[("job", "j")], "2026-11-21T11:51:00Z", &["theirs"]);
     let none = String::new;
     for (groups, started, now, expected) in [
         (ran.both().to_vec(), None, "2026-11-21T11:55:00Z", (State::Ok, none())),
@@ -403,6 +460,16 @@ fn a_jobs_state_is_told_by_its_schedule() {
         ),
         (
             vec![ran.told()],
+            None,
+            "2026-11-21T11:55:00Z",
+            (
+                State::Vanished,
+                "the series of its last run are gone from the gateway".to_owned(),
+            ),
+        ),
+        // Somebody else's stand in their place.
+        (
+            vec![foreign(), ran.told()],
             None,
             "2026-11-21T11:55:00Z",
             (
@@ -477,14 +544,13 @@ fn a_status_tells_what_the_gateway_holds() {
 #[test]
 fn what_vanished_is_healed_for_the_time_that_it_was_last_due() {
     let configuration = jobs("", &[("daily", "schedule: '0 6 * * *', timeout: 10m,")]);
-    let need = |groups: Vec<Group>, min_period: u64, now: &str| {
+    let need = |groups: Vec<Group>, min_period: u64, named: &[&str], now: &str| {
         let holdings = holdings("http://gw", groups, None);
-        match heal::need(
-            &configuration.jobs[0],
-            &holdings,
-            Duration::from_secs(min_period),
-            at(now),
-        ) {
+        let scope = heal::Scope {
+            min_period: Duration::from_secs(min_period),
+            jobs: named.iter().map(|&name| name.to_owned()).collect(),
+        };
+        match heal::need(&configuration.jobs[0], &holdings, &scope, at(now)) {
             heal::Need::None => "none".to_owned(),
             heal::Need::Run(lost) => format!("run for {} {}", lost.scheduled_time, lost.again),
             heal::Need::Wait(reason) => reason,
@@ -493,6 +559,9 @@ fn what_vanished_is_healed_for_the_time_that_it_was_last_due() {
     let ran = |time| Ran::new("daily", time);
     let failed = |time| Ran { up: false, ..ran(time) };
     let six = "2026-11-21T06:00:00Z";
+    let theirs = || group(&[("job", "daily")], NOW, &["theirs"]);
+    // A run whose every metric failed, and which does not keep what stood (`on_error: drop`).
+    let empty = || group(&[("job", "daily")], six, &[]);
     let run = "run for 2026-11-21T06:00:00Z false";
     let hour = 3_600;
     for (groups, min_period, now, expected) in [
@@ -530,29 +599,42 @@ fn what_vanished_is_healed_for_the_time_that_it_was_last_due() {
         (vec![ran("2026-11-20T06:00:00Z").told()], hour, NOW, run),
         // A clock that was wrong.
         (vec![ran("2030-11-20T06:00:00Z").told()], hour, NOW, run),
-        // It failed, and is tried again after as long as that was after it was due.
+        // It failed, and is tried again an hour later, however long ago it was due.
         (
-            vec![failed("2026-11-21T08:00:00Z").told()],
+            vec![failed("2026-11-22T03:00:00Z").told()],
             hour,
-            "2026-11-21T10:00:00Z",
+            "2026-11-22T04:00:00Z",
             run,
         ),
         (
-            vec![failed("2026-11-21T08:00:00Z").told()],
+            vec![failed("2026-11-22T03:00:00Z").told()],
             hour,
-            "2026-11-21T09:59:59Z",
-            "its run at 2026-11-21T08:00:00Z failed; it is tried again from 2026-11-21T10:00:00Z on",
+            "2026-11-22T03:59:59Z",
+            "its run at 2026-11-22T03:00:00Z failed; it is tried again from 2026-11-22T04:00:00Z on, or at once by its name",
         ),
         (
-            vec![failed("2026-11-21T06:01:00Z").told()],
+            vec![failed("2026-11-22T05:10:00Z").told()],
             hour,
-            "2026-11-21T06:11:00Z",
-            run,
+            "2026-11-22T05:20:00Z",
+            "its run at 2026-11-22T05:10:00Z failed; it is due again at 2026-11-22T06:00:00Z, or runs at once by its name",
         ),
+        // A clock that was wrong.
+        (vec![failed("2030-11-20T06:00:00Z").told()], hour, NOW, run),
         (failed(six).both().to_vec(), hour, NOW, "none"),
+        // Somebody else's series stand where the job's did.
+        (
+            vec![theirs(), ran(six).told()],
+            hour,
+            NOW,
+            "run for 2026-11-21T06:00:00Z true",
+        ),
+        (vec![theirs(), failed(six).told()], hour, NOW, run),
+        (vec![empty(), failed(six).told()], hour, NOW, "none"),
     ] {
-        assert_eq!(need(groups, min_period, now), expected, "{now}");
+        assert_eq!(need(groups, min_period, &[], now), expected, "{now}");
     }
+    let just_failed = || vec![failed("2026-11-22T03:00:00Z").told()];
+    assert_eq!(need(just_failed(), hour, &["daily"], "2026-11-22T03:00:01Z"), run);
 }
 
 #[test]
@@ -562,6 +644,6 @@ fn a_push_that_was_refused_from_the_first_holds_no_group() {
     let mut refused = ran.data();
     (refused.push_time, refused.families) = (0.0, BTreeMap::new());
     let holdings = holdings("http://gw", [refused, ran.told()], None);
-    let need = heal::need(&configuration.jobs[0], &holdings, Duration::ZERO, at(NOW));
+    let need = heal::need(&configuration.jobs[0], &holdings, &heal::Scope::default(), at(NOW));
     assert!(matches!(need, heal::Need::Run(_)), "{need:?}");
 }

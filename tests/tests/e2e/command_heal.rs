@@ -111,6 +111,13 @@ async fn series_that_are_gone_while_their_run_is_told_come_back() -> Result<()> 
     let healed = heal(&stage, &["yearly"]).await?;
     assert_eq!(healed.status, Some(0), "{}", healed.err);
     assert_eq!(stage.gateway.series("due_year").await?.len(), 1);
+
+    // The group may stand all the same: others push to it.
+    stage.gateway.delete("job/yearly").await?;
+    stage.gateway.put("job/yearly", "theirs 1\n").await?;
+    let healed = heal(&stage, &["yearly"]).await?;
+    assert_eq!(healed.status, Some(0), "{}", healed.err);
+    assert_eq!(stage.gateway.series("due_year").await?.len(), 1, "{}", healed.out);
     Ok(())
 }
 
@@ -181,12 +188,17 @@ async fn a_job_that_fails_is_told_and_not_tried_again_at_once() -> Result<()> {
         .find(|left| left["job"] == "yearly");
     let reason = reason.and_then(|left| left["reason"].as_str()).unwrap_or_default();
     assert!(reason.contains(" failed; it is tried again from "), "{answer}");
-    let ended = heal(&stage, &["yearly"]).await?;
+    let ended = heal(&stage, &["--min-period", "1h"]).await?;
     assert!(
         ended.out.contains("yearly: vanished; not run: its run at "),
         "{}",
         ended.out
     );
+    // Whoever has mended it says so by its name.
+    stage.database.execute(TABLE).await?;
+    let ended = heal(&stage, &["yearly"]).await?;
+    assert_eq!(ended.status, Some(0), "{}{}", ended.out, ended.err);
+    assert_eq!(stage.gateway.series("due_year").await?.len(), 1);
     Ok(())
 }
 

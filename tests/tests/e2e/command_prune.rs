@@ -64,7 +64,7 @@ impl Stage {
 
 const KEYS_OF_A: [&str; 2] = ["fanlight_job=a job=fanlight", "job=a"];
 /// At once, though the groups were pushed just now.
-const NOW: [&str; 4] = ["prune", "--yes", "--min-age", "0s"];
+const NOW: [&str; 5] = ["prune", "--yes", "--all", "--min-age", "0s"];
 
 #[tokio::test]
 async fn what_a_job_pushed_that_left_is_deleted_and_everything_else_stands() -> Result<()> {
@@ -100,6 +100,12 @@ async fn what_a_job_pushed_that_left_is_deleted_and_everything_else_stands() -> 
     assert!(
         group.starts_with(r#"  {job="fanlight", fanlight_job="gone"}  "#),
         "{group}"
+    );
+    assert_eq!(
+        lines.next(),
+        Some(
+            "look twice at gone: without a `grouping`, a job of another deployment on the same gateway looks the same"
+        )
     );
     assert_eq!(lines.next(), None);
     let before = stage.keys().await?;
@@ -167,6 +173,110 @@ async fn a_group_that_others_push_to_as_well_is_left_alone() -> Result<()> {
         ended.out
     );
     assert_eq!(stage.keys().await?, ["fanlight_job=gone job=fanlight", "job=gone"]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn series_that_others_pushed_over_the_jobs_own_are_left_alone() -> Result<()> {
+    let stage = Stage::ran(&jobs("", &[("a", ""), ("gone", "")]), &["gone"]).await?;
+    stage
+        .gateway
+        .put("job/gone", "# TYPE gone_number gauge\ngone_number{x=\"foreign\"} 1\n")
+        .await?;
+    stage.config.write("fanlight.yaml", &jobs("", &[("a", "")]))?;
+    let ended = stage.fanlight(&NOW).await?;
+    assert!(
+        ended.status == Some(0)
+            && ended.out.contains("after the job's last run had told of itself")
+            && ended.out.ends_with("DELETE /metrics/job/gone\nnothing to prune\n"),
+        "{}{}",
+        ended.out,
+        ended.err
+    );
+    assert_eq!(stage.keys().await?, ["fanlight_job=gone job=fanlight", "job=gone"]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_configuration_without_any_job_prunes_only_what_is_named() -> Result<()> {
+    let stage = Stage::ran(&jobs("", &[("a", ""), ("b", "")]), &["a", "b"]).await?;
+    stage.config.write("fanlight.yaml", "placeholders: {}\n")?;
+    let before = stage.keys().await?;
+    let refused = stage.fanlight(&NOW).await?;
+    assert_eq!((refused.status, refused.out.as_str()), (Some(1), ""));
+    assert!(
+        refused
+            .err
+            .contains("the configuration in . has no job: nothing is pruned")
+            && refused.err.contains("give the right folder by --config"),
+        "{}",
+        refused.err
+    );
+    let listed = stage.fanlight(&["prune", "--dry-run", "--min-age", "0s"]).await?;
+    assert!(
+        listed.status == Some(0) && listed.out.contains("b has left"),
+        "{}",
+        listed.err
+    );
+    assert_eq!(stage.keys().await?, before);
+    let ended = stage.fanlight(&["prune", "b", "--yes", "--min-age", "0s"]).await?;
+    assert_eq!(ended.status, Some(0), "{}", ended.err);
+    assert_eq!(stage.keys().await?, KEYS_OF_A);
+    Ok(())
+}
+
+#[tokio::test]
+async fn without_a_grouping_nothing_is_deleted_unasked_that_may_be_another_deployments() -> Result<()> {
+    let stage = Stage::ran(&jobs("", &[("a", "")]), &["a"]).await?;
+    // Another deployment, which pushes to the same gateway.
+    stage.config.write("fanlight.yaml", &jobs("", &[("theirs", "")]))?;
+    stage.run("theirs").await?;
+    let refused = stage.fanlight(&["prune", "--yes", "--min-age", "0s"]).await?;
+    assert_eq!(refused.status, Some(1), "{}", refused.out);
+    assert!(
+        refused.out.contains("look twice at a: ")
+            && refused.err.contains("nothing was deleted: without a `grouping`")
+            && refused
+                .err
+                .contains("name those that are yours: fanlight prune --yes a; or say --all"),
+        "{}",
+        refused.err
+    );
+    assert_eq!(stage.keys().await?.len(), 4);
+
+    // With one, it is told apart.
+    stage
+        .config
+        .write("fanlight.yaml", &jobs(BLUE, &[("c", ""), ("gone", "")]))?;
+    stage.run("gone").await?;
+    stage.config.write("fanlight.yaml", &jobs(BLUE, &[("c", "")]))?;
+    let ended = stage.fanlight(&["prune", "--yes", "--min-age", "0s"]).await?;
+    assert!(
+        ended.status == Some(0) && ended.out.ends_with("deleted 2 groups of 1 job\n"),
+        "{}{}",
+        ended.out,
+        ended.err
+    );
+    assert_eq!(stage.keys().await?.len(), 4);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_former_grouping_is_taken_as_it_was_suggested() -> Result<()> {
+    let sink = "sinks: {default: {pushgateway: {url: '{{PUSHGATEWAY_URL}}', grouping: {cluster: 'a/b é=%?#,x'}}}}";
+    let stage = Stage::ran(&jobs(sink, &[("a", "")]), &["a"]).await?;
+    stage.config.write("fanlight.yaml", &jobs(BLUE, &[("a", "")]))?;
+    stage.run("a").await?;
+    let told = stage.fanlight(&NOW).await?;
+    let suggested = r"--former-grouping 'cluster=a/b é=%?#\,x'";
+    assert!(told.out.contains(suggested), "{}", told.out);
+    let former = [&NOW[..], &["--former-grouping", r"cluster=a/b é=%?#\,x"]].concat();
+    let ended = stage.fanlight(&former).await?;
+    assert_eq!(ended.status, Some(0), "{}", ended.err);
+    assert_eq!(
+        stage.keys().await?,
+        ["cluster=blue/1 fanlight_job=a job=fanlight", "cluster=blue/1 job=a"]
+    );
     Ok(())
 }
 
