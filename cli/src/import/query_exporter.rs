@@ -398,10 +398,10 @@ fn bind(
                 bound.push(name);
                 bound.len() - 1
             });
-            query.sql += &match kind {
-                Kind::Postgres => format!("${}", number + 1),
-                Kind::Mysql => "?".to_owned(),
-            };
+            match kind {
+                Kind::Postgres => query.sql.extend(["$".to_owned(), (number + 1).to_string()]),
+                Kind::Mysql => query.sql.push('?'),
+            }
         }
         query.sql += rest;
     }
