@@ -1,11 +1,10 @@
 //! Data source names of other exporters as sources of ours; a password in one is never passed on.
 
-use shared::postgres::{UrlSeverity, inspect};
+use shared::postgres::{UrlFinding, UrlSeverity};
 
-use super::model::Source;
+use super::model::{Kind, Source};
+use super::mysql;
 
-/// The source where nothing can be carried over.
-pub(super) const PLACEHOLDERS: &str = "postgres://{{DB_USERNAME}}:{{DB_PASSWORD}}@{{DB_HOST}}/{{DB_NAME}}";
 /// Schemes that mean PostgreSQL: libpq's own, those of Go's and of Python's drivers.
 const POSTGRES: [&str; 8] = [
     "postgres",
@@ -19,10 +18,13 @@ const POSTGRES: [&str; 8] = [
 ];
 /// Parameters of a connection that hold what nobody may see.
 const SECRET_PARAMETERS: [&str; 3] = ["password", "sslpassword", "pwd"];
+/// Words in a parameter's value behind which may stand what nobody may see.
+const SECRET_WORDS: [&str; 5] = ["password", "passwd", "pwd", "secret", "token"];
 
 /// A source of ours, and what of the connection it is and is not made of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Connection {
+    pub(super) kind: Kind,
     pub(super) source: Source,
     /// Parts of the connection for labels; empty where they are not known.
     pub(super) user: String,
@@ -41,13 +43,37 @@ pub(super) fn read(name: &str, dsn: &str) -> Result<Connection, String> {
     if let Some(variable) = variable(dsn) {
         return Ok(from_variable(name, &variable));
     }
-    let Some((scheme, rest)) = dsn.split_once("://") else {
-        return Ok(unknown(name, "it is no URL"));
-    };
-    if !POSTGRES.contains(&scheme.to_ascii_lowercase().as_str()) {
-        return Err(kind_only(scheme));
+    if let Some(rest) = mysql::go_dsn(&with_our_placeholders(dsn.strip_prefix("mysql://").unwrap_or(dsn))) {
+        return Ok(from_url(name, Kind::Mysql, &rest));
     }
-    Ok(from_url(name, &with_our_placeholders(rest)))
+    let Some((scheme, rest)) = dsn.split_once("://") else {
+        return Ok(unknown(name, Kind::Postgres, "it is no URL"));
+    };
+    let lower = scheme.to_ascii_lowercase();
+    let kind = if POSTGRES.contains(&lower.as_str()) {
+        Kind::Postgres
+    } else if mysql::SCHEMES.contains(&lower.as_str()) {
+        Kind::Mysql
+    } else {
+        return Err(kind_only(scheme));
+    };
+    Ok(from_url(name, kind, &with_our_placeholders(rest)))
+}
+
+impl Kind {
+    fn scheme(self) -> &'static str {
+        match self {
+            Self::Postgres => "postgres",
+            Self::Mysql => "mysql",
+        }
+    }
+
+    fn inspect(self, url: &str) -> Vec<UrlFinding> {
+        match self {
+            Self::Postgres => shared::postgres::inspect(url),
+            Self::Mysql => shared::mysql::inspect(url),
+        }
+    }
 }
 
 /// The scheme of what may hold a password where a scheme should be.
@@ -60,12 +86,18 @@ fn kind_only(scheme: &str) -> String {
     }
 }
 
+/// The URL where nothing can be carried over.
+pub(super) fn from_placeholders(kind: Kind) -> String {
+    kind.scheme().to_owned() + "://{{DB_USERNAME}}:{{DB_PASSWORD}}@{{DB_HOST}}/{{DB_NAME}}"
+}
+
 /// A source whose connection is put together from the environment.
-pub(super) fn unknown(name: String, why: &str) -> Connection {
+pub(super) fn unknown(name: String, kind: Kind, why: &str) -> Connection {
     Connection {
+        kind,
         source: Source {
             name,
-            url: PLACEHOLDERS.to_owned(),
+            url: from_placeholders(kind),
             bare: false,
             password: None,
         },
@@ -96,12 +128,12 @@ fn from_variable(name: String, variable: &str) -> Connection {
         source: Source {
             url: format!("{{{{{variable}}}}}"),
             bare: true,
-            ..unknown(name, "").source
+            ..unknown(name, Kind::Postgres, "").source
         },
         notes: vec![format!(
             "the connection comes from the variable {variable}, and PostgreSQL is assumed"
         )],
-        ..unknown(String::new(), "")
+        ..unknown(String::new(), Kind::Postgres, "")
     }
 }
 
@@ -120,7 +152,16 @@ fn with_our_placeholders(text: &str) -> String {
     out + rest
 }
 
-fn from_url(name: String, rest: &str) -> Connection {
+/// Whether a text is one `{{NAME}}` and nothing else.
+pub(super) fn is_placeholder(text: &str) -> bool {
+    let name = text.strip_prefix("{{").and_then(|text| text.strip_suffix("}}"));
+    name.is_some_and(|name| {
+        name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+            && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+    })
+}
+
+fn from_url(name: String, kind: Kind, rest: &str) -> Connection {
     // The last one: a password may hold the character, and nothing behind it may be taken for a host.
     let (userinfo, rest) = rest.rsplit_once('@').unwrap_or(("", rest));
     let (user, password) = match userinfo.split_once(':') {
@@ -131,8 +172,8 @@ fn from_url(name: String, rest: &str) -> Connection {
     let (host, database) = target.split_once('/').unwrap_or((target, ""));
     let placeholder = format!("{}_PASSWORD", name.to_ascii_uppercase());
     let mut notes = Vec::new();
-    // What is a placeholder already is no secret.
-    let literal = password.is_some_and(|password| !password.starts_with("{{") && !password.is_empty());
+    // What is a placeholder already, and nothing besides, is no secret.
+    let literal = password.is_some_and(|password| !is_placeholder(password) && !password.is_empty());
     let credentials = match password {
         Some(_) if literal => format!("{user}:{{{{{placeholder}}}}}@"),
         Some(password) if !password.is_empty() => format!("{user}:{password}@"),
@@ -142,22 +183,33 @@ fn from_url(name: String, rest: &str) -> Connection {
         }
         _ => format!("{user}@"),
     };
-    let mut url = format!("postgres://{credentials}{target}");
-    if is_wrong(&url) {
-        return unknown(name, "its URL cannot be read as libpq would");
+    let mut url = format!("{}://{credentials}{target}", kind.scheme());
+    if is_wrong(&url, kind) {
+        return unknown(name, kind, "its URL cannot be read");
     }
     let mut secret = literal;
-    for parameter in parameters.split('&').filter(|parameter| !parameter.is_empty()) {
-        let key = parameter.split('=').next().unwrap_or_default();
-        let carried = if SECRET_PARAMETERS.contains(&key.to_ascii_lowercase().as_str()) {
+    let (translated, foreign) = match kind {
+        Kind::Postgres => (parameters.split('&').map(str::to_owned).collect(), Vec::new()),
+        Kind::Mysql => {
+            let read = mysql::parameters(parameters);
+            notes.extend(read.notes);
+            (read.carried, read.unknown)
+        }
+    };
+    let translated = translated.into_iter().map(|parameter| (parameter, true));
+    let parameters = translated.chain(foreign.into_iter().map(|parameter| (parameter, false)));
+    for (parameter, known) in parameters.filter(|(parameter, _)| !parameter.is_empty()) {
+        let (key, value) = parameter.split_once('=').unwrap_or((&parameter, ""));
+        let carried = if SECRET_PARAMETERS.contains(&key.to_ascii_lowercase().as_str()) && !is_placeholder(value) {
             secret = true;
             format!("{key}={{{{{placeholder}}}}}")
         } else {
-            parameter.to_owned()
+            parameter.clone()
         };
         let separator = if url.contains('?') { '&' } else { '?' };
         let with = format!("{url}{separator}{carried}");
-        if is_wrong(&with) {
+        let hides = carried == parameter && may_hold_a_secret(value);
+        if !known || hides || is_wrong(&with, kind) {
             // What has no value is perhaps no parameter.
             let name = parameter.split_once('=').map(|(key, _)| key);
             let name = name.filter(|key| key.chars().all(|c| c.is_ascii_lowercase() || c == '_'));
@@ -181,6 +233,7 @@ fn from_url(name: String, rest: &str) -> Connection {
             .into_owned()
     };
     Connection {
+        kind,
         source: Source {
             name,
             url,
@@ -194,8 +247,27 @@ fn from_url(name: String, rest: &str) -> Connection {
     }
 }
 
-fn is_wrong(url: &str) -> bool {
-    inspect(url)
+/// Whether a parameter's value, such as `-c password=..`, names what nobody may see.
+fn may_hold_a_secret(value: &str) -> bool {
+    // Twice, for `options` may be encoded within.
+    let decode = |text: &str| {
+        percent_encoding::percent_decode_str(text)
+            .decode_utf8_lossy()
+            .into_owned()
+    };
+    let value = decode(&decode(value)).to_lowercase();
+    let is_given = |end: usize| {
+        let rest = value[end..].trim_start_matches(|c: char| c.is_alphanumeric() || matches!(c, '_' | '-'));
+        rest.trim_start().starts_with(['=', ':'])
+    };
+    SECRET_WORDS
+        .iter()
+        .flat_map(|word| value.match_indices(word))
+        .any(|(at, word)| is_given(at + word.len()))
+}
+
+fn is_wrong(url: &str, kind: Kind) -> bool {
+    kind.inspect(url)
         .iter()
         .any(|finding| finding.severity == UrlSeverity::Error)
 }
@@ -221,6 +293,8 @@ pub(super) fn identifier(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const NOTHING: &str = "postgres://{{DB_USERNAME}}:{{DB_PASSWORD}}@{{DB_HOST}}/{{DB_NAME}}";
 
     fn url(dsn: &str) -> Result<String, String> {
         read("Shop-1", dsn).map(|connection| connection.source.url)
@@ -258,8 +332,55 @@ mod tests {
             ("env:SHOP_DSN", "{{SHOP_DSN}}"),
             ("${SHOP_DSN}", "{{SHOP_DSN}}"),
             ("SHOP_DSN", "{{SHOP_DSN}}"),
-            ("host=db password=geheim", PLACEHOLDERS),
-            ("u:geheim@tcp(db)/shop", PLACEHOLDERS),
+            ("host=db password=geheim", NOTHING),
+            // A part of a password is a password.
+            (
+                "postgres://u:${PW}geheim@db/shop",
+                "postgres://u:{{SHOP_1_PASSWORD}}@db/shop",
+            ),
+            ("postgres://u:{{ge@db/shop", "postgres://u:{{SHOP_1_PASSWORD}}@db/shop"),
+            (
+                "postgres://u:{{A}}geheim{{B}}@db/shop",
+                "postgres://u:{{SHOP_1_PASSWORD}}@db/shop",
+            ),
+            (
+                "postgres://u:${PW:-geheim}@db/shop",
+                "postgres://u:{{SHOP_1_PASSWORD}}@db/shop",
+            ),
+            (
+                "postgres://u@db/shop?password=${PW}&options=-c%20password%3Dgeheim",
+                "postgres://u@db/shop?password={{PW}}",
+            ),
+            (
+                "postgres://u@db/shop?options=-c%20statement_timeout%3D5",
+                "postgres://u@db/shop?options=-c%20statement_timeout%3D5",
+            ),
+            (
+                "postgres://u@db/shop?sslrootcert=/run/secrets/ca.pem",
+                "postgres://u@db/shop?sslrootcert=/run/secrets/ca.pem",
+            ),
+            (
+                "mysql://u:geheim@db:3306/shop?ssl_mode=REQUIRED",
+                "mysql://u:{{SHOP_1_PASSWORD}}@db:3306/shop?ssl-mode=REQUIRED",
+            ),
+            ("mariadb://u:${PW}@db/shop", "mysql://u:{{PW}}@db/shop"),
+            (
+                "mysql+pymysql://u:geheim@db/shop?charset=utf8mb4&ssl_ca=/ca.pem",
+                "mysql://u:{{SHOP_1_PASSWORD}}@db/shop?ssl-ca=/ca.pem",
+            ),
+            ("u:geheim@tcp(db)/shop", "mysql://u:{{SHOP_1_PASSWORD}}@db/shop"),
+            (
+                "mysql://u@x:ge:he/im@tcp(db:3307)/shop?tls=skip-verify&geheim=1",
+                "mysql://u%40x:{{SHOP_1_PASSWORD}}@db:3307/shop?ssl-mode=REQUIRED",
+            ),
+            (
+                "u:${PW}@tcp(${DB_HOST}:3306)/shop?tls=true",
+                "mysql://u:{{PW}}@{{DB_HOST}}:3306/shop?ssl-mode=VERIFY_IDENTITY",
+            ),
+            (
+                "u:geheim@unix(/run/mysqld.sock)/shop",
+                "mysql://{{DB_USERNAME}}:{{DB_PASSWORD}}@{{DB_HOST}}/{{DB_NAME}}",
+            ),
         ] {
             assert_eq!(url(dsn).as_deref(), Ok(expected), "{dsn}");
         }
@@ -278,6 +399,14 @@ mod tests {
             "postgres://u:geheim@db/shop",
             "postgres://u:geheim@geheim@db/shop?geheim",
             "postgres://u:x@db:geheim/shop",
+            "postgres://u:${PW}geheim@h/d",
+            "postgres://u:{{geheim@h/d",
+            "postgres://u@h/d?options=-c%20password=geheim",
+            "postgres://u@h/d?options=-c%2520pass%2577ord%3Dgeheim",
+            "mysql://u:geheim@db/shop?passwd=geheim&geheim",
+            "u:geheim@tcp(db)/shop?tls=geheim",
+            "u:geheim@tcp(db:geheim)/shop",
+            "mysql://u:x@db/shop?ssl_mode=geheim&timeout=geheim",
             "postgres://u@db/shop?pass_word=geheim&password=geheim",
             "host=db password=geheim",
             "geheim://u:geheim",

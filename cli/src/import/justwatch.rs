@@ -4,7 +4,7 @@ use shared::config::yaml::Node;
 
 use super::connection::Connection;
 use super::document::{Document, Tree};
-use super::model::{Imported, Job, Metric, Query, QueryOf, Value};
+use super::model::{Imported, Job, Kind, Metric, Query, QueryOf, Value};
 use super::{Defaults, of_cron, of_interval};
 
 const LEFT_OF_JOB: [(&str, &str); 3] = [
@@ -21,12 +21,11 @@ const LEFT_OF_JOB: [(&str, &str); 3] = [
         "a query is not repeated for the rows of another: join the two",
     ),
 ];
-const LEFT_OF_QUERY: [(&str, &str); 3] = [
+const LEFT_OF_QUERY: [(&str, &str); 2] = [
     (
         "timestamp",
         "the gateway takes no timestamps; a column with a time can be a metric of its own",
     ),
-    ("allow_zero_rows", ""),
     (
         "interval",
         "all queries of a job run at the same time; give it a job of its own",
@@ -64,6 +63,7 @@ pub(super) fn read(document: &Document, defaults: &Defaults, imported: &mut Impo
             );
         }
         for (index, node) in connections.iter().enumerate() {
+            let job_name = &name;
             let name = if connections.len() > 1 {
                 format!("{name}-{}", index + 1)
             } else {
@@ -72,7 +72,7 @@ pub(super) fn read(document: &Document, defaults: &Defaults, imported: &mut Impo
             let Some(connection) = connect(document, &name, node, imported) else {
                 continue;
             };
-            let static_labels = static_labels(&connection);
+            let static_labels = static_labels(job_name, &connection);
             let mut metrics = Vec::new();
             for query in job.get("queries").map(Tree::items).unwrap_or_default() {
                 metrics.extend(metric(document, query, imported));
@@ -107,26 +107,48 @@ fn connect(document: &Document, name: &str, node: &Node, imported: &mut Imported
     }
 }
 
-/// The labels that the exporter makes of a connection, for what is built on them.
-fn static_labels(connection: &Connection) -> Vec<(String, String)> {
+/// The labels that the exporter makes of a job and of a connection, for what is built on them.
+fn static_labels(job: &str, connection: &Connection) -> Vec<(String, String)> {
     let Connection {
-        user, host, database, ..
+        user,
+        host,
+        database,
+        kind,
+        ..
     } = connection;
+    let driver = match kind {
+        Kind::Postgres => "postgres",
+        Kind::Mysql => "mysql",
+    };
     [
-        ("database", database),
-        ("driver", &"postgres".to_owned()),
+        ("database", database.as_str()),
+        ("driver", driver),
         ("host", host),
+        ("sql_job", job),
         ("user", user),
     ]
     .into_iter()
     .filter(|(_, value)| !value.is_empty() && !value.contains("{{"))
-    .map(|(label, value)| (label.to_owned(), value.clone()))
+    .map(|(label, value)| (label.to_owned(), value.to_owned()))
     .collect()
+}
+
+/// What the exporter leaves out of a metric's name.
+fn is_stripped(c: char) -> bool {
+    !(c.is_ascii_alphanumeric() || matches!(c, '_' | ':'))
 }
 
 fn metric(document: &Document, query: &Node, imported: &mut Imported) -> Option<Metric> {
     let place = document.place(&query.span);
-    let carried = ["name", "help", "labels", "values", "query", "query_ref"];
+    let carried = [
+        "name",
+        "help",
+        "labels",
+        "values",
+        "query",
+        "query_ref",
+        "allow_zero_rows",
+    ];
     document.leave(query, &carried, &LEFT_OF_QUERY, imported);
     let name = query.text_of("name").unwrap_or_default();
     let reference = query.text_of("query_ref");
@@ -148,7 +170,7 @@ fn metric(document: &Document, query: &Node, imported: &mut Imported) -> Option<
     }
     let labels = query.texts_of("labels");
     Some(Metric {
-        name: format!("sql_{name}"),
+        name: format!("sql_{}", name.replace(is_stripped, "")),
         comments: document.comments_above(&query.span),
         help: query.text_of("help").unwrap_or_default(),
         counter: false,
@@ -156,6 +178,8 @@ fn metric(document: &Document, query: &Node, imported: &mut Imported) -> Option<
         static_labels: Vec::new(),
         // As the exporter does, also where there is one column.
         value: Value::Columns("col".to_owned(), values),
+        // Without rows the exporter says that the query has failed, and keeps what it had.
+        needs_rows: query.text_of("allow_zero_rows").as_deref() != Some("true"),
         query: QueryOf::Own(Query {
             sql,
             parameters: Vec::new(),

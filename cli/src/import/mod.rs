@@ -5,9 +5,11 @@ mod document;
 mod interval;
 mod justwatch;
 mod model;
+mod mysql;
 mod normalise;
 mod postgres_exporter;
 mod query_exporter;
+mod sql;
 mod sql_exporter;
 mod writer;
 
@@ -85,6 +87,15 @@ pub enum ImportError {
     },
 }
 
+/// Why what is written could not be held against the rules.
+#[derive(Debug, thiserror::Error)]
+enum Unchecked {
+    #[error("a temporary file cannot be made: {0}")]
+    File(#[from] io::Error),
+    #[error(transparent)]
+    Folder(#[from] shared::config::FolderError),
+}
+
 const NAMES: [&str; 4] = ["sql_exporter", "justwatch", "query_exporter", "postgres_exporter"];
 
 impl Format {
@@ -138,7 +149,11 @@ pub fn run(args: &ImportArgs) -> Result<ExitCode, ImportError> {
         eprintln!("{}: {}", note.place, note.message);
     }
     let shown = args.output.as_deref().unwrap_or(Path::new("standard output"));
-    let mistakes = mistakes(&text);
+    let checked = mistakes(&text);
+    if let Err(why) = &checked {
+        eprintln!("{}: could not be checked: {why}; run `fanlight check`", shown.display());
+    }
+    let mistakes = checked.unwrap_or_default();
     for mistake in &mistakes {
         eprintln!("{}:{mistake}", shown.display());
     }
@@ -196,29 +211,26 @@ fn file_name(path: &Path) -> String {
 }
 
 /// What `fanlight check` says against a file, but for placeholders that stand elsewhere: `line:column: what`.
-fn mistakes(text: &str) -> Vec<String> {
-    let checked = || -> Option<Vec<String>> {
-        let folder = tempfile::Builder::new().prefix("fanlight-import.").tempdir().ok()?;
-        let path = folder.path().join("imported.yaml");
-        std::fs::write(&path, text).ok()?;
-        let mut loaded = shared::config::load(folder.path()).ok()?;
-        loaded.check(|_| true);
-        let report = &loaded.report;
-        let of_consequence = report
-            .findings()
-            .filter(|finding| finding.severity == shared::config::Severity::Mistake);
-        let told = of_consequence.map(|finding| {
-            let (line, column) = report.position(finding);
-            let help = finding
-                .help
-                .as_ref()
-                .map(|help| format!("; {help}"))
-                .unwrap_or_default();
-            format!("{line}:{column}: {}{help}", finding.message)
-        });
-        Some(told.collect())
-    };
-    checked().unwrap_or_default()
+fn mistakes(text: &str) -> Result<Vec<String>, Unchecked> {
+    let folder = tempfile::Builder::new().prefix("fanlight-import.").tempdir()?;
+    let path = folder.path().join("imported.yaml");
+    std::fs::write(&path, text)?;
+    let mut loaded = shared::config::load(folder.path())?;
+    loaded.check(|_| true);
+    let report = &loaded.report;
+    let of_consequence = report
+        .findings()
+        .filter(|finding| finding.severity == shared::config::Severity::Mistake);
+    let told = of_consequence.map(|finding| {
+        let (line, column) = report.position(finding);
+        let help = finding
+            .help
+            .as_ref()
+            .map(|help| format!("; {help}"))
+            .unwrap_or_default();
+        format!("{line}:{column}: {}{help}", finding.message)
+    });
+    Ok(told.collect())
 }
 
 /// The schedule of an interval, or the default where there is none.

@@ -14,6 +14,14 @@ pub(super) struct Imported {
     connections: Vec<(String, Connection)>,
 }
 
+/// The databases that other exporters read and Fanlight reads too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Postgres,
+    /// MariaDB too.
+    Mysql,
+}
+
 /// A database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Source {
@@ -59,6 +67,8 @@ pub(super) struct Metric {
     pub(super) labels: Vec<(String, String)>,
     pub(super) static_labels: Vec<(String, String)>,
     pub(super) value: Value,
+    /// Whether it is a mistake that there are no rows.
+    pub(super) needs_rows: bool,
     pub(super) query: QueryOf,
     /// Where the metric was declared.
     pub(super) place: Place,
@@ -118,7 +128,7 @@ impl Imported {
         }
         let connection = match dsn {
             Some(dsn) => connection::read(&name, dsn)?,
-            None => connection::unknown(name, "it does not stand in this file"),
+            None => connection::unknown(name, Kind::Postgres, "it does not stand in this file"),
         };
         for note in &connection.notes {
             self.note(place.clone(), note.clone());

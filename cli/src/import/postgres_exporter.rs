@@ -2,7 +2,7 @@
 
 use super::connection;
 use super::document::{Document, Tree};
-use super::model::{Imported, Job, Metric, Query, QueryOf, Source, Value, share};
+use super::model::{Imported, Job, Kind, Metric, Query, QueryOf, Source, Value, share};
 use super::{Defaults, of_interval};
 
 /// The keys of a namespace that mean nothing here, and why.
@@ -36,7 +36,7 @@ pub(super) fn read(document: &Document, defaults: &Defaults, imported: &mut Impo
     );
     imported.sources.push(Source {
         name: SOURCE.to_owned(),
-        url: connection::PLACEHOLDERS.to_owned(),
+        url: connection::from_placeholders(Kind::Postgres),
         bare: false,
         password: None,
     });
@@ -153,6 +153,7 @@ fn columns(
             labels: labels.clone(),
             static_labels: Vec::new(),
             value: Value::Column(key.name.clone()),
+            needs_rows: false,
             query: QueryOf::Own(Query::default()),
             place,
         });

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use shared::config::yaml::{Key, Node, Value as Yaml};
 
 use super::document::{Document, Tree};
-use super::model::{Imported, Job, Metric, Query, QueryOf, Value, share};
+use super::model::{Imported, Job, Kind, Metric, Query, QueryOf, Value, share};
+use super::sql::{What, is_of_name, pieces};
 use super::{Defaults, of_cron, of_interval};
 
 const LEFT_OF_ROOT: [(&str, &str); 2] = [
@@ -43,6 +44,7 @@ struct Declared<'a> {
 struct Database {
     /// The source's name.
     source: String,
+    kind: Kind,
     labels: Vec<(String, String)>,
 }
 
@@ -88,6 +90,7 @@ fn database(document: &Document, key: &Key, node: &Node, imported: &mut Imported
     };
     match imported.connect(&key.name, text.as_deref(), &place) {
         Ok(connection) => Some(Database {
+            kind: connection.kind,
             source: connection.source.name,
             labels: node.pairs_of("labels"),
         }),
@@ -206,7 +209,8 @@ fn query(
     let sets = parameter_sets(document, node, imported);
     let names = node.texts_of("databases");
     for database in &names {
-        let Some(Database { source, labels }) = databases.get(database.as_str()) else {
+        let Some(Database { source, kind, labels }) = databases.get(database.as_str()) else {
+            missing(document, key, "databases", "database", database, imported);
             continue;
         };
         for (index, set) in sets.iter().enumerate() {
@@ -220,6 +224,7 @@ fn query(
             let mut metrics = Vec::new();
             for metric in node.texts_of("metrics") {
                 let Some(declared) = declared.get(metric.as_str()) else {
+                    missing(document, key, "metrics", "metric", &metric, imported);
                     continue;
                 };
                 metrics.push(Metric {
@@ -234,6 +239,7 @@ fn query(
                         .collect(),
                     static_labels: Vec::new(),
                     value: Value::Column(metric.clone()),
+                    needs_rows: false,
                     query: QueryOf::Own(Query::default()),
                     place: document.place(&declared.key.span),
                 });
@@ -256,10 +262,18 @@ fn query(
                 timeout: timeout(document, node, imported),
                 ..Job::default()
             };
-            let query = bind(document, key, &sql, set, imported);
+            let query = bind(document, key, &sql, *kind, set, imported);
             share(&mut job, &key.name, query, metrics);
             imported.jobs.push(job);
         }
+    }
+}
+
+/// Notes that a query names what is not there; of what is there and could not be carried over, it is told already.
+fn missing(document: &Document, key: &Key, section: &str, what: &str, name: &str, imported: &mut Imported) {
+    if document.root.get(section).and_then(|node| node.get(name)).is_none() {
+        let message = format!("the query `{}` names the {what} `{name}`, which is not there", key.name);
+        imported.note(document.place(&key.span), message);
     }
 }
 
@@ -325,35 +339,49 @@ fn parameter_sets(document: &Document, node: &Node, imported: &mut Imported) -> 
     if sets.is_empty() { vec![Vec::new()] } else { sets }
 }
 
-/// `:name` becomes `$1`, bound to its value; what stands in quotes or comments, and `::type`, stays.
-fn bind(document: &Document, key: &Key, sql: &str, set: &[(String, Node)], imported: &mut Imported) -> Query {
+/// `:name` becomes `$1` (with MySQL `?`), bound to its value, and `\:` becomes `:`, as `SQLAlchemy`'s `text()` has it.
+///
+/// That binds within quotes and comments too, where no parameter can stand here.
+fn bind(
+    document: &Document,
+    key: &Key,
+    sql: &str,
+    kind: Kind,
+    set: &[(String, Node)],
+    imported: &mut Imported,
+) -> Query {
     let mut query = Query::default();
-    let mut bound: Vec<String> = Vec::new();
-    let mut rest = sql;
-    while let Some(at) = rest.find([':', '\'', '"', '-', '/', '\\']) {
-        query.sql += &rest[..at];
-        rest = &rest[at..];
-        let kept = skipped(rest);
-        if kept > 0 {
-            query.sql += &rest[..kept];
-            rest = &rest[kept..];
-            continue;
-        }
-        let name: String = rest[1..]
-            .chars()
-            .take_while(|c| c.is_ascii_alphanumeric() || *c == '_')
-            .collect();
-        let before_is_word = query.sql.ends_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
-        if !rest.starts_with(':') || name.is_empty() || before_is_word || name.starts_with(|c: char| c.is_ascii_digit())
-        {
-            let next = rest.chars().next().map_or(1, char::len_utf8);
-            query.sql += &rest[..next];
-            rest = &rest[next..];
-            continue;
-        }
-        rest = &rest[1 + name.len()..];
-        let number = bound.iter().position(|known| *known == name).unwrap_or_else(|| {
-            let value = set.iter().find(|(known, _)| *known == name);
+    let mut bound: Vec<&str> = Vec::new();
+    let mut used: Vec<&str> = Vec::new();
+    for piece in pieces(sql, kind) {
+        let mut rest = piece.text;
+        while let Some(at) = rest.find([':', '\\']) {
+            query.sql += &rest[..at];
+            rest = &rest[at..];
+            if rest.starts_with("\\:") {
+                query.sql.push(':');
+                rest = &rest[2..];
+                continue;
+            }
+            let name = parameter(&query.sql, rest);
+            let value = set.iter().find(|(known, _)| Some(known.as_str()) == name);
+            let (Some(name), true) = (name, piece.is == What::Code) else {
+                // `::` and what else is no parameter; and `:name` where there can be none.
+                let length = name.map_or(if rest.starts_with("::") { 2 } else { 1 }, |name| 1 + name.len());
+                query.sql += &rest[..length];
+                rest = &rest[length..];
+                if let (Some((name, _)), What::Quoted) = (value, piece.is) {
+                    used.push(name);
+                    let message = format!(
+                        "the parameter `:{name}` of the query `{}` stands in quotes, where it stays as it is: put it outside, as in \
+                         `'before' || :{name}`",
+                        key.name
+                    );
+                    imported.note(document.place(&key.span), message);
+                }
+                continue;
+            };
+            rest = &rest[1 + name.len()..];
             if value.is_none() {
                 let message = format!(
                     "the parameter `:{name}` of the query `{}` has no value, and becomes NULL",
@@ -361,29 +389,38 @@ fn bind(document: &Document, key: &Key, sql: &str, set: &[(String, Node)], impor
                 );
                 imported.note(document.place(&key.span), message);
             }
-            query
-                .parameters
-                .push(value.map_or_else(|| "~".to_owned(), |(_, node)| literal(node)));
-            bound.push(name.clone());
-            bound.len() - 1
-        });
-        query.sql.extend(["$".to_owned(), (number + 1).to_string()]);
+            used.push(name);
+            let known = bound.iter().position(|known| *known == name);
+            let number = known.filter(|_| kind == Kind::Postgres).unwrap_or_else(|| {
+                query
+                    .parameters
+                    .push(value.map_or_else(|| "~".to_owned(), |(_, node)| literal(node)));
+                bound.push(name);
+                bound.len() - 1
+            });
+            match kind {
+                Kind::Postgres => query.sql.extend(["$".to_owned(), (number + 1).to_string()]),
+                Kind::Mysql => query.sql.push('?'),
+            }
+        }
+        query.sql += rest;
     }
-    query.sql += rest;
+    for (name, _) in set.iter().filter(|(name, _)| !used.contains(&name.as_str())) {
+        let message = format!(
+            "the parameter `{name}` of the query `{}` is left out: its SQL does not use it",
+            key.name
+        );
+        imported.note(document.place(&key.span), message);
+    }
     query
 }
 
-/// How many bytes of SQL at its beginning hold no parameter: a quoted text, a comment, `::`, and `\:` less its backslash.
-fn skipped(sql: &str) -> usize {
-    let until = |from: usize, end: &str| sql[from..].find(end).map_or(sql.len(), |at| from + at + end.len());
-    match sql.as_bytes() {
-        [b'\'', ..] => until(1, "'"),
-        [b'"', ..] => until(1, "\""),
-        [b'-', b'-', ..] => until(2, "\n"),
-        [b'/', b'*', ..] => until(2, "*/"),
-        [b':', b':', ..] => 2,
-        _ => 0,
-    }
+/// The name of the parameter that begins here, if one does; `before` is what stands before it.
+fn parameter<'s>(before: &str, sql: &'s str) -> Option<&'s str> {
+    let name = sql.strip_prefix(':')?;
+    let name = &name[..name.find(|c| !is_of_name(c)).unwrap_or(name.len())];
+    let begins = name.starts_with(|c: char| !c.is_ascii_digit());
+    (begins && !before.ends_with(|c| is_of_name(c) || matches!(c, ':' | '\\'))).then_some(name)
 }
 
 fn literal(node: &Node) -> String {
@@ -410,19 +447,59 @@ mod tests {
             .map(|(key, node)| (key.name.clone(), node.clone()))
             .collect();
         let key = &document.root.entries()[0].0;
-        for (sql, expected, parameters) in [
-            ("SELECT :a, :b, :a", "SELECT $1, $2, $1", &["1", "x y"][..]),
+        for (kind, sql, expected, parameters, notes) in [
             (
-                "SELECT x::int, ':a', \":b\" -- :a\n, :c",
-                "SELECT x::int, ':a', \":b\" -- :a\n, $1",
-                &["~"],
+                Kind::Postgres,
+                "SELECT :a, :b, :a, :c",
+                "SELECT $1, $2, $1, $3",
+                &["1", "x y", "~"][..],
+                &[][..],
             ),
-            ("/* :a */ SELECT a[1:b]", "/* :a */ SELECT a[1:b]", &[]),
-            ("SELECT 1 - :a / 2", "SELECT 1 - $1 / 2", &["1"]),
-            ("SELECT 'never ended :a", "SELECT 'never ended :a", &[]),
+            (
+                Kind::Mysql,
+                "SELECT :a, :b, :a, `:c` # :c",
+                "SELECT ?, ?, ?, `:c` # :c",
+                &["1", "x y", "1"],
+                &["`:c` of the query `a` stands in quotes"],
+            ),
+            (
+                Kind::Postgres,
+                r"SELECT '10\:30'::time, a\:\:int, :a, :b, :c, '\:a' -- \:a",
+                "SELECT '10:30'::time, a::int, $1, $2, $3, ':a' -- :a",
+                &["1", "x y", "~"],
+                &[],
+            ),
+            (
+                Kind::Postgres,
+                r"SELECT E'it\'s :a', :b, 'HH24:MI', :c::int",
+                r"SELECT E'it\'s :a', $1, 'HH24:MI', $2::int",
+                &["x y", "~"],
+                &["`:a` of the query `a` stands in quotes, where it stays as it is: put it outside"],
+            ),
+            (
+                Kind::Postgres,
+                "SELECT x::int, :b -- :a\n, :c",
+                "SELECT x::int, $1 -- :a\n, $2",
+                &["x y", "~"],
+                &["`a` of the query `a` is left out: its SQL does not use it"],
+            ),
+            (
+                Kind::Postgres,
+                "/* :a */ SELECT a[1:b], ':x', :a - :b / :c",
+                "/* :a */ SELECT a[1:b], ':x', $1 - $2 / $3",
+                &["1", "x y", "~"],
+                &[],
+            ),
+            (
+                Kind::Postgres,
+                "SELECT :a, :b, :c, :nobody, 'never ended :d",
+                "SELECT $1, $2, $3, $4, 'never ended :d",
+                &["1", "x y", "~", "~"],
+                &["`:nobody` of the query `a` has no value, and becomes NULL"],
+            ),
         ] {
             let mut imported = Imported::default();
-            let query = bind(&document, key, sql, &set, &mut imported);
+            let query = bind(&document, key, sql, kind, &set, &mut imported);
             assert_eq!(
                 (query.sql.as_str(), query.parameters.as_slice()),
                 (
@@ -431,13 +508,11 @@ mod tests {
                 ),
                 "{sql}"
             );
-            assert_eq!(imported.notes, []);
+            let told: Vec<&str> = imported.notes.iter().map(|note| note.message.as_str()).collect();
+            assert!(
+                told.len() == notes.len() && told.iter().zip(notes).all(|(told, note)| told.contains(note)),
+                "{sql}: {told:?}"
+            );
         }
-        let mut imported = Imported::default();
-        assert_eq!(
-            bind(&document, key, "SELECT :nobody", &set, &mut imported).parameters,
-            ["~"]
-        );
-        assert_eq!(imported.notes.len(), 1);
     }
 }

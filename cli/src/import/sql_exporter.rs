@@ -1,5 +1,6 @@
 //! `sql_exporter.yml` of burningalchemist's `sql_exporter`, and collector files: collectors of metrics, run on targets.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use shared::config::yaml::Node;
@@ -91,10 +92,12 @@ pub(super) fn read(document: &Document, defaults: &Defaults, imported: &mut Impo
         targets(document, imported)
     };
     for target in &targets {
+        let mut seen = BTreeSet::new();
         for reference in &target.collectors {
             let mut found = collectors
                 .iter()
-                .filter(|collector| matches(reference, &collector.name))
+                .enumerate()
+                .filter(|(_, collector)| matches(reference, &collector.name))
                 .peekable();
             if found.peek().is_none() {
                 imported.note(
@@ -102,7 +105,15 @@ pub(super) fn read(document: &Document, defaults: &Defaults, imported: &mut Impo
                     format!("there is no collector `{reference}`"),
                 );
             }
-            for collector in found {
+            for (at, collector) in found {
+                if !seen.insert(at) {
+                    let message = format!(
+                        "the collector `{}` is named by `{reference}` and by what stands before it, and is one job all the same",
+                        collector.name
+                    );
+                    imported.note(document.place(&root.span), message);
+                    continue;
+                }
                 job(collector, target, (document, least), defaults, imported);
             }
         }
@@ -193,13 +204,19 @@ fn targets(document: &Document, imported: &mut Imported) -> Vec<Target> {
             &LEFT_OF_TARGET,
             imported,
         );
-        let name = node.text_of("name").unwrap_or_else(|| "target".to_owned());
+        let named = node.text_of("name").filter(|name| !name.is_empty());
+        let name = named.clone().unwrap_or_else(|| "target".to_owned());
         let dsn = node.get("data_source_name");
         if let Some(source) = connect(document, &name, dsn, node, imported) {
             targets.push(Target {
                 source,
                 suffix: None,
-                labels: node.pairs_of("labels"),
+                // As the exporter does where the target has a name.
+                labels: named
+                    .map(|name| ("target".to_owned(), name))
+                    .into_iter()
+                    .chain(node.pairs_of("labels"))
+                    .collect(),
                 collectors: node.texts_of("collectors"),
             });
         }
@@ -394,6 +411,7 @@ fn metric(
             .collect(),
         static_labels: node.pairs_of("static_labels"),
         value,
+        needs_rows: false,
         query,
         place,
     })

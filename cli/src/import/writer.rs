@@ -1,8 +1,10 @@
 //! An imported configuration as YAML that reads as if somebody had written it.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
-use super::model::{Imported, Job, Metric, Query, QueryOf, Source, Value};
+use super::model::{Imported, Job, Kind, Metric, Query, QueryOf, Source, Value};
+use super::sql::{What, pieces};
 
 /// Words that YAML, of whichever version, takes for something else than text.
 const WORDS: [&str; 9] = ["true", "false", "null", "yes", "no", "on", "off", "y", "n"];
@@ -116,6 +118,9 @@ fn write_metric(out: &mut String, metric: &Metric) {
             );
         }
     }
+    if metric.needs_rows {
+        out.push_str("    on_empty: error\n");
+    }
     match &metric.query {
         QueryOf::Own(query) => write_query(out, "    ", query),
         QueryOf::Shared(name) => {
@@ -195,10 +200,22 @@ fn quoted(text: &str) -> String {
     out + "\""
 }
 
-/// SQL as a block of lines, or on one line where it is short.
+/// SQL as a block of lines, or on one line where it is short. Blanks at the lines' ends and a common margin go, unless a text
+/// in quotes goes over several lines, to which they may belong.
 fn block(sql: &str, indent: &str) -> String {
-    let sql = sql.replace("\r\n", "\n");
-    let lines: Vec<&str> = sql.lines().map(str::trim_end).collect();
+    let may_belong = |kind: Kind| {
+        let mut pieces = pieces(sql, kind).into_iter();
+        pieces.any(|piece| piece.is == What::Quoted && piece.text.contains('\n'))
+    };
+    let exactly = may_belong(Kind::Postgres) || may_belong(Kind::Mysql);
+    let sql = if exactly {
+        // A blank line may be part of a text, but not before the first word nor behind the last.
+        Cow::Borrowed(sql.trim())
+    } else {
+        Cow::Owned(sql.replace("\r\n", "\n"))
+    };
+    let end = if exactly { |line| line } else { str::trim_end };
+    let lines: Vec<&str> = sql.split('\n').map(end).collect();
     let blank = |line: &&&str| line.is_empty();
     let skipped = lines.iter().take_while(blank).count();
     let kept = lines.len() - lines.iter().rev().take_while(blank).count();
@@ -215,7 +232,7 @@ fn block(sql: &str, indent: &str) -> String {
     let margin = |line: &&str| line.len() - line.trim_start_matches(' ').len();
     let common = lines
         .iter()
-        .filter(|line| !line.is_empty())
+        .filter(|line| !line.is_empty() && !exactly)
         .map(margin)
         .min()
         .unwrap_or_default();
@@ -292,6 +309,11 @@ mod tests {
                 "|\n    SELECT 1,\n      2\n    FROM t;",
             ),
             ("    SELECT 1\nFROM t", "|2\n        SELECT 1\n    FROM t"),
+            (
+                "SELECT 'a  \n   \n\n b'  \nFROM t \n",
+                "|\n    SELECT 'a  \n       \n\n     b'  \n    FROM t",
+            ),
+            ("SELECT 'a\r\nb'", "\"SELECT 'a\\r\\nb'\""),
             ("SELECT 1\r\n\r\nFROM t  ", "|\n    SELECT 1\n\n    FROM t"),
         ] {
             assert_eq!(block(sql, "  "), expected, "{sql:?}");
@@ -299,6 +321,13 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_text_of_several_lines_is_read_back_to_its_last_blank(text in "[ -&(-~é\\n\\t\\r]{0,20}") {
+            let sql = format!("SELECT\n  '{text}\n' AS a");
+            let again = read(&format!("a: {}\n", block(&sql, "")));
+            prop_assert_eq!(again.trim_end(), sql);
+        }
+
         #[test]
         fn plain_text_is_read_back(text in "[ -~é]{0,20}") {
             if let Some(plain) = plain(&text) {

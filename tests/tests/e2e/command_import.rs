@@ -124,6 +124,100 @@ go:
 }
 
 #[tokio::test]
+async fn a_named_target_is_a_label_and_a_collector_that_two_patterns_name_runs_once() -> Result<()> {
+    let config = |name: &str| {
+        format!(
+            "target:{name}
+  data_source_name: 'postgres://u@db/shop'
+  collectors: ['pricing_*', pricing_data]
+collectors:
+- collector_name: pricing_data
+  metrics:
+  - {{metric_name: n, type: gauge, help: h, values: [n], query: SELECT 1 AS n}}
+"
+        )
+    };
+    for (name, label) in [("\n  name: shop", true), ("", false)] {
+        let folder = ConfigFolder::new(&[("sql_exporter.yml", &config(name))])?;
+        let imported = import(folder.path(), &["sql_exporter.yml"]).await?;
+        let is_there = imported.out.contains("  static_labels:\n    target: shop\n");
+        assert_eq!(is_there, label, "{}", imported.out);
+        assert_eq!(
+            imported.out.matches("- name: pricing_data").count(),
+            1,
+            "{}",
+            imported.out
+        );
+        assert!(
+            imported
+                .err
+                .contains("the collector `pricing_data` is named by `pricing_data` and by what stands before it"),
+            "{}",
+            imported.err
+        );
+        assert_eq!(check(&imported.out).await?.status, Some(0));
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_a_query_names_and_is_not_there_is_told() -> Result<()> {
+    let config = "
+databases:
+  shop: {dsn: 'mysql+pymysql://u:geheim@db/shop?charset=utf8mb4'}
+  old: {dsn: 'oracle://u:geheim@db/old'}
+metrics:
+  n: {type: gauge, description: N}
+  kind: {type: enum, description: K, states: [a]}
+queries:
+  q:
+    databases: [shop, old, nowhere]
+    metrics: [n, kind, absent]
+    sql: |
+      SELECT count(*) AS n FROM t WHERE a = :a AND b > :b AND c = :a AND d = '10\\:30'
+    parameters: [{a: x, b: 3, unused: 1}]
+";
+    let folder = ConfigFolder::new(&[("config.yaml", config)])?;
+    let imported = import(folder.path(), &["config.yaml"]).await?;
+    for words in [
+        "config.yaml:9:3: the query `q` names the database `nowhere`, which is not there",
+        "config.yaml:9:3: the query `q` names the metric `absent`, which is not there",
+        "config.yaml:9:3: the parameter `unused` of the query `q` is left out",
+        "there is no source of the kind `oracle`",
+        "the connection says nothing of TLS",
+    ] {
+        assert!(imported.err.contains(words), "{words}: {}", imported.err);
+    }
+    assert!(!imported.err.contains("`old`, which") && !imported.err.contains("`kind`, which"));
+    for words in [
+        "  shop: 'mysql://u:{{SHOP_PASSWORD}}@db/shop'\n",
+        "WHERE a = ? AND b > ? AND c = ? AND d = '10:30'",
+        "parameters: [x, 3, x]",
+    ] {
+        assert!(imported.out.contains(words), "{words}: {}", imported.out);
+    }
+    assert_eq!(check(&imported.out).await?.status, Some(0));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_check_that_cannot_be_made_says_so() -> Result<()> {
+    let folder = ConfigFolder::new(&[])?;
+    let fixture = fixtures().join("postgres_exporter.yaml").display().to_string();
+    let nowhere = [("TMPDIR", folder.path().join("nowhere").display().to_string())];
+    let ended = fanlight(folder.path(), ["import", fixture.as_str()], nowhere).await?;
+    assert_eq!(ended.status, Some(0), "{}", ended.err);
+    assert!(
+        ended
+            .err
+            .contains("standard output: could not be checked: a temporary file cannot be made: "),
+        "{}",
+        ended.err
+    );
+    Ok(())
+}
+
+#[tokio::test]
 async fn what_cannot_be_accepted_is_told_with_its_place() -> Result<()> {
     let config = "pg_x:\n  query: SELECT '{{NAME}}' AS a\n  metrics:\n  - a: {usage: GAUGE}\n";
     let folder = ConfigFolder::new(&[("queries.yaml", config)])?;
@@ -283,11 +377,7 @@ fn series(metrics: &str) -> BTreeSet<String> {
             let (labels, value) = line.rsplit_once(' ')?;
             let (name, labels) = labels.trim_end_matches('}').split_once('{')?;
             let mut labels: Vec<&str> = labels.split(',').filter(|label| !label.is_empty()).collect();
-            labels.retain(|label| {
-                !["instance=", "job=", "sql_job="]
-                    .iter()
-                    .any(|own| label.starts_with(own))
-            });
+            labels.retain(|label| !["instance=", "job="].iter().any(|own| label.starts_with(own)));
             labels.sort_unstable();
             Some(format!("{name} {} {value}", labels.join(",")))
         })
@@ -309,7 +399,7 @@ async fn what_the_exporter_exports_is_what_fanlight_pushes() -> Result<()> {
   interval: '1m'
   connections: [{:?}]
   queries:
-  - name: orders_open
+  - name: orders-open
     help: Orders that are open
     labels: [status, country]
     values: [orders, items]
