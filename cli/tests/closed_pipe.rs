@@ -1,7 +1,7 @@
 //! The `fanlight` command whose reader has gone: it ends as it would have, and says no word of it.
 
 use std::fs;
-use std::io::pipe;
+use std::io;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -29,10 +29,10 @@ fn fanlight(folder: &Path, arguments: &[&str]) -> Command {
     command
 }
 
-fn closed() -> Stdio {
-    let (reader, writer) = pipe().expect("a pipe");
+fn closed() -> io::Result<Stdio> {
+    let (reader, writer) = io::pipe()?;
     drop(reader);
-    writer.into()
+    Ok(writer.into())
 }
 
 #[test]
@@ -54,7 +54,9 @@ fn a_closed_pipe_changes_no_exit_status() {
         let read = fanlight(folder.path(), arguments).output().expect("it runs");
         assert_eq!(read.status.code(), Some(status), "{arguments:?}: {read:?}");
         assert!(!read.stdout.is_empty(), "{arguments:?} says something");
-        let unread = fanlight(folder.path(), arguments).stdout(closed()).output();
+        let unread = fanlight(folder.path(), arguments)
+            .stdout(closed().expect("a pipe"))
+            .output();
         let unread = unread.expect("it runs");
         let said = String::from_utf8_lossy(&unread.stderr);
         assert_eq!(unread.status.code(), Some(status), "{arguments:?}: {said}");
@@ -63,7 +65,7 @@ fn a_closed_pipe_changes_no_exit_status() {
             "{arguments:?}: {said}"
         );
         let unheard = fanlight(folder.path(), arguments)
-            .stdout(closed())
+            .stdout(closed().expect("a pipe"))
             .stderr(closed())
             .status();
         assert_eq!(unheard.expect("it runs").code(), Some(status), "{arguments:?}");
