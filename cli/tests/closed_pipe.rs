@@ -66,7 +66,7 @@ fn a_closed_pipe_changes_no_exit_status() {
         );
         let unheard = fanlight(folder.path(), arguments)
             .stdout(closed().expect("a pipe"))
-            .stderr(closed())
+            .stderr(closed().expect("a pipe"))
             .status();
         assert_eq!(unheard.expect("it runs").code(), Some(status), "{arguments:?}");
     }
