@@ -22,6 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Deletes the groups of jobs that have left the configuration from the gateways, after listing them.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct PruneArgs {
     /// Only these jobs; without any, all that have left
     jobs: Vec<String>,
