@@ -2,6 +2,7 @@
 //! the Metrics API behind its authorizer.
 
 mod api;
+mod heal;
 
 use std::io::{self, IsTerminal, Write};
 use std::net::SocketAddr;
@@ -11,12 +12,14 @@ use std::time::Duration;
 
 use clap::Args;
 use jiff::Timestamp;
+use shared::config::heal::HealSettings;
 use shared::config::job::Job;
 use shared::config::{FolderError, NoMetricsApi};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 use self::api::{LocalApi, api_listen};
+use crate::output::unless_closed;
 use crate::runner::api_gateway::InvalidRestApi;
 use crate::runner::scheduler::{self, Clock, Report, ScheduledJob, SystemClock};
 use crate::runner::{EventEnd, EventReport, Function, InvalidFunction, Outcome, invoke_api};
@@ -159,7 +162,10 @@ pub async fn run(args: DevArgs, config: &Path) -> Result<ExitCode, DevError> {
         })
         .collect();
 
-    print_plan(&mut io::stdout().lock(), address, api.as_ref(), &scheduled)?;
+    let heal = loaded.configuration.heal.as_ref();
+    let plan = print_plan(&mut io::stdout().lock(), address, api.as_ref(), &scheduled, heal);
+    unless_closed(plan)?;
+    let healer = collector.clone();
     let functions = api.iter().flat_map(LocalApi::functions).chain([collector]);
     let functions: Vec<Function> = functions.collect();
     let serving_api = async {
@@ -177,10 +183,12 @@ pub async fn run(args: DevArgs, config: &Path) -> Result<ExitCode, DevError> {
         // Without a job to fire there is still the API.
         std::future::pending::<()>().await;
     };
+    let healing = heal::run(heal, &healer, &SystemClock);
     let ended = tokio::select! {
         result = server.into_future() => result.map_err(listening),
         result = serving_api => result,
         () = firing => Ok(()),
+        () = healing => Ok(()),
         _ = interrupt.recv() => Ok(()),
         _ = terminate.recv() => Ok(()),
     };
@@ -203,6 +211,7 @@ fn print_plan(
     address: SocketAddr,
     api: Option<&LocalApi>,
     jobs: &[ScheduledJob],
+    heal: Option<&HealSettings>,
 ) -> io::Result<()> {
     writeln!(
         out,
@@ -233,6 +242,11 @@ fn print_plan(
         let (cron, zone) = (job.schedule.expression(), job.schedule.time_zone());
         let next = job.schedule.next_after(now).map_or_else(|| "never".into(), time);
         writeln!(out, "{next}  {}  first run ({cron} {zone})", job.name)?;
+    }
+    if let Some(HealSettings { schedule, .. }) = heal {
+        let (cron, zone) = (schedule.expression(), schedule.time_zone());
+        let next = schedule.next_after(now).map_or_else(|| "never".into(), time);
+        writeln!(out, "{next}  heal  first look for what vanished ({cron} {zone})")?;
     }
     if jobs.is_empty() {
         writeln!(out, "no job is enabled: nothing will be fired")?;

@@ -7,6 +7,8 @@ use std::process::ExitCode;
 use serde::{Deserialize, Serialize};
 use shared::promql::{Characters, EnforcedLabel, OnConflict, Policy, PolicyError};
 
+use crate::output::unless_closed;
+
 /// Prints a query with labels enforced in each of its selectors, or says why it may not be asked
 ///
 /// Exits with 0 and the query on standard output, or with 1 and the refusal on standard error.
@@ -75,9 +77,8 @@ pub fn run(args: &EnforceArgs) -> ExitCode {
 
 /// The exit status after writing. Whoever closes the pipe has read enough, which is no failure.
 fn written(result: io::Result<()>) -> ExitCode {
-    match result {
+    match unless_closed(result) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("fanlight: {error}");
             ExitCode::FAILURE

@@ -1,13 +1,22 @@
 //! The `fanlight` command as a library: one module a subcommand, and the local runner that the tests share.
 
-// What a command says on standard output and standard error is what it is for.
-#![allow(clippy::print_stdout, clippy::print_stderr)]
+// Its macros are for all modules below.
+#[macro_use]
+pub mod output;
 
+mod age;
 pub mod alerts;
 pub mod check;
+mod colour;
 pub mod dev;
 pub mod enforce;
+pub mod heal;
+pub mod import;
+pub mod invoke;
 pub mod metrics_api;
+pub mod prune;
+pub mod render;
 pub mod run;
 pub mod runner;
+pub mod status;
 pub mod token;

@@ -1,12 +1,10 @@
 //! The `fanlight` command.
 
-#![allow(clippy::print_stdout, clippy::print_stderr)]
-
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use fanlight_cli::{alerts, check, dev, enforce, run, token};
+use fanlight_cli::{alerts, check, dev, enforce, heal, import, invoke, output, prune, render, run, status, token};
 
 /// Business queries into Prometheus, and each customer his own metrics out of it.
 #[derive(Debug, Parser)]
@@ -29,10 +27,16 @@ struct Arguments {
 enum Command {
     Check(check::CheckArgs),
     Run(run::RunArgs),
+    Status(status::StatusArgs),
+    Heal(heal::HealArgs),
+    Prune(prune::PruneArgs),
     Dev(dev::DevArgs),
+    Invoke(invoke::InvokeArgs),
+    Render(render::RenderArgs),
     Enforce(enforce::EnforceArgs),
     Alerts(alerts::AlertsArgs),
     Token(token::TokenArgs),
+    Import(import::ImportArgs),
     /// Prints the JSON Schema of a configuration file
     Schema,
 }
@@ -41,25 +45,36 @@ enum Command {
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
     if let Err(error) = shared::logging::init(shared::logging::Audience::Command) {
-        eprintln!("fanlight: {error}");
-        return ExitCode::FAILURE;
+        return failed(&error);
     }
-    execute(arguments).await.unwrap_or_else(|error| {
-        eprintln!("fanlight: {error}");
-        ExitCode::FAILURE
-    })
+    let status = execute(arguments).await.unwrap_or_else(|error| failed(&error));
+    match output::finish() {
+        Ok(()) => status,
+        Err(error) => failed(&format_args!("standard output cannot be written: {error}")),
+    }
+}
+
+fn failed(error: &dyn std::fmt::Display) -> ExitCode {
+    output::err(format_args!("fanlight: {error}\n"));
+    ExitCode::FAILURE
 }
 
 async fn execute(Arguments { config, command }: Arguments) -> Result<ExitCode, Box<dyn std::error::Error>> {
     match command {
         Command::Check(args) => Ok(check::run(args, &config).await?),
         Command::Run(args) => run::run(args, &config).await,
+        Command::Status(args) => status::run(args, &config).await,
+        Command::Heal(args) => heal::run(args, &config).await,
+        Command::Prune(args) => prune::run(args, &config).await,
         Command::Dev(args) => Ok(dev::run(args, &config).await?),
+        Command::Invoke(args) => Ok(invoke::run(args, &config).await?),
+        Command::Render(args) => Ok(render::run(&args, &config)?),
         Command::Enforce(args) => Ok(enforce::run(&args)),
         Command::Alerts(args) => Ok(alerts::run(&args, &config)?),
+        Command::Import(args) => Ok(import::run(&args)?),
         Command::Token(args) => Ok(token::run(args, &config)?),
         Command::Schema => {
-            print!("{}", shared::config::schema());
+            output::out(format_args!("{}", shared::config::schema()));
             Ok(ExitCode::SUCCESS)
         }
     }

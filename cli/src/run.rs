@@ -6,10 +6,12 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
-use shared::collect::{Collector, MetricResult, Run, RunReport};
+use shared::collect::{Collector, MetricResult, Run, RunError, RunReport};
 use shared::event::Event;
 use shared::placeholders::Resolver;
 use tokio::time::Instant;
+
+use crate::output::unless_closed;
 
 /// No function ends this run; the job's own timeout does.
 const NO_DEADLINE: Duration = Duration::from_hours(1);
@@ -40,7 +42,10 @@ pub async fn run(args: RunArgs, config: &Path) -> Result<ExitCode, Box<dyn std::
     let collector = Collector::new(loaded.configuration, Resolver::of_process(providers));
     if args.dry_run {
         let mut output = BufWriter::new(io::stdout().lock());
-        collector.dry_run(&args.job, &mut output).await?;
+        match collector.dry_run(&args.job, &mut output).await {
+            Err(RunError::Output(error)) => unless_closed(Err(error)).map_err(RunError::Output)?,
+            other => drop(other?),
+        }
         return Ok(ExitCode::SUCCESS);
     }
     let event = Event {
@@ -55,7 +60,7 @@ pub async fn run(args: RunArgs, config: &Path) -> Result<ExitCode, Box<dyn std::
 }
 
 /// What was pushed, a line a metric.
-fn describe(report: &RunReport) -> String {
+pub(crate) fn describe(report: &RunReport) -> String {
     let mut lines = vec![format!(
         "{}: {} series in {:.2} s",
         report.job,

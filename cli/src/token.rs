@@ -20,6 +20,8 @@ use shared::config::metrics_api::{DEFAULT_PLAN, MetricsApi};
 use shared::promql::Limits;
 use shared::suggest::closest;
 
+use crate::output::unless_closed;
+
 /// Makes tokens for the Metrics API, and checks the records that are stored of them
 #[derive(Debug, Args)]
 pub struct TokenArgs {
@@ -177,8 +179,7 @@ fn new(args: NewArgs, config: &Path, api: Option<&MetricsApi>) -> Result<ExitCod
         explained(&token, &record)
     };
     let mut output = io::stdout().lock();
-    output.write_all(text.as_bytes())?;
-    output.flush()?;
+    unless_closed(output.write_all(text.as_bytes()).and_then(|()| output.flush()))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -249,8 +250,8 @@ fn check(args: &CheckArgs, api: Option<&MetricsApi>) -> Result<ExitCode, TokenEr
     }
     eprint!("{mistakes}");
     let mut output = io::stdout().lock();
-    output.write_all(listed(&records.records, Timestamp::now()).as_bytes())?;
-    output.flush()?;
+    let text = listed(&records.records, Timestamp::now());
+    unless_closed(output.write_all(text.as_bytes()).and_then(|()| output.flush()))?;
     Ok(if mistakes.is_empty() {
         ExitCode::SUCCESS
     } else {

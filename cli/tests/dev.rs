@@ -282,10 +282,10 @@ fn serves_the_metrics_api_behind_its_authorizer() {
 
 #[test]
 fn jobs_run_while_the_metrics_api_cannot_be_served() {
-    let folder = tempfile::tempdir().expect("a folder");
-    // With nothing beside it.
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
+    // With nothing beside it. A link, since a copy may still be open for writing in a process that another test forks.
     let command = folder.path().join("fanlight");
-    fs::copy(env!("CARGO_BIN_EXE_fanlight"), &command).expect("a copy");
+    fs::hard_link(env!("CARGO_BIN_EXE_fanlight"), &command).expect("a link");
     let probe = probe();
     let arguments = ["--listen", "127.0.0.1:0", "--collector", probe.to_str().expect("UTF-8")];
     let flawed = METRICS_API.replace("http://localhost:9090", "ftp://localhost");

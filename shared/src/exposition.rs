@@ -12,6 +12,9 @@ use crate::config::job::MetricKind;
 
 #[cfg(test)]
 pub(crate) mod reading;
+mod sample;
+
+pub(crate) use sample::{Labels, sample};
 
 /// The `Content-Type` of what [`Encoder`] writes.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";

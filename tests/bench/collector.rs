@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::measure::{measure, median, milliseconds};
-use crate::report::{line, memory, mib, verdict};
+use crate::report::{line, memory, mib, size, verdict};
 
 const ROWS: usize = 100_000;
 const MANY_ROWS: usize = 1_000_000;
@@ -168,6 +168,7 @@ async fn starts(table: &mut Table, binaries: &Path, folder: &ConfigFolder) -> Re
         "at most 20 ms".to_owned(),
         verdict(milliseconds(first) <= 20.0),
     ]);
+    table.add_row(size(binaries, "collector")?);
     Ok(())
 }
 

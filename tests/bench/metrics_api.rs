@@ -9,16 +9,17 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail, ensure};
 use comfy_table::Table;
 use fanlight_cli::runner::{Function, LogSink, Streaming};
-use fanlight_tests::{ConfigFolder, Customer, Prometheus, holding, keeping_connections, records};
+use fanlight_tests::{ConfigFolder, Customer, Edition, Prometheus, holding, keeping_connections, records};
 use jiff::Timestamp;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::Client;
 use serde_json::{Value, json};
 
 use crate::measure::{median, milliseconds, quantile};
-use crate::report::{line, memory, mib, verdict};
+use crate::report::{line, memory, mib, size, verdict};
 
 const FEW: (&str, usize) = ("few", 10);
+const SOME: (&str, usize) = ("some", 1_000);
 const MANY: (&str, usize) = ("many", 100_000);
 const MOST: (&str, usize) = ("most", 500_000);
 
@@ -27,26 +28,32 @@ const WARM_UP: usize = 50;
 const INVOCATIONS: usize = 500;
 const RUNS: usize = 9;
 const STARTS: usize = 21;
+/// After so many answers everything has been needed once.
+const FIRST_ANSWERS: usize = 100;
+const ANSWERS: usize = 4_000;
 
 /// Adds its rows to the table.
 pub(crate) async fn bench(table: &mut Table, binaries: &Path) -> Result<()> {
-    println!("filling a Prometheus with {} series", FEW.1 + MANY.1 + MOST.1);
-    let prometheus = holding(&[FEW, MANY, MOST]).await?;
-    let config = ConfigFolder::new(&[("fanlight.yaml", &configuration(&prometheus.url()))])?;
-    let bench = Bench {
-        binaries,
-        tokens: records(&[Customer::new("acme", &["acme"])?]),
-        config,
-        prometheus,
-        client: keeping_connections()?,
-    };
+    let all = [FEW, SOME, MANY, MOST];
+    let bench = Bench::before(Edition::Debian, &all, binaries)
+        .await?
+        .context("Debian has none")?;
     bench.small_query(table).await?;
     bench.federation(table).await?;
     bench.large_answers(table).await?;
-    bench.starts(table).await
+    bench.many_answers(table).await?;
+    bench.starts(table).await?;
+    match Bench::before(Edition::Newest, &[MANY], binaries).await? {
+        Some(bench) => bench.federation(table).await,
+        None => {
+            println!("the newest Prometheus: skipped, because Go is not installed");
+            Ok(())
+        }
+    }
 }
 
 struct Bench<'a> {
+    edition: Edition,
     binaries: &'a Path,
     config: ConfigFolder,
     tokens: String,
@@ -90,7 +97,23 @@ impl Read {
     }
 }
 
-impl Bench<'_> {
+impl<'a> Bench<'a> {
+    /// In front of a Prometheus with these metrics; `None` where there is no such Prometheus.
+    async fn before(edition: Edition, metrics: &[(&str, usize)], binaries: &'a Path) -> Result<Option<Self>> {
+        println!("filling {edition} with {metrics:?}");
+        let Some(prometheus) = holding(edition, metrics).await? else {
+            return Ok(None);
+        };
+        Ok(Some(Self {
+            edition,
+            binaries,
+            tokens: records(&[Customer::new("acme", &["acme"])?]),
+            config: ConfigFolder::new(&[("fanlight.yaml", &configuration(&prometheus.url()))])?,
+            prometheus,
+            client: keeping_connections()?,
+        }))
+    }
+
     fn function(&self, binary: &str) -> Result<Function> {
         // Whatever it says is said in the error of what it answers.
         let (log, _) = LogSink::captured();
@@ -223,7 +246,7 @@ impl Bench<'_> {
             table.add_row(line(
                 &format!("/federate, 100,000 series, {}", request.encoding_name()),
                 wall,
-                "Prometheus' own",
+                &format!("{}'s own", self.edition),
                 theirs,
                 ratio,
                 "at most 1.2",
@@ -266,6 +289,37 @@ impl Bench<'_> {
         Ok(())
     }
 
+    /// The memory of a process that has given many answers of different sizes.
+    async fn many_answers(&self, table: &mut Table) -> Result<()> {
+        println!("{ANSWERS} answers of one process");
+        let function = self.function("metrics-api")?;
+        let requests = [
+            Request::federate(SOME.0, true),
+            Request::query(FEW.0, false),
+            Request::query(SOME.0, true),
+            Request::federate(SOME.0, false),
+        ];
+        let mut early = 0;
+        let mut late = 0;
+        for (number, request) in (1..=ANSWERS).zip(requests.iter().cycle()) {
+            late = self.through(&function, request).await?.peak_memory;
+            if number == FIRST_ANSWERS {
+                early = late;
+            }
+        }
+        function.shutdown().await;
+        let grown = mib(late) - mib(early);
+        table.add_row([
+            format!("peak memory after {ANSWERS} answers"),
+            format!("{:.1} MiB", mib(late)),
+            format!("after {FIRST_ANSWERS} {:.1} MiB", mib(early)),
+            format!("{grown:+.1} MiB"),
+            "at most +1 MiB".to_owned(),
+            verdict(grown <= 1.0),
+        ]);
+        Ok(())
+    }
+
     /// The functions' start, each time in a fresh process.
     async fn starts(&self, table: &mut Table) -> Result<()> {
         const NAMES: [&str; 3] = ["empty-function", "metrics-api", "authorizer"];
@@ -291,15 +345,7 @@ impl Bench<'_> {
                 "at most +5 ms".to_owned(),
                 verdict(above <= 5.0),
             ]);
-            let size = std::fs::metadata(self.binaries.join(name))?.len();
-            table.add_row([
-                format!("{name}, size of the binary"),
-                format!("{:.1} MB", size as f64 / 1e6),
-                String::new(),
-                String::new(),
-                String::new(),
-                String::new(),
-            ]);
+            table.add_row(size(self.binaries, name)?);
         }
         Ok(())
     }

@@ -1,7 +1,9 @@
 //! The table of figures: what was measured, against what, and whether it meets its goal.
 
+use std::path::Path;
 use std::time::Duration;
 
+use anyhow::Result;
 use comfy_table::{Table, presets};
 
 use crate::measure::milliseconds;
@@ -51,6 +53,19 @@ pub(crate) fn memory(what: &str, peaks: impl IntoIterator<Item = u64>, peer: &st
         format!("at most {most} MiB"),
         verdict(peak <= most),
     ]
+}
+
+/// A line of a function's binary and how large it may be: it is fetched and read before each cold start.
+pub(crate) fn size(binaries: &Path, name: &str) -> Result<[String; 6]> {
+    let megabytes = std::fs::metadata(binaries.join(name))?.len() as f64 / 1e6;
+    Ok([
+        format!("{name}, size of the binary"),
+        format!("{megabytes:.1} MB"),
+        String::new(),
+        String::new(),
+        "at most 12 MB".to_owned(),
+        verdict(megabytes <= 12.0),
+    ])
 }
 
 /// Bytes in MiB.

@@ -11,7 +11,8 @@ use std::process::ExitCode;
 use std::str::FromStr;
 
 use anyhow::{Context as _, Result};
-use fanlight_tests::isolation::{self, Edition, Fanlight, Report, Servers, Settings};
+use fanlight_tests::Edition;
+use fanlight_tests::isolation::{self, Fanlight, Report, Servers, Settings};
 
 const AT_ONCE: usize = 8;
 

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::http;
 use crate::supervisor::{StopSignal, Supervised, words};
 
-const REGION: &str = "eu-west-3";
+pub(crate) const REGION: &str = "eu-west-3";
 
 /// A Secrets Manager for one test.
 #[derive(Debug)]
@@ -23,27 +23,7 @@ impl SecretsManager {
     /// # Errors
     /// When moto is not installed or does not start, with its log.
     pub async fn start() -> Result<Self> {
-        let python = concat!(env!("CARGO_MANIFEST_DIR"), "/../.venv/bin/python");
-        ensure!(
-            Path::new(python).exists(),
-            "{python} is lacking: scripts/install makes it"
-        );
-        let mut server = Supervised::new("moto", StopSignal::Term)?;
-        let command = |port| {
-            words![
-                python,
-                "-m",
-                "moto.server",
-                "--host=127.0.0.1",
-                format!("--port={port}")
-            ]
-        };
-        let ready = async |port| {
-            http::get(&format!("http://127.0.0.1:{port}/moto-api/data.json"))
-                .await
-                .map(drop)
-        };
-        let port = server.start(command, ready).await?;
+        let (server, port) = moto().await?;
         Ok(Self { server, port })
     }
 
@@ -109,4 +89,30 @@ impl SecretsManager {
         ensure!(status.is_success(), "{action}: {status}: {}", answer.text().await?);
         Ok(())
     }
+}
+
+/// moto's server, which plays many of AWS' services at once, and its port.
+pub(crate) async fn moto() -> Result<(Supervised, u16)> {
+    let python = concat!(env!("CARGO_MANIFEST_DIR"), "/../.venv/bin/python");
+    ensure!(
+        Path::new(python).exists(),
+        "{python} is lacking: scripts/install makes it"
+    );
+    let mut server = Supervised::new("moto", StopSignal::Term)?;
+    let command = |port| {
+        words![
+            python,
+            "-m",
+            "moto.server",
+            "--host=127.0.0.1",
+            format!("--port={port}")
+        ]
+    };
+    let ready = async |port| {
+        http::get(&format!("http://127.0.0.1:{port}/moto-api/data.json"))
+            .await
+            .map(drop)
+    };
+    let port = server.start(command, ready).await?;
+    Ok((server, port))
 }

@@ -1,4 +1,4 @@
-//! The workspace's own binaries, never stale.
+//! The workspace's own binaries, never stale; or the functions as SAM has built them.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -19,7 +19,7 @@ pub fn fanlight() -> Result<PathBuf> {
 /// # Errors
 /// What Cargo says when the workspace does not build.
 pub fn collector() -> Result<PathBuf> {
-    Ok(folder()?.join("collector"))
+    function("collector", "Collector")
 }
 
 /// The Metrics API's function.
@@ -27,7 +27,7 @@ pub fn collector() -> Result<PathBuf> {
 /// # Errors
 /// What Cargo says when the workspace does not build.
 pub fn metrics_api() -> Result<PathBuf> {
-    Ok(folder()?.join("metrics-api"))
+    function("metrics-api", "MetricsApi")
 }
 
 /// The authorizer's function.
@@ -35,7 +35,20 @@ pub fn metrics_api() -> Result<PathBuf> {
 /// # Errors
 /// What Cargo says when the workspace does not build.
 pub fn authorizer() -> Result<PathBuf> {
-    Ok(folder()?.join("authorizer"))
+    function("authorizer", "Authorizer")
+}
+
+/// A function's binary: of the folder that `FANLIGHT_TEST_BUILD` names, which `sam build` has filled and which has the
+/// functions by their names in the template, or else Cargo's.
+fn function(binary: &str, name: &str) -> Result<PathBuf> {
+    match std::env::var_os("FANLIGHT_TEST_BUILD") {
+        Some(build) => {
+            let path = Path::new(&build).join(name).join("bootstrap");
+            ensure!(path.is_file(), "{} is lacking: `make build` makes it", path.display());
+            Ok(path)
+        }
+        None => Ok(folder()?.join(binary)),
+    }
 }
 
 /// The folder of the workspace.

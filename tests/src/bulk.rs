@@ -6,20 +6,22 @@ use std::time::SystemTime;
 use anyhow::Result;
 
 use crate::isolation::remote_write::{self, Label, Sample, TimeSeries, WriteRequest};
-use crate::supervisor::program;
-use crate::{Prometheus, http};
+use crate::{Edition, Prometheus, http};
 
 /// How many series are written at a time.
 const BATCH: usize = 10_000;
 
-/// A Prometheus with as many series of each of these metrics, of eight labels each, all of which the organisation `acme`
-/// may read. Their samples are of now, and are found for an hour.
+/// A Prometheus of an edition with as many series of each of these metrics, of eight labels each, all of which the
+/// organisation `acme` may read. Their samples are of now, and are found for an hour. `None` where the newest cannot be
+/// built.
 ///
 /// # Errors
 /// When Prometheus is not installed, does not start or does not take the samples.
-pub async fn holding(metrics: &[(&str, usize)]) -> Result<Prometheus> {
-    let prometheus =
-        Prometheus::receiving(program("prometheus", "prometheus")?, &["--query.lookback-delta=1h"]).await?;
+pub async fn holding(edition: Edition, metrics: &[(&str, usize)]) -> Result<Option<Prometheus>> {
+    let Some(program) = edition.program()? else {
+        return Ok(None);
+    };
+    let prometheus = Prometheus::receiving(program, &["--query.lookback-delta=1h"]).await?;
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?.as_millis();
     let now = i64::try_from(now)?;
     let client = http::keeping_connections()?;
@@ -32,7 +34,7 @@ pub async fn holding(metrics: &[(&str, usize)]) -> Result<Prometheus> {
             remote_write::write(&client, &prometheus.url(), &request).await?;
         }
     }
-    Ok(prometheus)
+    Ok(Some(prometheus))
 }
 
 fn request(metric: &str, batch: Range<usize>, now: i64, random: &mut fastrand::Rng) -> WriteRequest {

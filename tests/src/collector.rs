@@ -94,9 +94,9 @@ impl Collector {
 
 /// A database, a gateway, and the collector between them.
 #[derive(Debug)]
-pub struct Stage {
+pub struct Stage<D = Database> {
     /// What the jobs read.
-    pub database: Database,
+    pub database: D,
     /// Where they push.
     pub gateway: Pushgateway,
     /// The function.
@@ -120,11 +120,35 @@ impl Stage {
     /// # Errors
     /// When the gateway does not start.
     pub async fn on(database: Database, config: &str) -> Result<Self> {
+        let environment = database.environment();
+        Self::over(database, environment, config).await
+    }
+
+    /// Waits until a query on the stage's database is in `pg_sleep`.
+    ///
+    /// # Errors
+    /// When none gets there, or the database does not answer.
+    pub async fn until_a_query_sleeps(&self) -> Result<()> {
+        let sleeping =
+            "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database()";
+        for _ in 0..2_000 {
+            if self.database.value(sleeping).await? == "1" {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        bail!("no query sleeps")
+    }
+}
+
+impl<D> Stage<D> {
+    /// The same over a database of whatever kind, whose placeholders are filled from this environment.
+    ///
+    /// # Errors
+    /// When the gateway does not start.
+    pub async fn over(database: D, environment: Vec<(&'static str, String)>, config: &str) -> Result<Self> {
         let gateway = Pushgateway::start().await?;
-        let environment = database
-            .environment()
-            .into_iter()
-            .chain([("PUSHGATEWAY_URL", gateway.url())]);
+        let environment = environment.into_iter().chain([("PUSHGATEWAY_URL", gateway.url())]);
         let collector = Collector::new(&[("a.yaml", config)], environment, Duration::from_secs(30))?;
         Ok(Self {
             database,
@@ -167,22 +191,6 @@ impl Stage {
             Err(failure) => Ok((failure.error_type, failure.message)),
             Ok(answer) => bail!("{job} succeeded: {answer}"),
         }
-    }
-
-    /// Waits until a query on the stage's database is in `pg_sleep`.
-    ///
-    /// # Errors
-    /// When none gets there, or the database does not answer.
-    pub async fn until_a_query_sleeps(&self) -> Result<()> {
-        let sleeping =
-            "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database()";
-        for _ in 0..2_000 {
-            if self.database.value(sleeping).await? == "1" {
-                return Ok(());
-            }
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        bail!("no query sleeps")
     }
 
     /// What stands in the gateway about the runs of a job.

@@ -193,6 +193,41 @@ impl Pushgateway {
         Ok(())
     }
 
+    /// The grouping keys of all groups as text, `fanlight_job=j job=fanlight`, in order.
+    ///
+    /// # Errors
+    /// When the gateway does not answer, or not with groups.
+    pub async fn keys(&self) -> Result<Vec<String>> {
+        let groups = self.groups().await?;
+        let mut keys: Vec<String> = groups
+            .iter()
+            .filter_map(|group| group["labels"].as_object())
+            .map(|labels| {
+                let labels = labels
+                    .iter()
+                    .map(|(name, value)| format!("{name}={}", value.as_str().unwrap_or_default()));
+                labels.collect::<Vec<_>>().join(" ")
+            })
+            .collect();
+        keys.sort();
+        Ok(keys)
+    }
+
+    /// Deletes a group, as another client of the gateway would, and returns when it is gone.
+    ///
+    /// # Errors
+    /// What the gateway says against it.
+    pub async fn delete(&self, path: &str) -> Result<()> {
+        let url = format!("{}/metrics/{path}", self.url());
+        let before = self.keys().await?.len();
+        let answer = http::client()?.delete(&url).send().await?;
+        ensure!(answer.status().is_success(), "DELETE {url}: {}", answer.status());
+        while self.keys().await?.len() == before {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        Ok(())
+    }
+
     /// Ends the gateway: connections are refused, and what was pushed is lost.
     ///
     /// # Errors

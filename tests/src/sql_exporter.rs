@@ -1,6 +1,7 @@
 //! Debian's `prometheus-sql-exporter`, what the benchmark measures against.
 
 use std::fs;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
@@ -18,6 +19,34 @@ pub struct Exported {
     pub peak_memory: u64,
 }
 
+/// Starts the exporter with a configuration of its own, waits until its metrics hold this text, and gives them.
+///
+/// # Errors
+/// When it is not installed, does not start, or never shows the text.
+pub async fn scraped(config: &str, text: &str) -> Result<String> {
+    let mut server = Supervised::new("sql-exporter", StopSignal::Term)?;
+    let config = server.write("exporter.yaml", config)?;
+    let program = program("prometheus-sql-exporter", "prometheus-sql-exporter")?;
+    let scrape = async |port| http::get(&format!("http://127.0.0.1:{port}/metrics")).await;
+    let ready = async |port| {
+        let metrics = scrape(port).await?;
+        ensure!(metrics.contains(text), "no {text} in {metrics}");
+        Ok(())
+    };
+    let port = server.start(|port| command(&program, &config, port), ready).await?;
+    scrape(port).await
+}
+
+fn command(program: &str, config: &Path, port: u16) -> Vec<String> {
+    words![
+        "env",
+        "LOGLEVEL=warn",
+        program,
+        format!("-config.file={}", config.display()),
+        format!("-web.listen-address=127.0.0.1:{port}"),
+    ]
+}
+
 /// Starts the exporter, waits until every row of the query is a series of its metrics, and ends it.
 ///
 /// # Errors
@@ -31,15 +60,6 @@ pub async fn export(database: &Database, query: &str, labels: &[&str], value: &s
          help: Rows.\n    labels: {labels:?}\n    values: [{value}]\n    query: {query:?}\n"
     );
     let config = server.write("exporter.yaml", &config)?;
-    let command = |port| {
-        words![
-            "env",
-            "LOGLEVEL=warn",
-            program,
-            format!("-config.file={}", config.display()),
-            format!("-web.listen-address=127.0.0.1:{port}"),
-        ]
-    };
     let full = async |port| {
         let metrics = http::get(&format!("http://127.0.0.1:{port}/metrics")).await?;
         let series = metrics.lines().filter(|line| line.starts_with("sql_bench{")).count();
@@ -47,7 +67,7 @@ pub async fn export(database: &Database, query: &str, labels: &[&str], value: &s
         Ok(())
     };
     let start = Instant::now();
-    server.start(command, full).await?;
+    server.start(|port| command(&program, &config, port), full).await?;
     let wall = start.elapsed();
     let process = server.process().context("it was not started")?;
     let status = fs::read_to_string(format!("/proc/{process}/status"))?;

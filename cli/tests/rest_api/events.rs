@@ -1,5 +1,9 @@
 //! What the functions are sent.
 
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
 use fanlight_cli::runner::api_gateway::{Integration, RestApi, RestApiBuilder};
 use serde_json::{Value, json};
 
@@ -252,4 +256,89 @@ async fn every_method_of_any_reaches_the_function() {
     }
     let head = client::exchange(api.address, "HEAD", "/a", "", b"").await;
     assert_eq!((head.status, head.body.len()), (200, 0));
+}
+
+/// Each value of an event by its path, as the name of its type; what a client or an authorizer may say is left out.
+fn shape(event: &Value) -> BTreeMap<String, &'static str> {
+    fn walk(value: &Value, path: &str, shape: &mut BTreeMap<String, &'static str>) {
+        let kind = match value {
+            Value::Null => "null",
+            Value::Bool(_) => "boolean",
+            Value::Number(_) => "number",
+            Value::String(_) => "text",
+            Value::Array(_) => "list",
+            Value::Object(_) => "object",
+        };
+        shape.insert(path.to_owned(), kind);
+        for (name, value) in value.as_object().into_iter().flatten() {
+            let free = [
+                "/headers",
+                "/multiValueHeaders",
+                "/queryStringParameters",
+                "/multiValueQueryStringParameters",
+            ];
+            if !free.contains(&path) {
+                walk(value, &format!("{path}/{name}"), shape);
+            }
+        }
+    }
+    let mut shape = BTreeMap::new();
+    walk(event, "", &mut shape);
+    shape
+}
+
+#[test]
+fn the_events_to_try_functions_with_have_the_shape_of_those_that_are_sent() {
+    let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../events"));
+    let mut seen = 0;
+    for entry in fs::read_dir(folder).expect("the events") {
+        let path = entry.expect("an event").path();
+        let name = path
+            .file_name()
+            .and_then(|name| name.to_str())
+            .expect("a name")
+            .to_owned();
+        if name.starts_with("collector-") {
+            continue;
+        }
+        seen += 1;
+        let text = fs::read_to_string(&path).expect("text");
+        let event: Value = serde_json::from_str(&text).expect("JSON");
+        let mut expected = golden();
+        let context = expected["requestContext"].as_object_mut().expect("a context");
+        if name.starts_with("authorizer-") {
+            expected["type"] = "REQUEST".into();
+            expected["methodArn"] = "arn".into();
+        } else {
+            let authorizer = ["principalId", "client", "organisations", "plan", "expires"].map(|name| (name, "text"));
+            let mut authorizer = json!(BTreeMap::from(authorizer));
+            authorizer["integrationLatency"] = 1.into();
+            context.insert("authorizer".into(), authorizer);
+            context["identity"]["apiKey"] = "key".into();
+            context["identity"]["apiKeyId"] = "id".into();
+            expected["isBase64Encoded"] = false.into();
+            expected["body"] = event["body"].is_string().then_some("text").into();
+        }
+        // `null` where there is none of them.
+        for given in ["queryStringParameters", "multiValueQueryStringParameters"] {
+            if event["queryStringParameters"].is_null() {
+                expected[given] = Value::Null;
+            }
+        }
+        assert_eq!(shape(&event), shape(&expected), "{name}");
+        let (context, headers) = (&event["requestContext"], &event["headers"]);
+        assert_eq!(
+            event["path"].as_str().map(|path| format!("/prod{path}")).as_deref(),
+            context["path"].as_str(),
+            "{name}"
+        );
+        assert_eq!(event["httpMethod"], context["httpMethod"], "{name}");
+        assert_eq!(headers["Host"], context["domainName"], "{name}");
+        assert_eq!(headers["User-Agent"], context["identity"]["userAgent"], "{name}");
+        assert_eq!(headers["X-Forwarded-For"], context["identity"]["sourceIp"], "{name}");
+        for (header, value) in headers.as_object().expect("headers") {
+            assert_eq!(event["multiValueHeaders"][header], json!([value]), "{name}");
+        }
+    }
+    assert!(seen >= 6, "{seen} events");
 }

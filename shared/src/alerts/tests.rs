@@ -20,6 +20,7 @@ fn subject() -> Subject {
         freshness: Freshness {
             shortest: Duration::from_mins(10),
             longest: Duration::from_mins(10),
+            jitter: Duration::ZERO,
         },
     }
 }

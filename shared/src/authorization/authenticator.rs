@@ -152,7 +152,7 @@ impl Authenticator {
         }
         let records = Arc::new(Records::read(text)?);
         for flaw in &records.flaws {
-            tracing::error!(%flaw, "a token cannot be used");
+            tracing::warn!(%flaw, "a token cannot be used");
         }
         *read = Some((hash, Arc::clone(&records)));
         Ok(records)

@@ -1,6 +1,8 @@
 //! A job's gateway during one run: whether the delivery is late, the push of what was made, and of what the run tells of
 //! itself.
 
+use std::collections::BTreeMap;
+
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 use tracing::{info, warn};
@@ -10,15 +12,19 @@ use super::report::{Push, RunReport};
 use super::{RunError, self_metrics};
 use crate::config::job::{Job, PushgatewaySink, Sink, SinkAuth};
 use crate::placeholders::{Resolver, Template};
-use crate::pushgateway::{Body, GatewayError, GroupingKey, Pushgateway};
+use crate::pushgateway::{Body, GatewayError, GroupingKey, Pushgateway, time};
+use crate::sinks::Earlier;
 
 /// How far a clock may be ahead of another.
 const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
 
 /// Whether a time lies in the future, whoever's clock it was read from.
-pub(super) fn is_future(time: Timestamp) -> bool {
+pub(crate) fn is_future(time: Timestamp) -> bool {
     time.duration_since(Timestamp::now()) > CLOCK_TOLERANCE
 }
+
+/// By the labels of a group, those that are not empty.
+pub(super) type LastRuns = BTreeMap<BTreeMap<String, String>, Timestamp>;
 
 pub(super) struct JobGateway<'a> {
     job: &'a Job,
@@ -83,12 +89,57 @@ impl<'a> JobGateway<'a> {
         }
     }
 
+    /// When each job last ran, by the labels of its group of self-metrics; when the credentials are refused, asked once
+    /// more with secrets fetched anew.
+    pub(super) async fn last_runs(&mut self, deadline: Instant) -> Result<LastRuns, GatewayError> {
+        let mut stored = self.client.stored_gauges(self_metrics::LAST_RUN, deadline).await;
+        if stored.as_ref().is_err_and(GatewayError::is_login_failure) && self.log_in_anew(deadline).await {
+            stored = self.client.stored_gauges(self_metrics::LAST_RUN, deadline).await;
+        }
+        let runs = stored?.into_iter();
+        Ok(runs.filter_map(|(labels, ran)| Some((labels, time(ran)?))).collect())
+    }
+
     async fn stored(&self, gauge: &str, deadline: Instant) -> Result<Option<f64>, GatewayError> {
+        self.stored_with(gauge, &[], deadline).await
+    }
+
+    /// What earlier runs have told of one of the job's further sinks; nothing, where the gateway does not say.
+    pub(super) async fn earlier(&self, sink: &str, deadline: Instant) -> Earlier {
+        let labels = [(self_metrics::SINK_LABEL.to_owned(), sink.to_owned())];
+        let newest = match self.stored_with(self_metrics::SINK_SCHEDULED, &labels, deadline).await {
+            Ok(newest) => newest.and_then(time).filter(|newest| !is_future(*newest)),
+            Err(error) => {
+                warn!(sink, %error, "cannot tell whether the sink has had the series; sending them");
+                None
+            }
+        };
+        let up = match newest {
+            Some(_) => self.stored_with(self_metrics::SINK_UP, &labels, deadline).await,
+            None => Ok(None),
+        };
+        Earlier {
+            newest,
+            succeeded: up.is_ok_and(|up| up > Some(0.0)),
+        }
+    }
+
+    /// The labels of the job's group.
+    pub(super) fn group(&self) -> GroupingKey {
+        GroupingKey::new(&self.job.name, &self.sink.grouping)
+    }
+
+    async fn stored_with(
+        &self,
+        gauge: &str,
+        labels: &[(String, String)],
+        deadline: Instant,
+    ) -> Result<Option<f64>, GatewayError> {
         let group = self_metrics::group(&self.job.name, &self.sink.grouping);
         // A gateway that does not answer must leave the queries their time.
         let now = Instant::now();
         let patience = now + push::reserve(deadline.saturating_duration_since(now));
-        self.client.stored_gauge(gauge, &group, &[], patience).await
+        self.client.stored_gauge(gauge, &group, labels, patience).await
     }
 
     /// Pushes what was made, as it was decided; when the credentials are refused, once more with secrets
@@ -102,7 +153,7 @@ impl<'a> JobGateway<'a> {
     }
 
     async fn send(&self, plan: Plan, body: Body, deadline: Instant) -> Result<Push, GatewayError> {
-        let group = GroupingKey::new(&self.job.name, &self.sink.grouping);
+        let group = self.group();
         match plan {
             Plan::Put => self.client.put(&group, body, deadline).await.map(|()| Push::Replaced),
             Plan::Post => self.client.post(&group, body, deadline).await.map(|()| Push::Updated),
@@ -153,11 +204,4 @@ impl<'a> JobGateway<'a> {
 
 fn already_held(what: &str, scheduled_time: Timestamp, held: Timestamp) -> String {
     format!("the delivery for {scheduled_time} is {what}: the gateway already holds the series of {held}")
-}
-
-/// A point in time from the seconds that a gauge holds.
-fn time(seconds: f64) -> Option<Timestamp> {
-    // Schedules have whole seconds; a gauge's 64 bits hold milliseconds without loss for thousands of years.
-    let duration = SignedDuration::try_from_secs_f64((seconds * 1e3).round() / 1e3).ok()?;
-    Timestamp::from_duration(duration).ok()
 }

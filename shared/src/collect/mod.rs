@@ -4,13 +4,15 @@
 //! at no moment does a half-made group stand there.
 
 mod gateway;
-mod push;
+pub(crate) mod push;
 mod report;
 pub(crate) mod self_metrics;
+mod watchdog;
 
 use std::io::{self, Write};
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use jiff::Timestamp;
 use tokio::time::Instant;
 use tracing::{info, warn};
@@ -20,13 +22,19 @@ use crate::config::job::{Job, OnError};
 use crate::config::{Configuration, UnknownJob};
 use crate::event::Event;
 use crate::placeholders::Resolver;
+use crate::sinks::{self, Delivery, Earlier};
 use crate::sources::{Clients, Context, Intake, Made};
 
+pub use crate::sinks::SinkReport;
 pub use crate::sources::{MetricFailure, TargetReport};
+pub(crate) use gateway::is_future;
 pub use push::ClientError;
 pub use report::{Counts, MetricReport, MetricResult, Push, RunFailed, RunReport};
 
+pub use watchdog::{Overdue, Watch, WatchError};
+
 use gateway::JobGateway;
+use push::Plan;
 
 /// Queries that take longer than this may have been overtaken by those of a newer run.
 const OVERTAKING: Duration = Duration::from_secs(1);
@@ -36,6 +44,7 @@ pub struct Collector {
     configuration: Configuration,
     resolver: Resolver,
     clients: Clients,
+    sinks: sinks::Clients,
 }
 
 /// What came of an event that was not an error.
@@ -119,7 +128,10 @@ impl RunError {
                     .find(|failure| failure.kind != push::CANNOT_VANISH)
                     .or(failures().next());
                 let of_target = failed.0.failed_targets().next();
-                first.or(of_target).map_or("run", |failure| failure.kind)
+                first
+                    .or(of_target)
+                    .or(failed.0.failed_sinks().next())
+                    .map_or("run", |failure| failure.kind)
             }
             Self::Output(_) => "output",
         }
@@ -134,6 +146,7 @@ impl Collector {
             configuration,
             resolver,
             clients: Clients::default(),
+            sinks: sinks::Clients::default(),
         }
     }
 
@@ -143,6 +156,20 @@ impl Collector {
     /// When the job did not run, or failed in part or altogether; [`RunFailed`] says what stands in the gateway then.
     #[tracing::instrument(skip_all, fields(job = event.job, owner = tracing::field::Empty))]
     pub async fn run(&self, event: &Event, deadline: Instant) -> Result<Run, RunError> {
+        self.execute(event, deadline, false).await
+    }
+
+    /// Runs a job again for a time that it has run for, since what it had pushed is gone from the gateway. A delivery
+    /// that is late changes nothing all the same.
+    ///
+    /// # Errors
+    /// As [`Collector::run`].
+    #[tracing::instrument(skip_all, fields(job = event.job, owner = tracing::field::Empty))]
+    pub async fn run_again(&self, event: &Event, deadline: Instant) -> Result<Run, RunError> {
+        self.execute(event, deadline, true).await
+    }
+
+    async fn execute(&self, event: &Event, deadline: Instant, again: bool) -> Result<Run, RunError> {
         let started = Instant::now();
         let job = self.job(&event.job)?;
         tracing::Span::current().record("owner", job.owner.as_deref());
@@ -165,10 +192,15 @@ impl Collector {
                 reason,
             }))
         };
-        if event.scheduled_time.is_some()
-            && let Some(reason) = gateway.late_or_doubled(scheduled_time, deadline).await
-        {
-            return skipped(reason);
+        if event.scheduled_time.is_some() {
+            let reason = if again {
+                gateway.overtaken(scheduled_time, deadline).await
+            } else {
+                gateway.late_or_doubled(scheduled_time, deadline).await
+            };
+            if let Some(reason) = reason {
+                return skipped(reason);
+            }
         }
         let queries_began = Instant::now();
         let reserve = push::reserve(deadline.saturating_duration_since(started));
@@ -188,8 +220,21 @@ impl Collector {
             return skipped(reason);
         }
         let metrics = made.iter().map(report_metric).collect();
-        // A push that hangs must leave time to tell of it.
-        let push = gateway.push(plan, push::body(made), deadline - reserve / 4).await;
+        let body = push::body(made);
+        let earlier = self.earlier(job, event, &gateway, deadline).await;
+        let group = gateway.group();
+        let delivery = Delivery {
+            resolver: &self.resolver,
+            scheduled_time,
+            // A push that hangs must leave time to tell of it.
+            deadline: deadline - reserve / 4,
+            group: group.labels(),
+        };
+        // Side by side, so that one that hangs does not take the other's time.
+        let series = (plan != Plan::Nothing).then_some(&body);
+        let further = job.also_to.iter().zip(earlier);
+        let further = further.map(|(sink, earlier)| sinks::send(sink, &self.sinks, series, earlier, &delivery));
+        let (push, sinks) = tokio::join!(gateway.push(plan, body.clone(), delivery.deadline), join_all(further));
         let report = RunReport {
             job: job.name.clone(),
             scheduled_time,
@@ -199,6 +244,7 @@ impl Collector {
             targets,
             owner: job.owner.clone(),
             push,
+            sinks,
         };
         report.log();
         if let Err(error) = gateway.tell(&report, deadline).await {
@@ -237,6 +283,7 @@ impl Collector {
             targets,
             owner: job.owner.clone(),
             push: Push::Untouched,
+            sinks: Vec::new(),
         };
         if report.succeeded() || job.on_error != OnError::Fail {
             for (_, outcome) in made {
@@ -251,6 +298,27 @@ impl Collector {
         } else {
             Err(RunError::Failed(Box::new(RunFailed(report))))
         }
+    }
+
+    /// What it runs by.
+    #[must_use]
+    pub fn configuration(&self) -> &Configuration {
+        &self.configuration
+    }
+
+    pub(crate) fn resolver(&self) -> &Resolver {
+        &self.resolver
+    }
+
+    /// What earlier runs have sent to a job's further sinks. Nobody delivers twice what somebody asks for by hand.
+    async fn earlier(&self, job: &Job, event: &Event, gateway: &JobGateway<'_>, deadline: Instant) -> Vec<Earlier> {
+        let mut earlier = vec![Earlier::default(); job.also_to.len()];
+        if event.scheduled_time.is_some() {
+            for (sink, earlier) in job.also_to.iter().zip(&mut earlier) {
+                *earlier = gateway.earlier(&sink.name, deadline).await;
+            }
+        }
+        earlier
     }
 
     fn job(&self, name: &str) -> Result<&Job, RunError> {

@@ -116,7 +116,7 @@ pub enum ClientError {
 }
 
 /// A client for a sink, its placeholders filled in.
-pub(super) async fn client(sink: &PushgatewaySink, resolver: &Resolver) -> Result<Pushgateway, ClientError> {
+pub(crate) async fn client(sink: &PushgatewaySink, resolver: &Resolver) -> Result<Pushgateway, ClientError> {
     let url = resolver.resolve_url(&sink.url).await?;
     let auth = match &sink.auth {
         SinkAuth::None => Auth::None,

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use tracing::{error, info, warn};
 
 use crate::pushgateway::GatewayError;
+use crate::sinks::SinkReport;
 use crate::sources::{MetricFailure, TargetReport};
 
 /// What came of a run that was not skipped.
@@ -28,6 +29,8 @@ pub struct RunReport {
     pub owner: Option<String>,
     /// What became of the job's group in the gateway.
     pub push: Push,
+    /// What became of its series in each of its further sinks.
+    pub sinks: Vec<SinkReport>,
 }
 
 /// What became of a job's group in the gateway.
@@ -94,11 +97,17 @@ impl MetricReport {
 }
 
 impl RunReport {
-    /// Whether every metric was made, of every target, and pushed.
+    /// Whether every metric was made, of every target, and pushed to every sink.
     pub fn succeeded(&self) -> bool {
         !matches!(self.push, Push::Failed(_))
             && self.metrics.iter().all(|metric| metric.result.is_ok())
             && self.failed_targets().next().is_none()
+            && self.failed_sinks().next().is_none()
+    }
+
+    /// Why further sinks did not take what they can.
+    pub(super) fn failed_sinks(&self) -> impl Iterator<Item = &MetricFailure> {
+        self.sinks.iter().filter_map(|sink| sink.failure.as_ref())
     }
 
     /// Why targets gave no rows.
@@ -112,6 +121,28 @@ impl RunReport {
             return 0;
         }
         self.metrics.iter().map(|metric| metric.counts().series).sum()
+    }
+
+    fn log_sinks(&self) {
+        for sink in &self.sinks {
+            let name = &sink.name;
+            for (reason, series) in &sink.left_out {
+                warn!(
+                    sink = name,
+                    reason, series, "series that the sink cannot take were left out"
+                );
+            }
+            match &sink.failure {
+                Some(failure) => error!(
+                    sink = name,
+                    series = sink.series,
+                    error_type = failure.kind,
+                    error = failure.message,
+                    "sink failed"
+                ),
+                None => info!(sink = name, series = sink.series, "sent to a further sink"),
+            }
+        }
     }
 
     /// Logs what came of each metric and of the run.
@@ -162,6 +193,7 @@ impl RunReport {
                 );
             }
         }
+        self.log_sinks();
         let duration_ms = milliseconds(self.duration);
         if let Push::Failed(failure) = &self.push {
             error!(error_type = "push", error = %failure, duration_ms, "push failed");
@@ -209,7 +241,15 @@ impl fmt::Display for RunFailed {
                 write!(f, "target {} failed: {}; ", target.name, failure.message)?;
             }
         }
+        for sink in &report.sinks {
+            if let Some(failure) = &sink.failure {
+                write!(f, "sink {} failed: {}; ", sink.name, failure.message)?;
+            }
+        }
         match &report.push {
+            Push::Replaced | Push::Updated if failures.is_empty() && report.failed_targets().next().is_none() => {
+                f.write_str("the gateway has the job's series")?;
+            }
             Push::Replaced | Push::Updated if failures.is_empty() => {
                 f.write_str("the series of the other targets were pushed")?;
             }

@@ -7,36 +7,58 @@ use prometheus::{Encoder, Gauge, GaugeVec, Opts, Registry, TextEncoder};
 use super::report::{MetricReport, RunReport};
 use crate::config::job::SELF_GROUP;
 use crate::pushgateway::GroupingKey;
+use crate::sinks::SinkReport;
 use crate::sources::TargetReport;
 
 /// The label of the grouping key that names the job which a group of self-metrics is about.
 pub(crate) const JOB_LABEL: &str = "fanlight_job";
+/// The label that names the metric which a gauge is about.
+pub(crate) const METRIC_LABEL: &str = "metric";
+/// When the last run ended, whatever came of it.
+pub(crate) const LAST_RUN: &str = "fanlight_job_last_run_timestamp_seconds";
+/// When the job last succeeded in everything.
+pub(crate) const LAST_SUCCESS: &str = "fanlight_job_last_success_timestamp_seconds";
+/// How long the last run took.
+pub(crate) const DURATION: &str = "fanlight_job_duration_seconds";
+/// Whether a metric could be made.
+pub(crate) const METRIC_UP: &str = "fanlight_metric_up";
+/// How many series a metric had.
+pub(crate) const METRIC_SERIES: &str = "fanlight_metric_series";
 /// The scheduled time of the newest run whose series stand in the gateway.
 pub(crate) const SCHEDULED: &str = "fanlight_job_scheduled_timestamp_seconds";
-/// Whether a metric could be made in the last run.
-pub(crate) const METRIC_UP: &str = "fanlight_metric_up";
 /// Whether the last run succeeded in everything.
-pub(super) const UP: &str = "fanlight_job_up";
+pub(crate) const UP: &str = "fanlight_job_up";
+
+/// The label that names one of a job's further sinks.
+pub(super) const SINK_LABEL: &str = "sink";
+/// Whether a further sink took what it can in the last run.
+pub(super) const SINK_UP: &str = "fanlight_sink_up";
+/// The scheduled time of the newest run of which a further sink has, or may have, series.
+pub(super) const SINK_SCHEDULED: &str = "fanlight_sink_scheduled_timestamp_seconds";
 
 /// Every metric that Fanlight tells of itself.
-pub(crate) const NAMES: [&str; 13] = [
+pub(crate) const NAMES: [&str; 17] = [
     "fanlight_build_info",
-    "fanlight_job_duration_seconds",
-    "fanlight_job_last_run_timestamp_seconds",
-    "fanlight_job_last_success_timestamp_seconds",
+    DURATION,
+    LAST_RUN,
+    LAST_SUCCESS,
     SCHEDULED,
     UP,
     "fanlight_metric_nulls",
     "fanlight_metric_rows",
     "fanlight_metric_rows_without_organisation",
-    "fanlight_metric_series",
+    METRIC_SERIES,
     METRIC_UP,
+    "fanlight_sink_left_out",
+    SINK_SCHEDULED,
+    "fanlight_sink_series",
+    SINK_UP,
     "fanlight_target_unknown_states",
     "fanlight_target_up",
 ];
 
 /// The group of a job's self-metrics.
-pub(super) fn group(job: &str, grouping: &[(String, String)]) -> GroupingKey {
+pub(crate) fn group(job: &str, grouping: &[(String, String)]) -> GroupingKey {
     let mut labels = vec![(JOB_LABEL.to_owned(), job.to_owned())];
     labels.extend_from_slice(grouping);
     GroupingKey::new(SELF_GROUP, &labels)
@@ -52,27 +74,19 @@ pub(super) fn encode(report: &RunReport) -> Result<Vec<u8>, prometheus::Error> {
         registry.register(Box::new(gauge))
     };
     let ended = seconds(report.ended);
-    gauge(
-        "fanlight_job_last_run_timestamp_seconds",
-        "When the job last ran, whatever came of it.",
-        ended,
-    )?;
+    gauge(LAST_RUN, "When the job last ran, whatever came of it.", ended)?;
     gauge(
         UP,
         "Whether the job's last run succeeded in everything.",
         f64::from(u8::from(report.succeeded())),
     )?;
     gauge(
-        "fanlight_job_duration_seconds",
+        DURATION,
         "How long the job's last run took.",
         report.duration.as_secs_f64(),
     )?;
     if report.succeeded() {
-        gauge(
-            "fanlight_job_last_success_timestamp_seconds",
-            "When the job last succeeded in everything.",
-            ended,
-        )?;
+        gauge(LAST_SUCCESS, "When the job last succeeded in everything.", ended)?;
     }
     if report.push.done() {
         let help = "The scheduled time of the newest run whose series were pushed.";
@@ -86,6 +100,7 @@ pub(super) fn encode(report: &RunReport) -> Result<Vec<u8>, prometheus::Error> {
     registry.register(Box::new(build))?;
     encode_metrics(&registry, &report.metrics)?;
     encode_targets(&registry, &report.targets)?;
+    encode_sinks(&registry, &report.sinks)?;
     let mut text = Vec::new();
     TextEncoder::new().encode(&registry.gather(), &mut text)?;
     Ok(text)
@@ -93,6 +108,8 @@ pub(super) fn encode(report: &RunReport) -> Result<Vec<u8>, prometheus::Error> {
 
 /// What a family says of a target, if anything.
 type TargetReading = fn(&TargetReport) -> Option<f64>;
+/// What a family says of a further sink, if anything.
+type SinkReading = fn(&SinkReport) -> Option<f64>;
 /// What a family says of a metric, if anything.
 type Reading = fn(&MetricReport) -> Option<f64>;
 
@@ -106,9 +123,7 @@ fn encode_metrics(registry: &Registry, metrics: &[MetricReport]) -> Result<(), p
     let families: [(&str, &str, Reading); 5] = [
         (METRIC_UP, up, |metric| Some(f64::from(u8::from(metric.result.is_ok())))),
         ("fanlight_metric_rows", rows, |metric| Some(metric.counts().rows as f64)),
-        ("fanlight_metric_series", series, |metric| {
-            Some(metric.counts().series as f64)
-        }),
+        (METRIC_SERIES, series, |metric| Some(metric.counts().series as f64)),
         ("fanlight_metric_nulls", nulls, |metric| {
             Some(metric.counts().nulls as f64)
         }),
@@ -117,7 +132,7 @@ fn encode_metrics(registry: &Registry, metrics: &[MetricReport]) -> Result<(), p
         }),
     ];
     for (name, help, value) in families {
-        let family = GaugeVec::new(Opts::new(name, help), &["metric"])?;
+        let family = GaugeVec::new(Opts::new(name, help), &[METRIC_LABEL])?;
         for metric in metrics {
             if let Some(value) = value(metric) {
                 family.with_label_values(&[&metric.name]).set(value);
@@ -144,6 +159,31 @@ fn encode_targets(registry: &Registry, targets: &[TargetReport]) -> Result<(), p
         for target in targets {
             if let Some(value) = value(target) {
                 family.with_label_values(&[&target.name]).set(value);
+            }
+        }
+        registry.register(Box::new(family))?;
+    }
+    Ok(())
+}
+
+fn encode_sinks(registry: &Registry, sinks: &[SinkReport]) -> Result<(), prometheus::Error> {
+    let up = "Whether the further sink took in the job's last run all series that it can take.";
+    let series = "How many series the further sink took in the job's last run.";
+    let scheduled = "The scheduled time of the newest run of which the further sink has, or may have, series.";
+    let left_out = "How many series the further sink cannot take, and was not sent in the job's last run.";
+    let families: [(&str, &str, SinkReading); 4] = [
+        (SINK_UP, up, |sink| Some(f64::from(u8::from(sink.failure.is_none())))),
+        ("fanlight_sink_series", series, |sink| Some(sink.series as f64)),
+        ("fanlight_sink_left_out", left_out, |sink| {
+            Some(sink.left_out.values().sum::<u64>() as f64)
+        }),
+        (SINK_SCHEDULED, scheduled, |sink| sink.newest.map(seconds)),
+    ];
+    for (name, help, value) in families {
+        let family = GaugeVec::new(Opts::new(name, help), &[SINK_LABEL])?;
+        for sink in sinks {
+            if let Some(value) = value(sink) {
+                family.with_label_values(&[&sink.name]).set(value);
             }
         }
         registry.register(Box::new(family))?;

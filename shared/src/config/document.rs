@@ -1,6 +1,7 @@
 //! The configuration as it is written: one struct a mapping of the YAML, which is also where the JSON Schema comes from.
 
 mod alerts;
+mod heal;
 mod metrics_api;
 
 use std::fmt;
@@ -12,9 +13,11 @@ use serde::de::{self, Deserializer, Visitor};
 
 use super::job::{Duplicates, MetricKind, NullValue, OnEmpty, OnError};
 use super::read::{Entry, Mapping};
+use crate::sinks::SinkSettings;
 use crate::sources::{QueryDescription, SourceSettings};
 
 pub(crate) use alerts::{AlertSpec, CaseSpec, Number, RatioSpec, TermSpec};
+pub(crate) use heal::HealSpec;
 pub(crate) use metrics_api::{
     AuthorizerSpec, IssuerSpec, LabelSpec, MetricsApiSpec, PlanSpec, SigV4Spec, UpstreamSpec,
 };
@@ -37,7 +40,7 @@ pub(crate) struct Document {
     /// Where queries run, by name, for a job's `source`.
     pub(crate) sources: Option<Entry<Mapping<SourceSpec>>>,
     /// Where series go, by name, for a job's `sink`. Without any, `default` is the Pushgateway at `{{PUSHGATEWAY_URL}}`.
-    pub(crate) sinks: Option<Entry<Mapping<SinkSpec>>>,
+    pub(crate) sinks: Option<Entry<Mapping<SinkSettings>>>,
     /// Where the values of `{{NAME}}` placeholders come from. A name that is not declared comes from the environment
     /// variable of that name.
     pub(crate) placeholders: Option<Entry<Mapping<ProviderSpec>>>,
@@ -47,6 +50,8 @@ pub(crate) struct Document {
     pub(crate) alerts: Option<Entry<Vec<Entry<AlertSpec>>>>,
     /// The environments for which alerts are built. In `fanlight.yaml` only. Default: develop and prod.
     pub(crate) environments: Option<Entry<Vec<Entry<String>>>>,
+    /// Running again, by itself, the jobs whose groups vanished with a restart of their gateway. In `fanlight.yaml` only.
+    pub(crate) heal: Option<Entry<HealSpec>>,
 }
 
 impl Document {
@@ -56,11 +61,12 @@ impl Document {
         lists.into_iter().flatten().filter_map(Entry::get).flatten()
     }
 
-    /// How much could not be read where it concerns nothing else: in jobs, and in the Metrics API.
+    /// How much could not be read where it concerns nothing else: in jobs, in the Metrics API, in `heal`.
     pub(crate) fn contained_problems(&self) -> usize {
         let in_jobs: usize = self.jobs().map(|job| job.problems).sum();
         in_jobs
             + self.metrics_api.as_ref().map_or(0, |section| section.problems)
+            + self.heal.as_ref().map_or(0, |section| section.problems)
             + self.alerts.as_ref().map_or(0, |section| section.problems)
             + self.environments.as_ref().map_or(0, |section| section.problems)
     }
@@ -72,12 +78,17 @@ impl Document {
 pub(crate) struct Defaults {
     /// The time zone that schedules are read in. Default: UTC.
     pub(crate) timezone: Option<Entry<String>>,
+    /// The window after its scheduled time in which EventBridge Scheduler may start a run. Default: none.
+    #[schemars(with = "Option<String>")]
+    pub(crate) jitter: Option<Entry<OffsetText>>,
     /// The team to ask.
     pub(crate) owner: Option<Entry<String>>,
     /// A name under `sources`, or a URL.
     pub(crate) source: Option<Entry<SourceSpec>>,
-    /// A name under `sinks`.
+    /// A Pushgateway under `sinks`.
     pub(crate) sink: Option<Entry<String>>,
+    /// Names under `sinks` where a job's series go besides its Pushgateway.
+    pub(crate) also_to: Option<Entry<Vec<Entry<String>>>>,
     /// The first part of every metric's name.
     pub(crate) namespace: Option<Entry<String>>,
     /// The most that a run may take, queries and push together. Default: 30s.
@@ -110,14 +121,21 @@ pub(crate) struct JobSpec {
     pub(crate) schedule: Option<Entry<String>>,
     /// The time zone that the schedule is read in, such as `Europe/Paris`. Default: UTC.
     pub(crate) timezone: Option<Entry<String>>,
+    /// The window after its scheduled time in which EventBridge Scheduler may start a run, so that jobs of one schedule do
+    /// not all start at once: whole minutes, 24 hours at most, less than between two runs. Default: none, `0s`.
+    #[schemars(example = "2m")]
+    #[schemars(with = "Option<String>")]
+    pub(crate) jitter: Option<Entry<OffsetText>>,
     /// `false` keeps the job in the configuration, checked but never run.
     pub(crate) enabled: Option<Entry<bool>>,
     /// The team to ask.
     pub(crate) owner: Option<Entry<String>>,
     /// A name under `sources`, or a URL such as `postgres://{{DB_USERNAME}}:{{DB_PASSWORD}}@{{DB_HOST}}/{{DB_NAME}}`.
     pub(crate) source: Option<Entry<SourceSpec>>,
-    /// A name under `sinks`. Default: `default`, or the only one there is.
+    /// A Pushgateway under `sinks`. Default: `default`, or the only one there is.
     pub(crate) sink: Option<Entry<String>>,
+    /// Names under `sinks` where the job's series go besides its Pushgateway, such as a namespace of CloudWatch.
+    pub(crate) also_to: Option<Entry<Vec<Entry<String>>>>,
     /// The first part of the job's metrics' names.
     pub(crate) namespace: Option<Entry<String>>,
     /// Labels with a fixed value for every series of the job.
@@ -273,14 +291,6 @@ pub(crate) enum SourceSpec {
     Settings(Box<SourceSettings>),
 }
 
-/// Where series go: one key that says of which kind it is.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct SinkSpec {
-    /// A Prometheus Pushgateway.
-    pub(crate) pushgateway: Option<Entry<PushgatewaySpec>>,
-}
-
 /// A Prometheus Pushgateway.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -367,7 +377,7 @@ pub(crate) struct Count(#[schemars(range(min = 1))] pub(crate) u64);
 /// A length of time as people write it: `30s`, `5m`, `1h 30m`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema)]
 #[schemars(with = "String", extend("examples" = ["30s", "5m"]))]
-pub(crate) struct DurationText(pub(crate) Duration);
+pub struct DurationText(pub Duration);
 
 /// A length of time that may point into the past: `-1h`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

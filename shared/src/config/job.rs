@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use crate::placeholders::Template;
 use crate::schedule::Schedule;
+use crate::sinks;
 
 pub use crate::sources::{Asked, Kind, Source, Sql};
 
@@ -18,6 +19,8 @@ pub struct Job {
     pub name: String,
     /// When it runs.
     pub schedule: Schedule,
+    /// The window in which a deployed run may be started, in whole minutes; zero for none. The scheduled time stays.
+    pub jitter: Duration,
     /// A disabled job is checked but never run.
     pub enabled: bool,
     /// The team to ask.
@@ -26,6 +29,8 @@ pub struct Job {
     pub source: Source,
     /// Where the series go.
     pub sink: Sink,
+    /// Where they also go, each once.
+    pub also_to: Vec<sinks::Sink>,
     /// The most that the run may take, queries and push together.
     pub timeout: Duration,
     /// What happens to the other metrics when one fails.

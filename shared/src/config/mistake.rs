@@ -316,7 +316,8 @@ impl FileReport {
 }
 
 /// The line and column, from 1 and in characters, of a byte.
-pub(crate) fn position(text: &str, at: usize) -> (usize, usize) {
+#[must_use]
+pub fn position(text: &str, at: usize) -> (usize, usize) {
     let before = &text.as_bytes()[..at.min(text.len())];
     let line = before.iter().filter(|&&byte| byte == b'\n').count() + 1;
     let begin = before

@@ -4,8 +4,10 @@
 //! they run (`resolve`, [`job`]). Whatever is wrong on the way is collected in a [`Report`].
 
 mod budget;
+mod deployment;
 mod document;
 mod folder;
+pub mod heal;
 pub mod job;
 mod layers;
 pub mod metrics_api;
@@ -17,17 +19,19 @@ mod resolve;
 mod schema;
 #[cfg(test)]
 mod tests;
-mod yaml;
+pub mod yaml;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+pub use document::DurationText as LengthOfTime;
 pub use folder::FolderError;
-pub use mistake::{Mistake, Report, Severity};
+pub use mistake::{Mistake, Report, Severity, position};
+pub use names::{label_name_problem, metric_name_problem};
 pub use schema::schema;
 
 // What sources read their own parts of the configuration with.
-pub(crate) use document::{BasicSpec, Count, DurationText, ParameterSpec};
+pub(crate) use document::{BasicSpec, Count, DurationText, OffsetText, ParameterSpec, PushgatewaySpec};
 pub(crate) use folder::File;
 pub(crate) use passwords::mask;
 pub(crate) use read::{Entry, Mapping};
@@ -36,7 +40,8 @@ pub(crate) use resolve::Scope;
 use crate::alerts::Environment;
 use crate::placeholders::Provider;
 use crate::suggest;
-use job::Job;
+use heal::HealSettings;
+use job::{Job, PushgatewaySink};
 use metrics_api::MetricsApi;
 use resolve::{JobPlace, PlaceholderUse, Resolved};
 
@@ -45,10 +50,14 @@ use resolve::{JobPlace, PlaceholderUse, Resolved};
 pub struct Configuration {
     /// The jobs without mistakes, in the order of files.
     pub jobs: Vec<Job>,
+    /// The sinks without mistakes, in the order of their names, those among them that no job uses any more.
+    pub sinks: Vec<PushgatewaySink>,
     /// Where the values of declared placeholders come from, by name.
     pub providers: BTreeMap<String, Provider>,
     /// The alerts without mistakes of every environment; none where only what functions need was read.
     pub environments: Vec<Environment>,
+    /// When jobs are healed, where that is declared.
+    pub heal: Option<HealSettings>,
     /// The Metrics API, where it is declared.
     metrics_api: Declared,
     /// The names of jobs that have mistakes, or need something that has one.
@@ -126,6 +135,11 @@ impl Configuration {
         })
     }
 
+    /// The names of jobs that do not run because of a mistake.
+    pub fn left_out(&self) -> impl Iterator<Item = &str> {
+        self.left_out.iter().map(String::as_str)
+    }
+
     /// The Metrics API.
     ///
     /// # Errors
@@ -187,7 +201,9 @@ fn loaded(resolved: Resolved, environments: Vec<Environment>, files: usize, repo
         configuration: Configuration {
             jobs: resolved.jobs,
             environments,
+            sinks: resolved.sinks,
             providers: resolved.providers,
+            heal: resolved.heal,
             metrics_api: resolved.metrics_api,
             left_out: resolved.left_out,
         },
@@ -199,10 +215,11 @@ fn loaded(resolved: Resolved, environments: Vec<Environment>, files: usize, repo
 }
 
 impl Loaded {
-    /// What matters before a deployment and not to a run: the series budget, and placeholders that nobody provides.
-    /// `has_variable` tells whether an environment variable is set.
+    /// What matters before a deployment and not to a run: the series budget, schedules that cannot be deployed, and
+    /// placeholders that nobody provides. `has_variable` tells whether an environment variable is set.
     pub fn check(&mut self, has_variable: impl Fn(&str) -> bool) {
         budget::check(&self.configuration, &self.places, &mut self.report);
+        self.check_schedules();
         let mut told = BTreeSet::new();
         for PlaceholderUse { name, file, span } in &self.placeholders {
             // One declaration mends all uses, so the first is told.
@@ -220,6 +237,11 @@ impl Loaded {
             );
             self.report.add(Mistake::new(file, span.clone(), message).help(help));
         }
+    }
+
+    /// Of that, the schedules that cannot be deployed.
+    pub fn check_schedules(&mut self) {
+        deployment::check(&self.configuration, &self.places, &mut self.report);
     }
 
     /// Adds a finding about a query, at a line and column of what it asks (both from 1).

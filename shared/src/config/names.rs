@@ -3,7 +3,8 @@
 use super::job::{EXTERNAL_PURPOSE, MetricKind};
 
 /// Why a text cannot be a metric's name (<https://prometheus.io/docs/concepts/data_model/>).
-pub(crate) fn metric_name_problem(name: &str) -> Option<String> {
+#[must_use]
+pub fn metric_name_problem(name: &str) -> Option<String> {
     if !is_name(name, |c| c == ':') {
         return Some(format!(
             "`{name}` cannot be a metric's name: letters, digits, `_` and `:` are allowed, and no digit first"
@@ -21,12 +22,20 @@ pub(crate) fn metric_name_problem(name: &str) -> Option<String> {
     if let Some((prefix, whose)) = reserved.iter().find(|(prefix, _)| name.starts_with(prefix)) {
         return Some(format!("`{name}` begins with `{prefix}`, and such metrics are {whose}"));
     }
-    matches!(name, "up" | "ALERTS" | "ALERTS_FOR_STATE").then(|| format!("`{name}` is Prometheus' own metric"))
+    match name {
+        "up" | "ALERTS" | "ALERTS_FOR_STATE" => Some(format!("`{name}` is Prometheus' own metric")),
+        // The family would stand in its place, and nobody could tell whose group it is.
+        "labels" | "last_push_successful" => Some(format!(
+            "`{name}` is what the Pushgateway lists of a group beside its metrics"
+        )),
+        _ => None,
+    }
 }
 
 /// Why a text cannot be a label's name. `grouping` are the names of the sink's grouping key besides `job`: the gateway
 /// overwrites such labels without a word.
-pub(crate) fn label_name_problem(name: &str, grouping: &[(String, String)]) -> Option<String> {
+#[must_use]
+pub fn label_name_problem(name: &str, grouping: &[(String, String)]) -> Option<String> {
     if !is_name(name, |_| false) {
         return Some(format!(
             "`{name}` cannot be a label's name: letters, digits and `_` are allowed, and no digit first"
@@ -162,6 +171,8 @@ mod tests {
             "process_x",
             "up",
             "fanlight_up",
+            "labels",
+            "last_push_successful",
         ] {
             assert!(metric_name_problem(name).is_some(), "{name}");
         }

@@ -214,7 +214,7 @@ jobs:
         panic!("a database")
     };
     assert_eq!(
-        (job.source.name.as_deref(), source.ca_file.is_some()),
+        (job.source.name.as_deref(), source.access.ca_file.is_some()),
         (Some("shop"), true)
     );
     let Sink::Pushgateway(sink) = &job.sink;
@@ -486,8 +486,8 @@ fn a_source_or_sink_that_is_not_there_suggests_the_one_that_is() {
 fn each_mistake_in_a_source_or_sink_has_its_place_and_its_remedy() {
     for (section, expected) in [
         (
-            "sources: {s: 'mysql://h/d'}",
-            "<mysql> `mysql` is not a kind of source; the kinds are postgres, postgresql",
+            "sources: {s: 'oracle://h/d'}",
+            "<oracle> `oracle` is not a kind of source; the kinds are postgres, postgresql",
         ),
         (
             "sources: {s: 'postgres://u@h/d?sslmod=x'}",
@@ -497,6 +497,23 @@ fn each_mistake_in_a_source_or_sink_has_its_place_and_its_remedy() {
         ("sources: {s: '{{URL}}'}", "of which kind is this source?"),
         ("sources: {s: {}}", "<{> the source does not say of which kind it is"),
         ("sources: {s: {postgres: {}}}", "a PostgreSQL source needs a `url`; add"),
+        ("sources: {s: {mysql: {}}}", "a MySQL source needs a `url`; add"),
+        (
+            "sources: {s: 'mysql://u@h/d?sslmode=x'}",
+            "<sslmode> the parameter \"sslmode\" is not supported; known are connect-timeout, ssl-ca, ssl-mode",
+        ),
+        (
+            "sources: {s: {mysql: {url: 'mysql://u:{{P}}@h/d', rds_iam: {}}}}",
+            "the URL has a password, and rds_iam makes one: remove it",
+        ),
+        (
+            "sources: {s: {postgres: {url: 'postgres://u@h/d', rds_iam: {}}}}",
+            "rds_iam needs sslmode=verify-full",
+        ),
+        (
+            "sources: {s: {postgres: {url: 'postgres://u@h,i/d?sslmode=verify-full', rds_iam: {}}}}",
+            "rds_iam needs one host",
+        ),
         (
             "sources: {s: {postgres: {url: 'postgres://u@h/d', ca_file: ../x.pem}}}",
             "<../x.pem> `../x.pem` lies outside",
@@ -607,6 +624,74 @@ fn placeholders_in_sql_are_refused_and_arrays_are_not() {
 }
 
 #[test]
+fn a_schedule_that_cannot_be_deployed_is_a_mistake_and_runs_all_the_same() {
+    let cases: [(&str, &str, &[&str]); 9] = [
+        (
+            "'0 0 13 * FRI'",
+            "",
+            &[
+                "3:18 <13 * FRI> EventBridge Scheduler cannot fire on the days of the month `13` and also on the days of the \
+                 week `FRI`, as unix cron does; write `*` for one of the two, or make two jobs of it",
+            ],
+        ),
+        (
+            "\"0 0 13\\x20* FRI\"",
+            "",
+            &[
+                "3:13 <\"0 0 13\\x20* FRI\"> EventBridge Scheduler cannot fire on the days of the month `13` and also on the \
+                 days of the week `FRI`, as unix cron does; write `*` for one of the two, or make two jobs of it",
+            ],
+        ),
+        ("'*/10 * * * *'", "jitter: 9m", &[]),
+        ("'* * * * *'", "jitter: 0s", &[]),
+        (
+            "'*/10 * * * *'",
+            "jitter: 10m",
+            &[
+                "3:14 <*/10 * * * *> the jitter of 10 min is not shorter than the 10 min between two runs: a run could overtake \
+               the one before it; write a shorter `jitter`, or `jitter: 0s` for none",
+            ],
+        ),
+        (
+            "'0 0 * * *'",
+            "jitter: 24h",
+            &[
+                "3:14 <0 0 * * *> the jitter of 1440 min is not shorter than the 1440 min between two \
+          runs: a run could overtake the one before it; write a shorter `jitter`, or `jitter: 0s` for none",
+            ],
+        ),
+        ("'0 0 1 * *'", "jitter: 24h", &[]),
+        (
+            "'0 0 1 * *'",
+            "jitter: 90s",
+            &[
+                "5:11 <90s> a jitter is a number of whole minutes, and of 24 hours at most; EventBridge Scheduler has no other \
+               windows: write such as `2m`, or `0s` for none",
+            ],
+        ),
+        (
+            "'0 0 1 * *'",
+            "jitter: -1h",
+            &[
+                "5:11 <-1h> a jitter is a number of whole minutes, and of 24 hours at most; EventBridge Scheduler has no other \
+               windows: write such as `2m`, or `0s` for none",
+            ],
+        ),
+    ];
+    for (schedule, job, expected) in cases {
+        let text = minimal(job, "").replace("'* * * * *'", schedule);
+        assert_eq!(findings(&[("a.yaml", &text)]), expected, "{schedule} {job}");
+    }
+    let loaded = load_text(&minimal("", "").replace("* * * * *", "0 0 13 * FRI"));
+    assert!(loaded.configuration.job("j").is_ok());
+    let defaults = "defaults: {jitter: 3m}\n".to_owned() + &minimal("", "").replace("* * * * *", "0 * * * *");
+    assert_eq!(
+        load_text(&defaults).configuration.jobs[0].jitter,
+        Duration::from_mins(3)
+    );
+}
+
+#[test]
 fn jobs_beyond_an_endpoints_budget_are_a_mistake_and_known_label_values_count() {
     let roomy = minimal("max_series: 6000", "labels: [a]");
     assert!(findings(&[("a.yaml", &roomy)])[0].contains("may push 6000 series, and its budget is 5000"));
@@ -671,7 +756,7 @@ fn a_secret_is_not_shown_where_it_is_not_understood() {
             source("source: 'postgress://bob:8520147@h/d'"),
             "`postgress` is not a kind",
         ),
-        (source("source: mysql://bob:8520147@h/d"), "`mysql` is not a kind"),
+        (source("source: oracle://bob:8520147@h/d"), "`oracle` is not a kind"),
         (source("source: 'bob:8520147@h/d'"), "the name of a source is expected"),
         (source("source: 'bob@8520147'"), "the name of a source is expected"),
         (
@@ -1013,4 +1098,88 @@ fn a_metric_that_keeps_its_series_stands_alone_or_among_its_like() {
         findings(&[("a.yaml", &minimal("on_error: drop", "on_empty: keep"))]),
         [""; 0]
     );
+}
+
+#[test]
+fn heal_is_read_from_the_shared_file_alone() {
+    let text = "heal: {schedule: '7,37 * * * *', timezone: Europe/Paris, min_period: 2h}\n";
+    let loaded = Folder::new(&[("fanlight.yaml", text), ("a.yaml", &minimal("", ""))]).load();
+    assert_eq!(loaded.report.summary(), "");
+    let heal = loaded.configuration.heal.as_ref().unwrap();
+    assert_eq!(
+        (heal.schedule.expression(), heal.schedule.time_zone()),
+        ("7,37 * * * *", "Europe/Paris")
+    );
+    assert_eq!(heal.min_period, Duration::from_hours(2));
+    let heal = |text: &str| {
+        let loaded = Folder::new(&[("fanlight.yaml", text), ("a.yaml", &minimal("", ""))]).load();
+        // Whatever is wrong with it, the jobs run.
+        assert_eq!(loaded.configuration.jobs.len(), 1, "{text}");
+        let min_period = loaded.configuration.heal.as_ref().map(|heal| heal.min_period);
+        (
+            min_period,
+            loaded
+                .report
+                .summary()
+                .split_once(": ")
+                .map(|(_, what)| what.to_owned()),
+        )
+    };
+    assert_eq!(
+        heal("heal: {schedule: '7 * * * *'}"),
+        (Some(Duration::from_hours(1)), None)
+    );
+    for (text, words) in [
+        ("heal: {}", "`heal` has no `schedule`; say when to look"),
+        ("heal: {schedule: hourly}", "the schedule"),
+        ("heal: {schedule: '0 0 13 * FRI'}", "EventBridge"),
+        (
+            "heal: {schedule: '7 * * * *', timezone: Europe/Pariss}",
+            "there is no time zone `Europe/Pariss`; did you mean",
+        ),
+        ("heal: {schedule: '7 * * * *', min_period: 1}", "1 of which unit?"),
+        ("heal: {schedule: '7 * * * *', period: 1h}", "unknown key `period`"),
+    ] {
+        let (settings, told) = heal(text);
+        assert_eq!(settings, None, "{text}");
+        assert!(
+            told.as_ref().is_some_and(|told| told.contains(words)),
+            "{text}: {told:?}"
+        );
+    }
+    let elsewhere = minimal("", "") + "heal: {schedule: '7 * * * *'}\n";
+    let loaded = load_text(&elsewhere);
+    assert!(
+        loaded
+            .report
+            .summary()
+            .contains("only `fanlight.yaml` says when jobs are healed; move `heal` there")
+    );
+}
+
+#[test]
+fn a_grouping_key_has_no_label_of_fanlights_own() {
+    let text = "sinks: {default: {pushgateway: {url: 'http://gw', grouping: {fanlight_job: x}}}}\n".to_owned()
+        + &minimal("", "");
+    let summary = load_text(&text).report.summary();
+    assert!(
+        summary.contains("`fanlight_job` tells Fanlight's own groups apart"),
+        "{summary}"
+    );
+}
+
+#[test]
+fn all_sinks_are_known_those_that_no_job_uses_among_them() {
+    let names = |text: &str| -> Vec<String> {
+        let sinks = load_text(text).configuration.sinks;
+        sinks.into_iter().map(|sink| sink.name).collect()
+    };
+    assert_eq!(names(&minimal("", "")), ["default"]);
+    assert_eq!(
+        names("defaults: {owner: a}\n"),
+        ["default"],
+        "the one that there is where none is declared"
+    );
+    let two = "sinks: {b: {pushgateway: {url: 'http://b'}}, a: {pushgateway: {url: 'http://a'}}}\n";
+    assert_eq!(names(two), ["a", "b"]);
 }

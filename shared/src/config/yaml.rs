@@ -7,7 +7,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::{Location, Spanned};
 
 /// A file larger than this is refused unread.
-pub(crate) const MAX_FILE_BYTES: u64 = 1 << 20;
+pub const MAX_FILE_BYTES: u64 = 1 << 20;
 /// Nodes of one file, aliases expanded; some twenty times what a large team's file holds.
 const MAX_NODES: usize = 50_000;
 /// Levels of nesting; the configuration itself needs seven.
@@ -15,39 +15,55 @@ const MAX_DEPTH: usize = 32;
 
 /// A node and the bytes of the file that spell it.
 #[derive(Debug, Clone)]
-pub(crate) struct Node {
-    pub(crate) span: Range<usize>,
-    pub(crate) value: Value,
+pub struct Node {
+    /// The bytes.
+    pub span: Range<usize>,
+    /// What it is.
+    pub value: Value,
 }
 
 /// What a node is.
 #[derive(Debug, Clone)]
-pub(crate) enum Value {
+pub enum Value {
+    /// Nothing.
     Null,
+    /// `true` or `false`.
     Boolean(bool),
+    /// A whole number.
     Integer(i64),
+    /// Any other number.
     Float(f64),
+    /// Text.
     Text(String),
+    /// A list.
     Sequence(Vec<Node>),
+    /// Keys and values, in the order of the file.
     Mapping(Vec<(Key, Node)>),
 }
 
 /// A mapping's key.
 #[derive(Debug, Clone)]
-pub(crate) struct Key {
-    pub(crate) span: Range<usize>,
-    pub(crate) name: String,
+pub struct Key {
+    /// The bytes of the file that spell it.
+    pub span: Range<usize>,
+    /// The key.
+    pub name: String,
 }
 
 /// Why a text is not the YAML that Fanlight reads, and where.
 #[derive(Debug)]
-pub(crate) struct SyntaxError {
-    pub(crate) span: Range<usize>,
-    pub(crate) message: String,
+pub struct SyntaxError {
+    /// The bytes at which it was noticed.
+    pub span: Range<usize>,
+    /// What is wrong.
+    pub message: String,
 }
 
 /// Reads one document; an empty file is [`Value::Null`].
-pub(crate) fn parse(text: &str) -> Result<Node, SyntaxError> {
+///
+/// # Errors
+/// It is not YAML, holds several documents, or is larger or nested deeper than the limits.
+pub fn parse(text: &str) -> Result<Node, SyntaxError> {
     let options = serde_saphyr::options! {
         budget: serde_saphyr::budget! {
             max_nodes: MAX_NODES,

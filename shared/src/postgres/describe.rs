@@ -3,9 +3,10 @@
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::session::{Failure, Limits, Parsed, Session, refused};
+use super::session::{Failure, Parsed, Session, refused};
 use super::wire::{Rows, collect};
 use super::{Description, QueryError};
+use crate::query_limits::Limits;
 
 const EXPLAIN: &str = "EXPLAIN (FORMAT JSON) ";
 /// `syntax_error`: how the server says that a statement has no plan, once it has parsed without EXPLAIN.

@@ -22,12 +22,15 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;
 
 pub use login::{ConnectError, HostFailure};
-pub use server_error::{Position, ServerError};
-pub use url::{UrlError, UrlFinding, UrlSeverity, inspect};
+pub use server_error::ServerError;
+pub(crate) use url::login_for_token;
+pub use url::{UrlError, UrlFinding, UrlSeverity, inspect, inspect_for_token};
 
+use crate::query_limits::Limits;
 use crate::rows::Column;
 pub use crate::rows::Consumer;
-use session::{Failure, Limits, Session};
+pub use crate::sql_position::Position;
+use session::{Failure, Session};
 use url::Target;
 use wire::WireError;
 
@@ -69,7 +72,24 @@ impl Connections {
         ca_file: Option<&Path>,
         deadline: Instant,
     ) -> Result<Transaction<'_>, ConnectError> {
-        let (target, password) = url::parse(url.expose_secret(), ca_file)?;
+        self.begin_with(url, ca_file, None, deadline).await
+    }
+
+    /// As [`Self::begin`], with a token that stands for the password, which the URL must not have then.
+    ///
+    /// # Errors
+    /// As [`Self::begin`], and when the token would travel where others could see it.
+    pub(crate) async fn begin_with(
+        &self,
+        url: &SecretString,
+        ca_file: Option<&Path>,
+        token: Option<&SecretString>,
+        deadline: Instant,
+    ) -> Result<Transaction<'_>, ConnectError> {
+        let (target, password) = match token {
+            None => url::parse(url.expose_secret(), ca_file)?,
+            Some(token) => (url::parse_for_token(url.expose_secret(), ca_file)?, Some(token.clone())),
+        };
         let warm = self.warm(&target, password.as_ref(), deadline).await;
         let session = if let Some(session) = warm {
             session

@@ -20,6 +20,7 @@ use super::types::{Kind, TypeInfo, UserTypes};
 use super::url::SessionAttributes;
 use super::wire::{Incoming, Status, Wire, WireError};
 use super::{Consumer, Position, QueryError};
+use crate::query_limits::Limits;
 
 /// How long the rest of a result may take that nobody wants before the query is cancelled.
 const DRAIN: Duration = Duration::from_millis(100);
@@ -31,39 +32,6 @@ pub(super) struct Session {
     pub(super) types: UserTypes,
     /// For errors.
     pub(super) host: String,
-}
-
-/// Until when a query may take, on the server's side and on this one.
-#[derive(Clone, Copy)]
-pub(super) struct Limits {
-    /// The server's own limit, in whole milliseconds, after which it reports an error and the session goes on.
-    statement: Duration,
-    /// When the server is given up.
-    pub(super) guard: Instant,
-}
-
-impl Limits {
-    /// Leaves time before the deadline for the server's own timeout to be reported, and for a cancel request.
-    pub(super) fn within(deadline: Instant) -> Self {
-        let now = Instant::now();
-        let left = deadline.saturating_duration_since(now);
-        let margin = (left / 8).min(Duration::from_millis(250));
-        Self {
-            statement: whole_milliseconds(left.saturating_sub(2 * margin)),
-            guard: now + left - margin,
-        }
-    }
-
-    fn milliseconds(self) -> u128 {
-        self.statement.as_millis()
-    }
-}
-
-/// What PostgreSQL can be told, for which 0 would mean no limit.
-fn whole_milliseconds(limit: Duration) -> Duration {
-    let most = Duration::from_millis(i32::MAX.unsigned_abs().into());
-    let limit = limit.clamp(Duration::from_millis(1), most);
-    limit.saturating_sub(Duration::from_nanos((limit.subsec_nanos() % 1_000_000).into()))
 }
 
 /// Why a query gave nothing.

@@ -10,17 +10,17 @@ mod reader;
 mod tests;
 
 use std::fmt;
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use tokio_postgres::config::ChannelBinding;
 
+use crate::database_url::{Authority, PASSWORD_AND_TOKEN, in_order, in_the_way_of_a_token, mask, usable};
+pub use crate::database_url::{UrlError, UrlFinding, UrlSeverity};
+use crate::rds::Login;
 use reader::{Reading, read};
 
-/// Stands for each byte of a placeholder while the literal parts are inspected.
-const MASK: char = '\u{1}';
 /// Everything a URL says but the password: what tells one warm connection from another.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Target {
@@ -47,8 +47,7 @@ pub(super) enum Host {
 impl fmt::Display for Host {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Tcp { name, port } if name.contains(':') => write!(formatter, "[{name}]:{port}"),
-            Self::Tcp { name, port } => write!(formatter, "{name}:{port}"),
+            Self::Tcp { name, port } => Authority { name, port: *port }.fmt(formatter),
             Self::Unix { folder, port } => write!(formatter, "{}/.s.PGSQL.{port}", folder.display()),
         }
     }
@@ -87,49 +86,63 @@ pub(super) enum SessionAttributes {
     PreferStandby,
 }
 
-/// Something about a connection URL that cannot be right, or is unwise.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UrlFinding {
-    /// The bytes of the URL that it is about.
-    pub range: Range<usize>,
-    /// Whether the URL can be used all the same.
-    pub severity: UrlSeverity,
-    /// What is wrong and what to do, without repeating any part of the URL but parameters' names.
-    pub message: String,
-}
-
-/// Whether a URL can be used in spite of a finding.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum UrlSeverity {
-    /// It can, but should not.
-    Warning,
-    /// It cannot.
-    Error,
-}
-
-/// A connection URL that cannot be used.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("connection URL: {0}")]
-pub struct UrlError(String);
-
 /// Judges a connection URL as it stands in the configuration, before its `{{NAME}}` placeholders are filled in; they
 /// count as right wherever they stand.
 #[must_use]
 pub fn inspect(url: &str) -> Vec<UrlFinding> {
-    let (_, mut findings) = read(&mask(url));
-    findings.sort_by_key(|finding| (finding.range.start, finding.range.end));
-    findings
+    in_order(read(&mask(url)).1)
+}
+
+/// As [`inspect`], of a URL that is used with a token instead of a password: what is wrong with it besides.
+#[must_use]
+pub fn inspect_for_token(url: &str) -> Vec<UrlFinding> {
+    let masked = mask(url);
+    let (Reading { target, password }, _) = read(&masked);
+    in_the_way_of_a_token(&masked, problem_with_token(&target, password.is_some()))
+}
+
+/// Whose token a URL asks for, of which RDS makes a part of the host's name.
+///
+/// # Errors
+/// The URL cannot be used with a token.
+pub(crate) fn login_for_token(url: &SecretString, ca_file: Option<&Path>) -> Result<Login, UrlError> {
+    let Target { hosts, user, .. } = parse_for_token(url.expose_secret(), ca_file)?;
+    match hosts.into_iter().next() {
+        Some(Host::Tcp { name: host, port }) => Ok(Login { host, port, user }),
+        _ => Err(UrlError(ONE_HOST.to_owned())),
+    }
+}
+
+/// As [`parse`], of a URL that is used with a token instead of a password.
+pub(super) fn parse_for_token(url: &str, ca_file: Option<&Path>) -> Result<Target, UrlError> {
+    let (target, password) = parse(url, ca_file)?;
+    match problem_with_token(&target, password.is_some()) {
+        Some((problem, _)) => Err(UrlError(problem.to_owned())),
+        None => Ok(target),
+    }
+}
+
+const ONE_HOST: &str = "rds_iam needs one host: the token is for the name of the database's own endpoint";
+
+/// Why a token cannot be used, and whether the parameters decide it.
+fn problem_with_token(target: &Target, has_password: bool) -> Option<(&'static str, bool)> {
+    if has_password {
+        Some((PASSWORD_AND_TOKEN, false))
+    } else if !matches!(target.hosts.as_slice(), [Host::Tcp { .. }]) {
+        Some((ONE_HOST, true))
+    } else if target.ssl_mode != SslMode::VerifyFull {
+        let problem =
+            "rds_iam needs sslmode=verify-full: the token goes to the server as it is, and whoever gets it can log in";
+        Some((problem, true))
+    } else {
+        None
+    }
 }
 
 /// Reads a URL whose placeholders are filled in; `ca_file` stands in for an absent `sslrootcert`.
 pub(super) fn parse(url: &str, ca_file: Option<&Path>) -> Result<(Target, Option<SecretString>), UrlError> {
     let (reading, findings) = read(url);
-    if let Some(finding) = findings
-        .into_iter()
-        .find(|finding| finding.severity == UrlSeverity::Error)
-    {
-        return Err(UrlError(finding.message));
-    }
+    usable(findings)?;
     let Reading { mut target, password } = reading;
     if let (Roots::Unsaid, Some(file)) = (&target.roots, ca_file) {
         target.roots = Roots::File(file.to_owned());
@@ -146,18 +159,4 @@ pub(super) fn parse(url: &str, ca_file: Option<&Path>) -> Result<(Target, Option
         ));
     }
     Ok((target, password))
-}
-
-/// Replaces each placeholder by as many bytes that no URL holds.
-fn mask(url: &str) -> String {
-    let mut masked = String::with_capacity(url.len());
-    let mut rest = url;
-    while let Some(start) = rest.find("{{") {
-        let Some(length) = rest[start..].find("}}") else { break };
-        masked.push_str(&rest[..start]);
-        masked.extend(std::iter::repeat_n(MASK, length + 2));
-        rest = &rest[start + length + 2..];
-    }
-    masked.push_str(rest);
-    masked
 }

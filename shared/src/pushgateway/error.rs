@@ -50,6 +50,14 @@ pub enum GatewayError {
         /// Scheme, host and port of where it points.
         location: String,
     },
+    /// What it answered is no listing of groups.
+    #[error("the gateway at {at} did not list its groups: {problem} (is the sink's `url` that of a Pushgateway?)")]
+    Unreadable {
+        /// Scheme, host and port.
+        at: String,
+        /// What is wrong with the answer.
+        problem: String,
+    },
     /// The deadline came before any attempt succeeded.
     #[error(transparent)]
     GaveUp(#[from] GaveUp),

@@ -1,5 +1,7 @@
 //! Grouping keys: the labels that name a group in the gateway, as the path of its URL.
 
+use std::fmt;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -26,7 +28,8 @@ impl GroupingKey {
     }
 
     /// The key as the gateway's URLs have it: `/job/transfers/env@base64/YS9i`.
-    pub(super) fn path(&self) -> String {
+    #[must_use]
+    pub fn path(&self) -> String {
         let mut path = String::new();
         for (name, value) in &self.0 {
             path.push('/');
@@ -34,6 +37,14 @@ impl GroupingKey {
             path.push_str(&segment(value));
         }
         path
+    }
+}
+
+/// As PromQL would select it: `{job="transfers", env="a/b"}`.
+impl fmt::Display for GroupingKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let labels: Vec<_> = self.0.iter().map(|(name, value)| format!("{name}={value:?}")).collect();
+        write!(formatter, "{{{}}}", labels.join(", "))
     }
 }
 
@@ -74,6 +85,8 @@ mod tests {
             ("env".to_owned(), String::new()),
             ("region".to_owned(), "eu".to_owned()),
         ];
-        assert_eq!(GroupingKey::new("a", &others).path(), "/job/a/env@base64/=/region/eu");
+        let key = GroupingKey::new("a", &others);
+        assert_eq!(key.path(), "/job/a/env@base64/=/region/eu");
+        assert_eq!(key.to_string(), r#"{job="a", env="", region="eu"}"#);
     }
 }

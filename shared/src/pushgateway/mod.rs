@@ -9,12 +9,14 @@
 
 mod error;
 mod grouping;
+mod groups;
 mod retry;
 mod stored;
 
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 use std::time::Duration;
@@ -22,18 +24,21 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use bytes::Bytes;
+use jiff::Timestamp;
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Method, RequestBuilder, Url};
 
 use crate::endpoint::{BaseUrl, USER_AGENT};
-use crate::exposition;
+use crate::exposition::{self, Labels};
 use crate::tls::http_client_builder;
 use retry::Attempts;
 
 pub use crate::endpoint::{Auth, BaseUrlError};
 pub use error::{Answer, Attempt, GatewayError, GaveUp, SinkError};
 pub use grouping::GroupingKey;
+pub(crate) use groups::time;
+pub use groups::{Family, Group, Sample};
 
 /// Exposition text to push, whole families that end in a line feed.
 #[derive(Debug, Clone)]
@@ -139,16 +144,113 @@ impl Pushgateway {
         labels: &[(String, String)],
         deadline: Instant,
     ) -> Result<Option<f64>, GatewayError> {
+        let wanted = group.labels().iter().chain(labels);
+        let wanted: BTreeMap<_, _> = wanted
+            .filter(|(_, value)| !value.is_empty())
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect();
+        self.scan(name, deadline, |found, labels, value| {
+            let labels = labels.iter().map(|(name, value)| (*name, value.as_str()));
+            *found = labels
+                .eq(wanted.iter().map(|(name, value)| (*name, *value)))
+                .then_some(value);
+            found.is_none()
+        })
+        .await
+    }
+
+    /// When the gateway's process began, if it tells. What it held before is gone, unless it keeps a file.
+    ///
+    /// # Errors
+    /// As [`Pushgateway::put`].
+    pub async fn started(&self, deadline: Instant) -> Result<Option<Timestamp>, GatewayError> {
+        let started = self.scan("process_start_time_seconds", deadline, |found, labels, value| {
+            *found = labels.is_empty().then_some(value);
+            found.is_none()
+        });
+        Ok(started.await?.and_then(time))
+    }
+
+    /// A gauge's values in all groups, each with its labels that are not empty, those of the grouping key among them.
+    ///
+    /// # Errors
+    /// As [`Pushgateway::put`].
+    pub async fn stored_gauges(
+        &self,
+        name: &str,
+        deadline: Instant,
+    ) -> Result<Vec<(BTreeMap<String, String>, f64)>, GatewayError> {
+        self.scan(name, deadline, |found: &mut Vec<_>, labels, value| {
+            let labels = labels.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
+            found.push((labels.collect(), value));
+            true
+        })
+        .await
+    }
+
+    /// Hands a gauge's values to `take`, which says whether it wants more; what an attempt has found that failed is
+    /// forgotten.
+    async fn scan<T: Default>(
+        &self,
+        name: &str,
+        deadline: Instant,
+        take: impl Fn(&mut T, &Labels<'_>, f64) -> bool,
+    ) -> Result<T, GatewayError> {
         let url = self.url.path("/metrics");
         let mut attempts = self.attempts(deadline);
         loop {
-            let wanted = group.labels().iter().chain(labels);
-            let scanner = stored::Scanner::new(name, wanted.map(|(name, value)| (name.as_str(), value.as_str())));
-            match stored::read(self.request(Method::GET, url.clone()), attempts.limit()?, scanner).await {
-                Ok(found) => return Ok(found),
+            let mut found = T::default();
+            let scanner = stored::Scanner::new(name, |labels, value| take(&mut found, labels, value));
+            let request = self.request(Method::GET, url.clone());
+            match stored::read(request, attempts.limit()?, scanner).await {
+                Ok(()) => return Ok(found),
                 Err(failure) => attempts.again(failure).await?,
             }
         }
+    }
+
+    /// What the gateway holds, group by group; one that hides its own key behind a family of the name `labels` is left
+    /// out.
+    ///
+    /// # Errors
+    /// As [`Pushgateway::put`], and when the answer is no listing.
+    pub async fn groups(&self, deadline: Instant) -> Result<Vec<Group>, GatewayError> {
+        let url = self.url.path("/api/v1/metrics");
+        let mut attempts = self.attempts(deadline);
+        loop {
+            match groups::read(self.request(Method::GET, url.clone()), attempts.limit()?).await {
+                Ok(groups) => return Ok(groups),
+                Err(failure) => attempts.again(failure).await?,
+            }
+        }
+    }
+
+    /// Deletes a group, and no other whose key has more labels. The gateway answers before it has done so; a group that
+    /// is not there is deleted as well.
+    ///
+    /// # Errors
+    /// As [`Pushgateway::put`].
+    pub async fn delete(&self, group: &GroupingKey, deadline: Instant) -> Result<(), GatewayError> {
+        let url = self.url.path(&format!("/metrics{}", group.path()));
+        let mut attempts = self.attempts(deadline);
+        loop {
+            match retry::answer(self.request(Method::DELETE, url.clone()), attempts.limit()?).await {
+                Ok(_) => return Ok(()),
+                Err(failure) => attempts.again(failure).await?,
+            }
+        }
+    }
+
+    /// Scheme, host and port, for messages.
+    #[must_use]
+    pub fn at(&self) -> String {
+        self.url.at()
+    }
+
+    /// Whether the other's URL is the same; one gateway may have several.
+    #[must_use]
+    pub fn has_url_of(&self, other: &Self) -> bool {
+        self.url.path("/") == other.url.path("/")
     }
 
     fn attempts(&self, deadline: Instant) -> Attempts {

@@ -1,6 +1,5 @@
 //! A request is tried again while that may help and there is time.
 
-use std::hash::{BuildHasher as _, RandomState};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -9,6 +8,7 @@ use reqwest::header::LOCATION;
 use reqwest::{RequestBuilder, Response};
 
 use super::error::{Answer, Attempt, GatewayError, GaveUp, LONGEST_MESSAGE};
+use crate::backoff::jittered;
 use crate::endpoint::redirect_origin;
 
 /// The pause before the second attempt; it doubles with each further one.
@@ -24,6 +24,8 @@ pub(super) enum Failure {
     Refused(Answer),
     /// The gateway is elsewhere.
     Redirected(reqwest::StatusCode, String),
+    /// It is none, or no gateway that we know.
+    Unreadable(String),
 }
 
 impl From<Attempt> for Failure {
@@ -73,6 +75,7 @@ impl Attempts {
         let last = match failure {
             Failure::Refused(answer) => return Err(GatewayError::Refused { at, answer }),
             Failure::Redirected(status, location) => return Err(GatewayError::Redirected { at, status, location }),
+            Failure::Unreadable(problem) => return Err(GatewayError::Unreadable { at, problem }),
             Failure::Passing(attempt) => attempt,
         };
         let wait = jittered(self.pause);
@@ -96,12 +99,6 @@ impl Attempts {
         self.pause = (self.pause * 2).min(LONGEST_PAUSE);
         Ok(())
     }
-}
-
-/// Between half the pause and the whole, so that jobs that failed together do not come back together.
-fn jittered(pause: Duration) -> Duration {
-    let random = RandomState::new().hash_one(pause);
-    pause.mul_f64(0.5 + random as f64 / u64::MAX as f64 / 2.0)
 }
 
 /// Sends a request; an answer other than 2xx is a failure.

@@ -1,6 +1,5 @@
-//! One gauge's value out of all that the gateway holds, in constant memory.
+//! One gauge's values out of all that the gateway holds, in constant memory.
 
-use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::time::Duration;
 
@@ -11,17 +10,17 @@ use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING};
 
 use super::error::Attempt;
 use super::retry::{Failure, answer};
-use crate::exposition;
+use crate::exposition::{self, Labels, sample};
 
 /// Lines that are longer are not looked at, in bytes: the gauges that we look for are our own, and theirs are short.
 const LONGEST_LINE: usize = 64 * 1024;
 
-/// Reads the gateway's exposition until the gauge is found or cannot come any more.
+/// Reads the gateway's exposition until the scanner has what it wants or nothing more can come.
 pub(super) async fn read(
     request: RequestBuilder,
     limit: Duration,
-    scanner: Scanner<'_>,
-) -> Result<Option<f64>, Failure> {
+    scanner: Scanner<'_, impl FnMut(&Labels<'_>, f64) -> bool>,
+) -> Result<(), Failure> {
     let request = request
         .header(ACCEPT, exposition::CONTENT_TYPE)
         .header(ACCEPT_ENCODING, "gzip");
@@ -39,19 +38,20 @@ pub(super) async fn read(
     while let Some(chunk) = response.chunk().await.map_err(|error| Attempt::of(&error, limit))? {
         text.write_all(&chunk).map_err(broken)?;
         if text.scanner().done {
-            return Ok(text.scanner().found);
+            return Ok(());
         }
     }
-    Ok(text.finish().map_err(broken)?.found)
+    text.finish().map_err(broken)?;
+    Ok(())
 }
 
 /// The answer's body as it comes.
-enum Text<'a> {
-    Gzip(Box<MultiGzDecoder<Scanner<'a>>>),
-    Plain(Scanner<'a>),
+enum Text<S: Write> {
+    Gzip(Box<MultiGzDecoder<S>>),
+    Plain(S),
 }
 
-impl<'a> Text<'a> {
+impl<S: Write> Text<S> {
     fn write_all(&mut self, chunk: &[u8]) -> io::Result<()> {
         match self {
             Self::Gzip(decoder) => decoder.write_all(chunk),
@@ -59,7 +59,7 @@ impl<'a> Text<'a> {
         }
     }
 
-    fn scanner(&self) -> &Scanner<'a> {
+    fn scanner(&self) -> &S {
         match self {
             Self::Gzip(decoder) => decoder.get_ref(),
             Self::Plain(scanner) => scanner,
@@ -67,7 +67,7 @@ impl<'a> Text<'a> {
     }
 
     /// Fails when a compressed body is incomplete.
-    fn finish(self) -> io::Result<Scanner<'a>> {
+    fn finish(self) -> io::Result<S> {
         match self {
             Self::Gzip(decoder) => decoder.finish(),
             Self::Plain(scanner) => Ok(scanner),
@@ -75,32 +75,29 @@ impl<'a> Text<'a> {
     }
 }
 
-/// Looks for one series in text that comes in pieces.
-#[derive(Debug)]
-pub(super) struct Scanner<'a> {
+/// Looks for the series of one family in text that comes in pieces.
+pub(super) struct Scanner<'a, F> {
     name: &'a str,
-    /// All of the series' labels that are not empty.
-    labels: BTreeMap<&'a str, &'a str>,
+    /// Takes each series' labels and value, and says whether it wants more.
+    take: F,
     /// The beginning of a line whose end has not come yet.
     line: Vec<u8>,
     /// Whether the line at hand is too long to be looked at.
     skipping: bool,
     /// Whether the family has begun.
     begun: bool,
-    found: Option<f64>,
     /// Whether nothing that follows can matter.
     done: bool,
 }
 
-impl<'a> Scanner<'a> {
-    pub(super) fn new(name: &'a str, labels: impl Iterator<Item = (&'a str, &'a str)>) -> Self {
+impl<'a, F: FnMut(&Labels<'_>, f64) -> bool> Scanner<'a, F> {
+    pub(super) fn new(name: &'a str, take: F) -> Self {
         Self {
             name,
-            labels: labels.filter(|(_, value)| !value.is_empty()).collect(),
+            take,
             line: Vec::new(),
             skipping: false,
             begun: false,
-            found: None,
             done: false,
         }
     }
@@ -115,19 +112,13 @@ impl<'a> Scanner<'a> {
             return;
         };
         self.begun = true;
-        if let Some((labels, value)) = std::str::from_utf8(rest).ok().and_then(sample)
-            && labels
-                .iter()
-                .map(|(name, value)| (*name, value.as_str()))
-                .eq(self.labels.iter().map(|(n, v)| (*n, *v)))
-        {
-            self.found = Some(value);
-            self.done = true;
+        if let Some((labels, value)) = std::str::from_utf8(rest).ok().and_then(sample) {
+            self.done = !(self.take)(&labels, value);
         }
     }
 }
 
-impl Write for Scanner<'_> {
+impl<F: FnMut(&Labels<'_>, f64) -> bool> Write for Scanner<'_, F> {
     fn write(&mut self, piece: &[u8]) -> io::Result<usize> {
         let mut rest = piece;
         while !self.done
@@ -160,46 +151,6 @@ impl Write for Scanner<'_> {
     }
 }
 
-/// A sample's labels that are not empty, and its value: `{a="b",c=""} 1.7e+09`. A timestamp behind it is ignored.
-fn sample(text: &str) -> Option<(BTreeMap<&str, String>, f64)> {
-    let mut labels = BTreeMap::new();
-    let mut rest = text;
-    if let Some(inner) = text.strip_prefix('{') {
-        rest = inner;
-        loop {
-            if let Some(value) = rest.strip_prefix('}') {
-                rest = value;
-                break;
-            }
-            let (name, value) = rest.split_once("=\"")?;
-            let (value, behind) = quoted(value)?;
-            if !value.is_empty() {
-                labels.insert(name, value);
-            }
-            rest = behind.strip_prefix(',').unwrap_or(behind);
-        }
-    }
-    let value = rest.split_ascii_whitespace().next()?.parse().ok()?;
-    Some((labels, value))
-}
-
-/// A label value up to its closing quote, and what follows.
-fn quoted(text: &str) -> Option<(String, &str)> {
-    let mut value = String::new();
-    let mut characters = text.char_indices();
-    while let Some((at, character)) = characters.next() {
-        match character {
-            '"' => return Some((value, &text[at + 1..])),
-            '\\' => value.push(match characters.next()?.1 {
-                'n' => '\n',
-                other => other,
-            }),
-            other => value.push(other),
-        }
-    }
-    None
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -216,11 +167,21 @@ mod tests {
     );
 
     fn found<'a>(text: &str, name: &'a str, labels: &[(&'a str, &'a str)], piece: usize) -> (Option<f64>, bool) {
-        let mut scanner = Scanner::new(name, labels.iter().copied());
+        let mut found = None;
+        let wanted: Vec<_> = labels.iter().copied().filter(|(_, value)| !value.is_empty()).collect();
+        let mut scanner = Scanner::new(name, |labels, value| {
+            let mut labels: Vec<_> = labels.iter().map(|(name, value)| (*name, value.as_str())).collect();
+            labels.sort_by_key(|(name, _)| wanted.iter().position(|(wanted, _)| wanted == name));
+            if labels == wanted {
+                found = Some(value);
+            }
+            found.is_none()
+        });
         for piece in text.as_bytes().chunks(piece) {
             scanner.write_all(piece).unwrap();
         }
-        (scanner.found, scanner.done)
+        let done = scanner.done;
+        (found, done)
     }
 
     #[test]
@@ -252,13 +213,17 @@ mod tests {
 
     #[test]
     fn a_line_without_end_is_not_kept() {
-        let mut scanner = Scanner::new("a", std::iter::empty());
+        let mut found = None;
+        let mut scanner = Scanner::new("a", |_, value| {
+            found = Some(value);
+            false
+        });
         for _ in 0..100 {
             scanner.write_all("a{b=\"".repeat(1000).as_bytes()).unwrap();
             assert!(scanner.line.capacity() <= 4 * LONGEST_LINE);
         }
         scanner.write_all(b"\"} 1\na 2\n").unwrap();
-        assert_eq!(scanner.found, Some(2.0));
+        assert_eq!(found, Some(2.0));
     }
 
     #[test]

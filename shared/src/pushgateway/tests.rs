@@ -297,7 +297,7 @@ async fn a_connection_that_breaks_off_is_tried_again() {
         }
     });
     let error = gateway
-        .put(&group, body(), within(Duration::from_millis(500)))
+        .put(&group, body(), within(Duration::from_secs(2)))
         .await
         .unwrap_err();
     let expected = format!("the gateway at http://{at} broke the connection off: ");
@@ -384,6 +384,12 @@ async fn a_stored_gauge_is_read_plain_and_compressed() {
             gateway.stored_gauge("a", &group(), &labels, soon()).await.unwrap(),
             None
         );
+        let all = gateway.stored_gauges("a", soon()).await.unwrap();
+        let all: Vec<_> = all
+            .iter()
+            .map(|(labels, value)| (labels["job"].as_str(), labels.len(), *value))
+            .collect();
+        assert_eq!(all, [("other", 2, 1.0), ("transfers", 2, 2.0)]);
         let received = fake.received();
         assert_eq!(
             (received[0].method.as_str(), received[0].path.as_str()),
@@ -434,4 +440,5 @@ fn requests_can_run_on_any_thread() {
     let gateway = gateway("127.0.0.1:1".parse().unwrap());
     is_send(gateway.put(&group(), body(), soon()));
     is_send(gateway.stored_gauge("a", &group(), &[], soon()));
+    is_send(gateway.stored_gauges("a", soon()));
 }

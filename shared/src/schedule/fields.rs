@@ -23,7 +23,7 @@ struct Field {
 const MONTHS: &[&str] = &[
     "JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC",
 ];
-const DAYS: &[&str] = &["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"];
+pub(super) const DAYS: &[&str] = &["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"];
 
 const FIELDS: [Field; 5] = [
     Field {
@@ -75,7 +75,7 @@ const DAY_OF_WEEK: usize = 4;
 const FIVE_FIELDS: &str = "write five fields: minute, hour, day of month, month, day of week";
 
 /// The longest day number of each month, in a leap year.
-const DAYS_IN_MONTH: [u8; 12] = [31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+pub(super) const DAYS_IN_MONTH: [u8; 12] = [31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
 
 /// Nicknames that cron daemons have beside the five fields, and what they stand for.
 const NICKNAMES: [(&str, &str); 7] = [
@@ -89,13 +89,13 @@ const NICKNAMES: [(&str, &str); 7] = [
 ];
 
 /// The values of one field.
-struct Values {
-    set: BTreeSet<u8>,
-    kind: Kind,
+pub(super) struct Values {
+    pub(super) set: BTreeSet<u8>,
+    pub(super) kind: Kind,
 }
 
 #[derive(PartialEq)]
-enum Kind {
+pub(super) enum Kind {
     /// `*`
     Every,
     /// A list that contains `*/n`.
@@ -142,20 +142,42 @@ impl Piece<'_> {
     }
 }
 
-/// Checks the expression and writes it in numbers only: `*`, or each value of a field.
-pub(super) fn normalise(cron: &str) -> Result<String, InvalidCron> {
-    let pieces = split_fields(cron)?;
-    let mut values = Vec::with_capacity(FIELDS.len());
-    for (field, piece) in FIELDS.iter().zip(&pieces) {
-        values.push(parse_field(field, *piece)?);
-    }
-    refuse_ambiguous_days(&pieces, &values)?;
-    refuse_never(&pieces, &values)?;
-    let texts: Vec<String> = values.iter().map(write_values).collect();
-    Ok(texts.join(" "))
+/// An expression that has been checked.
+pub(super) struct Fields<'a> {
+    pieces: [Piece<'a>; 5],
+    pub(super) values: [Values; 5],
 }
 
-fn split_fields(cron: &str) -> Result<Vec<Piece<'_>>, InvalidCron> {
+impl<'a> Fields<'a> {
+    /// Checks the expression.
+    pub(super) fn parse(cron: &'a str) -> Result<Self, InvalidCron> {
+        let pieces = split_fields(cron)?;
+        let [minute, hour, day_of_month, month, day_of_week] = &FIELDS;
+        let values = [
+            parse_field(minute, pieces[0])?,
+            parse_field(hour, pieces[1])?,
+            parse_field(day_of_month, pieces[DAY_OF_MONTH])?,
+            parse_field(month, pieces[MONTH])?,
+            parse_field(day_of_week, pieces[DAY_OF_WEEK])?,
+        ];
+        refuse_ambiguous_days(&pieces, &values)?;
+        refuse_never(&pieces, &values)?;
+        Ok(Self { pieces, values })
+    }
+
+    /// Writes it in numbers only: `*`, or each value of a field.
+    pub(super) fn in_numbers(&self) -> String {
+        self.values.each_ref().map(write_values).join(" ")
+    }
+
+    /// The texts of the day of month and the day of week, and where they stand.
+    pub(super) fn days(&self) -> (&'a str, &'a str, Range<usize>) {
+        let (first, last) = (self.pieces[DAY_OF_MONTH], self.pieces[DAY_OF_WEEK]);
+        (first.text, last.text, first.start..last.span().end)
+    }
+}
+
+fn split_fields(cron: &str) -> Result<[Piece<'_>; 5], InvalidCron> {
     let whole = Piece { text: cron, start: 0 };
     let pieces: Vec<Piece<'_>> = whole
         .split(|c| c.is_ascii_whitespace())
@@ -187,15 +209,11 @@ fn split_fields(cron: &str) -> Result<Vec<Piece<'_>>, InvalidCron> {
             help: format!("{FIVE_FIELDS}; there are no seconds and no years"),
         });
     }
-    if pieces.len() < FIELDS.len() {
-        let problem = format!("the schedule has {} of five fields", pieces.len());
-        return Err(InvalidCron {
-            span,
-            problem,
-            help: FIVE_FIELDS.into(),
-        });
-    }
-    Ok(pieces)
+    pieces.try_into().map_err(|pieces: Vec<Piece<'_>>| InvalidCron {
+        span,
+        problem: format!("the schedule has {} of five fields", pieces.len()),
+        help: FIVE_FIELDS.into(),
+    })
 }
 
 fn parse_field(field: &Field, piece: Piece<'_>) -> Result<Values, InvalidCron> {

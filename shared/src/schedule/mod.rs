@@ -1,6 +1,8 @@
 //! When a job runs: unix cron in a time zone.
 
+mod eventbridge;
 mod fields;
+mod interval;
 #[cfg(test)]
 mod tests;
 
@@ -12,9 +14,11 @@ use croner::Cron;
 use croner::parser::{CronParser, Seconds, Year};
 use jiff::civil::DateTime;
 use jiff::tz::{AmbiguousOffset, TimeZone};
-use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
+use jiff::{RoundMode, SignedDuration, Timestamp, TimestampRound, Unit};
 
 use crate::suggest;
+use fields::{Fields, Values};
+pub use interval::Intervals;
 
 /// A unix cron expression and the time zone it is read in.
 ///
@@ -23,6 +27,7 @@ use crate::suggest;
 #[derive(Clone)]
 pub struct Schedule {
     expression: Arc<str>,
+    fields: Arc<[Values; 5]>,
     cron: Arc<Cron>,
     time_zone: TimeZone,
     time_zone_name: Arc<str>,
@@ -39,7 +44,7 @@ pub enum ScheduleError {
     TimeZone(#[from] UnknownTimeZone),
 }
 
-/// A cron expression that is not unix cron, or never fires.
+/// A cron expression that is not unix cron, never fires, or cannot be put into EventBridge's terms.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{problem}; {help}")]
 pub struct InvalidCron {
@@ -71,7 +76,8 @@ impl Schedule {
     /// # Errors
     /// Anything beyond that (seconds, years, `L W # ?`, `@daily`), and a schedule that never fires (`0 0 30 2 *`).
     pub fn parse(cron: &str, time_zone: &str) -> Result<Self, ScheduleError> {
-        let normalised = fields::normalise(cron)?;
+        let fields = Fields::parse(cron)?;
+        let normalised = fields.in_numbers();
         let parser = CronParser::builder()
             .seconds(Seconds::Disallowed)
             .year(Year::Disallowed)
@@ -84,6 +90,7 @@ impl Schedule {
         let (time_zone, time_zone_name) = find_time_zone(time_zone)?;
         Ok(Self {
             expression: cron.into(),
+            fields: Arc::new(fields.values),
             cron: Arc::new(cron_of_numbers),
             time_zone,
             time_zone_name,
@@ -102,6 +109,21 @@ impl Schedule {
         &self.time_zone_name
     }
 
+    /// The same times as an expression of EventBridge Scheduler, `cron(*/10 * * * ? *)`, to be read in the same time
+    /// zone.
+    ///
+    /// # Errors
+    /// Where EventBridge has no expression for them: it restricts the days of the month or those of the week, not both.
+    pub fn to_eventbridge(&self) -> Result<String, InvalidCron> {
+        eventbridge::convert(&self.expression)
+    }
+
+    /// The shortest and the longest time between two firings, on a clock that is never changed.
+    #[must_use]
+    pub fn intervals(&self) -> Intervals {
+        interval::of(&self.fields)
+    }
+
     /// The first time after `after` at which the schedule fires; `None` only when that is past the year 5000.
     #[must_use]
     pub fn next_after(&self, after: Timestamp) -> Option<Timestamp> {
@@ -112,6 +134,30 @@ impl Schedule {
             // when `after` is in the second pass through an hour.
             match self.first_occurrence(local) {
                 Some(fires) if fires > after => return Some(fires),
+                _ => {}
+            }
+        }
+    }
+
+    /// The last time up to `time` at which the schedule fired, or would have; `None` only when that is long before any
+    /// of them.
+    #[must_use]
+    pub fn last_up_to(&self, time: Timestamp) -> Option<Timestamp> {
+        let mut local = self.local(time)?;
+        let offset = self.time_zone.to_offset(time);
+        if let AmbiguousOffset::Fold { before, after } = self.time_zone.to_ambiguous_timestamp(local).offset()
+            && offset == after
+        {
+            // In the second pass through an hour all that it shows has been shown, up to the hour's end.
+            let repeated = SignedDuration::from_secs(i64::from(before.seconds() - after.seconds()));
+            local = local.checked_add(repeated).ok()?;
+        }
+        let mut inclusive = true;
+        loop {
+            local = self.cron.find_previous_occurrence(&local, inclusive).ok()?;
+            inclusive = false;
+            match self.first_occurrence(local) {
+                Some(fired) if fired <= time => return Some(fired),
                 _ => {}
             }
         }

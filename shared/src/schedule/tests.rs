@@ -441,6 +441,25 @@ fn the_end_of_the_calendar_is_no_panic() {
     assert_eq!(schedule("0 0 1 1 *", "UTC").next_after(Timestamp::MAX), None);
 }
 
+#[test]
+fn the_last_time_is_found_however_long_ago_it_was() {
+    for (cron, at, last) in [
+        ("* * * * *", "2026-11-21T10:14:02Z", Some("2026-11-21T10:14:00Z")),
+        ("*/10 * * * *", "2026-11-21T10:20:00Z", Some("2026-11-21T10:20:00Z")),
+        ("*/10 * * * *", "2026-11-21T10:19:59.9Z", Some("2026-11-21T10:10:00Z")),
+        ("0 3 * * 1-5", "2026-11-22T12:00:00Z", Some("2026-11-20T03:00:00Z")),
+        ("0 0 1 1 *", "2026-11-21T10:14:00Z", Some("2026-01-01T00:00:00Z")),
+        ("0 0 29 2 *", "2026-11-21T10:14:00Z", Some("2024-02-29T00:00:00Z")),
+        // 2100 is no leap year, so that eight years pass.
+        ("0 0 29 2 *", "2103-11-21T10:14:00Z", Some("2096-02-29T00:00:00Z")),
+    ] {
+        let at: Timestamp = at.parse().expect("a timestamp");
+        let last: Option<Timestamp> = last.map(|last| last.parse().expect("a timestamp"));
+        assert_eq!(schedule(cron, "UTC").last_up_to(at), last, "{cron} up to {at}");
+    }
+    assert_eq!(schedule("* * * * *", "UTC").last_up_to(Timestamp::MIN), None);
+}
+
 /// Values of a field as text, with the set that they stand for.
 fn field(min: u8, max: u8) -> impl Strategy<Value = (String, Vec<u8>)> {
     prop_oneof![
@@ -450,6 +469,68 @@ fn field(min: u8, max: u8) -> impl Strategy<Value = (String, Vec<u8>)> {
             .prop_map(|(a, b)| (format!("{}-{}", a.min(b), a.max(b)), (a.min(b)..=a.max(b)).collect())),
         (1..=(max - min)).prop_map(move |step| (format!("*/{step}"), (min..=max).step_by(step.into()).collect())),
     ]
+}
+
+#[test]
+fn the_last_time_is_told_around_changes_of_the_clock() {
+    for (cron, zone, time, expected) in [
+        ("*/10 * * * *", "UTC", "2026-11-21T10:14:02Z", "2026-11-21T10:10Z"),
+        ("*/10 * * * *", "UTC", "2026-11-21T10:10:00Z", "2026-11-21T10:10Z"),
+        ("*/10 * * * *", "UTC", "2026-11-21T10:09:59.9Z", "2026-11-21T10:00Z"),
+        (
+            "0 9 * * MON",
+            "Europe/Paris",
+            "2026-11-21T10:14:02Z",
+            "2026-11-16T08:00Z",
+        ),
+        // Paris' clocks show 02:00 to 02:59 twice on 25 October: from 00:00 and from 01:00 UTC.
+        (
+            "30 2 * * *",
+            "Europe/Paris",
+            "2026-10-25T00:29:59Z",
+            "2026-10-24T00:30Z",
+        ),
+        (
+            "30 2 * * *",
+            "Europe/Paris",
+            "2026-10-25T00:30:00Z",
+            "2026-10-25T00:30Z",
+        ),
+        (
+            "30 2 * * *",
+            "Europe/Paris",
+            "2026-10-25T01:10:00Z",
+            "2026-10-25T00:30Z",
+        ),
+        (
+            "*/10 * * * *",
+            "Europe/Paris",
+            "2026-10-25T01:15:00Z",
+            "2026-10-25T00:50Z",
+        ),
+        (
+            "*/10 * * * *",
+            "Europe/Paris",
+            "2026-10-25T02:00:00Z",
+            "2026-10-25T02:00Z",
+        ),
+        // They never show 02:30 on 29 March.
+        (
+            "30 2 * * *",
+            "Europe/Paris",
+            "2026-03-29T12:00:00Z",
+            "2026-03-28T01:30Z",
+        ),
+        ("0 0 29 2 *", "UTC", "2026-11-21T10:14:02Z", "2024-02-29T00:00Z"),
+    ] {
+        let time: Timestamp = time.parse().expect("a timestamp");
+        let last = schedule(cron, zone).last_up_to(time).expect("a time before");
+        assert_eq!(
+            last.strftime("%Y-%m-%dT%H:%MZ").to_string(),
+            expected,
+            "{cron} {zone} {time}"
+        );
+    }
 }
 
 proptest! {
@@ -487,7 +568,32 @@ proptest! {
         let found: Vec<Timestamp> = std::iter::successors(schedule.next_after(start), |last| schedule.next_after(*last))
             .take_while(|fires| *fires <= end)
             .collect();
-        prop_assert_eq!(found, expected);
+        prop_assert_eq!(&found, &expected);
+        // Backwards, from every minute: the last that has fired.
+        let mut minute = first_minute;
+        while minute <= end {
+            let last = expected.iter().rfind(|fires| **fires <= minute).copied();
+            if let Some(last) = last {
+                prop_assert_eq!(schedule.last_up_to(minute), Some(last), "until {}", minute);
+            }
+            minute += jiff::SignedDuration::from_mins(1);
+        }
+    }
+
+    #[test]
+    fn the_last_time_and_the_next_stand_around_every_moment(
+        (minute, _) in field(0, 59),
+        (hour, _) in field(0, 23),
+        seconds in 1_700_000_000_i64..1_900_000_000,
+        zone in prop_oneof!["UTC", "Europe/Paris", "Australia/Lord_Howe", "America/St_Johns"],
+    ) {
+        let schedule = schedule(&format!("{minute} {hour} * * *"), &zone);
+        let time = Timestamp::from_second(seconds).expect("in range");
+        let last = schedule.last_up_to(time).expect("a time before");
+        prop_assert!(last <= time);
+        let next = schedule.next_after(last).expect("a time after");
+        prop_assert!(next > time, "{} fires at {} too", last, next);
+        prop_assert_eq!(schedule.last_up_to(next), Some(next), "the moment itself");
     }
 
     #[test]

@@ -1,10 +1,9 @@
 //! One secret out of AWS Secrets Manager, by a client that is built when the first one is needed.
 
-use std::error::Error;
 use std::time::Duration;
 
+use aws_config::SdkConfig;
 use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, SdkConfig};
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::config::retry::RetryConfig;
 use aws_sdk_secretsmanager::error::{ProvideErrorMetadata as _, SdkError};
@@ -13,6 +12,7 @@ use secrecy::SecretString;
 use tokio::sync::OnceCell;
 
 use super::Limits;
+use crate::aws::{self, causes};
 
 /// A secret that cannot be fetched.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -90,7 +90,7 @@ pub(super) struct Remote {
 impl Remote {
     pub(super) fn new(config: Option<SdkConfig>, limits: Limits) -> Self {
         Self {
-            config,
+            config: config.map(aws::by_our_client),
             client: OnceCell::new(),
             limits,
         }
@@ -126,7 +126,7 @@ impl Remote {
     async fn build(&self) -> Client {
         let config = match &self.config {
             Some(config) => config,
-            None => &aws_config::load_defaults(BehaviorVersion::v2026_01_12()).await,
+            None => &aws::environment().await,
         };
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(self.limits.connect)
@@ -191,17 +191,5 @@ impl Remote {
                 message: causes(&error),
             },
         }
-    }
-}
-
-/// What caused an error, in one line: its own text is but a kind.
-fn causes(error: &(dyn Error + 'static)) -> String {
-    let causes: Vec<_> = std::iter::successors(error.source(), |cause: &&(dyn Error + 'static)| (*cause).source())
-        .map(ToString::to_string)
-        .collect();
-    if causes.is_empty() {
-        error.to_string()
-    } else {
-        causes.join(": ")
     }
 }

@@ -125,11 +125,11 @@ pub(crate) fn in_words(metric: &str, problem: &ColumnError) -> (String, String) 
         ),
         ColumnError::NoLabel { column, type_name, .. } => (
             format!("the column `{column}` is of type {type_name}, which cannot be a label of `{metric}`"),
-            format!("cast it, such as `{column}::text AS {column}`"),
+            format!("turn it into text in the query, and write `AS {column}`"),
         ),
         ColumnError::NotNumeric { column, type_name, .. } => (
             format!("the column `{column}` is of type {type_name}, and `{metric}` needs a number"),
-            format!("cast it, such as `{column}::numeric AS {column}`"),
+            format!("cast it to a number in the query, and write `AS {column}`"),
         ),
     }
 }
@@ -210,10 +210,10 @@ mod tests {
         assert_eq!(
             told,
             [
-                "the column `photo` is of type bytea, which cannot be a label of `a`; cast it, such as `photo::text AS photo`",
+                "the column `photo` is of type bytea, which cannot be a label of `a`; turn it into text in the query, and write `AS photo`",
                 "the query gives 2 columns named `os`, which `a` needs; name the others differently with AS",
                 "the query gives no column `nam`, which `a` needs; did you mean `name`? Or write `AS nam`",
-                "the column `name` is of type text, and `b` needs a number; cast it, such as `name::numeric AS name`",
+                "the column `name` is of type text, and `b` needs a number; cast it to a number in the query, and write `AS name`",
             ]
         );
     }

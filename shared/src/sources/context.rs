@@ -59,6 +59,19 @@ impl Context<'_> {
         query: &str,
         parameter: &Parameter,
     ) -> Result<Option<SecretString>, MetricFailure> {
+        self.parameter_as(query, parameter, rfc_3339).await
+    }
+
+    /// As [`Self::parameter`], with points in time as `point_in_time` writes them.
+    ///
+    /// # Errors
+    /// As [`Self::parameter`].
+    pub(crate) async fn parameter_as(
+        &self,
+        query: &str,
+        parameter: &Parameter,
+        point_in_time: fn(Timestamp) -> String,
+    ) -> Result<Option<SecretString>, MetricFailure> {
         match parameter {
             Parameter::Null => Ok(None),
             Parameter::Text(template) => self.resolve(template).await.map(Some),
@@ -67,7 +80,7 @@ impl Context<'_> {
                     let message = format!("query {query}: a parameter lies beyond all time: {error}");
                     MetricFailure::new("parameter", message)
                 })?;
-                Ok(Some(time.to_string().into()))
+                Ok(Some(point_in_time(time).into()))
             }
         }
     }
@@ -81,7 +94,10 @@ impl Context<'_> {
     }
 
     /// A step before the queries, under the run's deadline.
-    async fn within<T>(&self, step: impl Future<Output = Result<T, ResolveError>>) -> Result<T, MetricFailure> {
+    pub(crate) async fn within<T>(
+        &self,
+        step: impl Future<Output = Result<T, ResolveError>>,
+    ) -> Result<T, MetricFailure> {
         match tokio::time::timeout_at(self.deadline, step).await {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(error)) => Err(MetricFailure::new("placeholder", error.to_string())),
@@ -91,6 +107,11 @@ impl Context<'_> {
             }
         }
     }
+}
+
+/// A point in time with its zone.
+pub(super) fn rfc_3339(time: Timestamp) -> String {
+    time.to_string()
 }
 
 /// Values side by side, as clients take them.

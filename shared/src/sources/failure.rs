@@ -5,8 +5,9 @@
 pub struct MetricFailure {
     /// The kind of failure, for logs and alerts, of low cardinality. The same for all sources: `placeholder` and
     /// `parameter` before anything is asked; `connect` and `login`; `sql` (what is asked is refused), `timeout`,
-    /// `connection` (lost on the way), `status` and `page` (an answer over HTTP that is none) and `query` (anything else); `column`, `external` and `rows` where the answer is
-    /// not what the metric is made from.
+    /// `connection` (lost on the way), `status` and `page` (an answer over HTTP that is none), `throttled` (too many
+    /// requests), `partial` (an answer that says of itself that it is not whole) and `query` (anything else); `column`,
+    /// `external` and `rows` where the answer is not what the metric is made from.
     pub kind: &'static str,
     /// What went wrong and where, in a sentence.
     pub message: String,

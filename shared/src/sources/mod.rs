@@ -15,10 +15,13 @@
 mod table;
 
 mod check;
+pub mod cloudwatch;
 mod context;
+mod database;
 mod failure;
 pub mod http;
 mod intake;
+pub mod mysql;
 pub mod postgres;
 mod sql;
 
@@ -41,8 +44,12 @@ sources! {
     asked in sql {
         /// A PostgreSQL database.
         postgres: Postgres,
+        /// A MySQL or MariaDB database.
+        mysql: Mysql,
     }
     asked by description {
+        /// Metrics of AWS CloudWatch.
+        cloudwatch: CloudWatch,
         /// Pages of services over HTTP.
         http: Http,
     }

@@ -1,16 +1,14 @@
 //! PostgreSQL as a source: the queries of a job, one after the other in one transaction.
 
-use std::path::PathBuf;
-
 use schemars::JsonSchema;
-use secrecy::ExposeSecret;
 use serde::Deserialize;
 use tokio::time::Instant;
 
+use super::context::rfc_3339;
+use super::database::{self, Access, Credentials, RdsIamSpec, Urls};
 use super::{Asking, Context, Finding, Intake, MetricFailure, NoneWanted, SourceKind, Sql, column_findings};
-use crate::config::{Entry, File, Mistake, Scope, job};
-use crate::placeholders::Template;
-use crate::postgres::{self, ConnectError, Connections, QueryError, Transaction, UrlSeverity};
+use crate::config::{Entry, File, Scope, job};
+use crate::postgres::{self, ConnectError, Connections, QueryError, Transaction, UrlError};
 
 /// A PostgreSQL database.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -22,18 +20,23 @@ pub(crate) struct SourceSpec {
     url: Option<Entry<String>>,
     /// A file with the certificates to trust instead of the public ones (the RDS bundle), relative to this one.
     ca_file: Option<Entry<String>>,
+    /// RDS' IAM authentication: a signed token instead of a password.
+    rds_iam: Option<Entry<RdsIamSpec>>,
 }
+
+const URLS: Urls<UrlError> = Urls {
+    inspect: postgres::inspect,
+    inspect_for_token: postgres::inspect_for_token,
+    login: postgres::login_for_token,
+};
 
 /// A PostgreSQL database: a connection URL as libpq reads it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source {
-    /// `postgres://user:password@host:port/database?sslmode=verify-full`, with placeholders.
-    pub url: Template,
-    /// Certificates to trust (the RDS bundle), as `sslrootcert` in the URL would name them: these and no others.
-    pub ca_file: Option<PathBuf>,
+    pub(crate) access: Access,
 }
 
-pub(crate) type Clients = Connections;
+pub(crate) type Clients = database::Clients<Connections>;
 
 impl SourceKind for Source {
     type Spec = SourceSpec;
@@ -43,27 +46,28 @@ impl SourceKind for Source {
     const SCHEMES: &'static [&'static str] = &["postgres", "postgresql"];
 
     fn from_url(scope: &mut Scope<'_>, file: &File, url: &Entry<String>) -> Option<Self> {
-        source(scope, file, url, None)
+        URLS.resolve(scope, file, url, None, None).map(|access| Self { access })
     }
 
     fn from_settings(scope: &mut Scope<'_>, file: &File, entry: &Entry<SourceSpec>) -> Option<Self> {
-        let SourceSpec { url, ca_file } = entry.get()?;
+        let SourceSpec { url, ca_file, rds_iam } = entry.get()?;
         let Some(url) = url else {
             scope.mistake(file, &entry.span, "a PostgreSQL source needs a `url`", |mistake| {
                 mistake.help("add `url: 'postgres://{{DB_USERNAME}}:{{DB_PASSWORD}}@{{DB_HOST}}/{{DB_NAME}}'`")
             });
             return None;
         };
-        source(scope, file, url, ca_file.as_ref())
+        let access = URLS.resolve(scope, file, url, ca_file.as_ref(), rds_iam.as_ref());
+        access.map(|access| Self { access })
     }
 
     async fn run(
         &self,
-        connections: &Connections,
+        clients: &Clients,
         queries: Vec<Asking<'_, '_, Sql>>,
         context: &Context<'_>,
     ) -> Result<(), MetricFailure> {
-        let mut transaction = self.begin(connections, context).await?;
+        let mut transaction = self.begin(clients, context).await?;
         for (sql, intake) in queries {
             let begun = Instant::now();
             match run_query(sql, intake, &mut transaction, context).await {
@@ -80,11 +84,11 @@ impl SourceKind for Source {
 
     async fn check(
         &self,
-        connections: &Connections,
+        clients: &Clients,
         queries: &[(&job::Query, &Sql)],
         context: &Context<'_>,
     ) -> Result<Vec<Finding>, MetricFailure> {
-        let mut transaction = self.begin(connections, context).await?;
+        let mut transaction = self.begin(clients, context).await?;
         let mut findings = Vec::new();
         for (query, sql) in queries {
             findings.extend(check_query(query, sql, &mut transaction).await);
@@ -96,45 +100,33 @@ impl SourceKind for Source {
 
 impl Source {
     /// Logs in; when the password is refused, once more with secrets fetched anew, for they may have been rotated.
-    async fn begin<'c>(
-        &self,
-        connections: &'c Connections,
-        context: &Context<'_>,
-    ) -> Result<Transaction<'c>, MetricFailure> {
-        let ca_file = self.ca_file.as_deref();
-        let url = context.resolve_url(&self.url).await?;
-        let error = match connections.begin(&url, ca_file, context.deadline).await {
+    async fn begin<'c>(&self, clients: &'c Clients, context: &Context<'_>) -> Result<Transaction<'c>, MetricFailure> {
+        let (access, tokens) = (&self.access, &clients.tokens);
+        let credentials = URLS.credentials(access, tokens, context).await?;
+        let error = match self.log_in(&credentials, clients, context).await {
             Ok(transaction) => return Ok(transaction),
             Err(error) if error.is_login_failure() => error,
             Err(error) => return Err(connect_failure(context, &error)),
         };
-        let refreshed = context.refresh([&self.url]).await?;
-        let anew = context.resolve_url(&self.url).await?;
-        if !refreshed || anew.expose_secret() == url.expose_secret() {
+        let Some(anew) = URLS.anew(&credentials, access, tokens, context).await? else {
             return Err(connect_failure(context, &error));
-        }
-        tracing::info!("the database refused the login; trying again with the secret fetched anew");
-        connections
-            .begin(&anew, ca_file, context.deadline)
-            .await
-            .map_err(|error| connect_failure(context, &error))
+        };
+        let begun = self.log_in(&anew, clients, context).await;
+        begun.map_err(|error| connect_failure(context, &error))
     }
-}
 
-fn source(scope: &mut Scope<'_>, file: &File, url: &Entry<String>, ca_file: Option<&Entry<String>>) -> Option<Source> {
-    let text = url.get()?;
-    for finding in postgres::inspect(text) {
-        let span = file.part(url, &finding.range);
-        scope.report(match finding.severity {
-            UrlSeverity::Warning => Mistake::warning(&file.path, span, finding.message),
-            UrlSeverity::Error => Mistake::new(&file.path, span, finding.message),
-        });
+    async fn log_in<'c>(
+        &self,
+        Credentials { url, token }: &Credentials,
+        clients: &'c Clients,
+        context: &Context<'_>,
+    ) -> Result<Transaction<'c>, ConnectError> {
+        let ca_file = self.access.ca_file.as_deref();
+        let connections = &clients.connections;
+        connections
+            .begin_with(url, ca_file, token.as_ref(), context.deadline)
+            .await
     }
-    let ca_file = scope.optional_path(file, ca_file)?;
-    Some(Source {
-        url: scope.template(file, url)?,
-        ca_file,
-    })
 }
 
 fn connect_failure(context: &Context<'_>, error: &ConnectError) -> MetricFailure {
@@ -149,7 +141,7 @@ async fn run_query(
     context: &Context<'_>,
 ) -> Result<(), MetricFailure> {
     let query = intake.query();
-    let parameters = sql.parameters(&query.name, context).await?;
+    let parameters = sql.parameters(&query.name, context, rfc_3339).await?;
     match transaction.query(&sql.text, &parameters, intake).await {
         Ok(_) | Err(QueryError::Consumer(NoneWanted)) => Ok(()),
         Err(error) => Err(query_failure(query, &error)),

@@ -156,7 +156,8 @@ macro_rules! sources {
                 None
             }
 
-            /// As [`SourceKind::run`].
+            /// As [`SourceKind::run`]. On the heap, because the futures of clients are nested deeply, and the layout of those of
+            /// all kinds in one would exceed the depth to which the compiler goes.
             pub(crate) async fn run(
                 &self,
                 clients: &Clients,
@@ -164,9 +165,11 @@ macro_rules! sources {
                 context: &Context<'_>,
             ) -> Result<(), MetricFailure> {
                 match self {
-                    $(Self::$Sql(source) => source.run(&clients.$sql, asking(intakes, Asked::sql), context).await,)*
+                    $(Self::$Sql(source) => {
+                        Box::pin(source.run(&clients.$sql, asking(intakes, Asked::sql), context)).await
+                    })*
                     $(Self::$Kind(source) => {
-                        source.run(&clients.$key, asking(intakes, Asked::$key), context).await
+                        Box::pin(source.run(&clients.$key, asking(intakes, Asked::$key), context)).await
                     })*
                 }
             }
@@ -179,9 +182,11 @@ macro_rules! sources {
                 context: &Context<'_>,
             ) -> Result<Vec<Finding>, MetricFailure> {
                 match self {
-                    $(Self::$Sql(source) => source.check(&clients.$sql, &asked(queries, Asked::sql), context).await,)*
+                    $(Self::$Sql(source) => {
+                        Box::pin(source.check(&clients.$sql, &asked(queries, Asked::sql), context)).await
+                    })*
                     $(Self::$Kind(source) => {
-                        source.check(&clients.$key, &asked(queries, Asked::$key), context).await
+                        Box::pin(source.check(&clients.$key, &asked(queries, Asked::$key), context)).await
                     })*
                 }
             }

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, SystemTime};
 
+use aws_config::SdkConfig;
 use aws_config::sts::AssumeRoleProvider;
-use aws_config::{BehaviorVersion, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::{ProvideCredentials as _, SharedCredentialsProvider};
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
@@ -13,6 +13,7 @@ use reqwest::{Method, Url};
 use tokio::sync::{Mutex, OnceCell};
 
 use super::error::Problem;
+use crate::aws;
 use crate::config::metrics_api::UpstreamAuth;
 
 /// How long before they expire credentials are fetched anew.
@@ -50,7 +51,7 @@ impl Signer {
             region: region.clone(),
             service: service.clone(),
             role: role.clone(),
-            config,
+            config: config.map(aws::by_our_client),
             source: OnceCell::new(),
             credentials: Mutex::new(None),
         })
@@ -112,7 +113,7 @@ impl Signer {
     async fn look(&self) -> Result<Source, Problem> {
         let config = match &self.config {
             Some(config) => config,
-            None => &aws_config::load_defaults(BehaviorVersion::v2026_01_12()).await,
+            None => &aws::environment().await,
         };
         let region = self.region.clone().or_else(|| config.region().map(ToString::to_string));
         let region = region.ok_or_else(|| {

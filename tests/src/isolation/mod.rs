@@ -20,7 +20,6 @@ mod report;
 mod requests;
 mod servers;
 
-use std::fmt;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
@@ -36,23 +35,7 @@ pub use door::{Door, Fanlight};
 pub use report::Report;
 pub use servers::Servers;
 
-/// Which Prometheus it is held against.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Edition {
-    /// The package of Debian.
-    Debian,
-    /// The newest, with all feature flags.
-    Newest,
-}
-
-impl fmt::Display for Edition {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Self::Debian => "Debian's Prometheus",
-            Self::Newest => "the newest Prometheus",
-        })
-    }
-}
+use crate::Edition;
 
 /// How much is asked.
 #[derive(Debug, Clone, Copy)]

@@ -1,19 +1,13 @@
 //! The two servers, with the same samples at the same times.
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::time::SystemTime;
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
 use super::data::{self, Period};
-use super::{Edition, queries, remote_write};
-use crate::supervisor::program;
-use crate::{Prometheus, binaries, http};
-
-/// What `scripts/prometheus-3` ends with where Go is lacking.
-const NO_GO: i32 = 3;
+use super::{queries, remote_write};
+use crate::{Edition, Prometheus, http};
 
 /// How far the samples must still reach ahead for a request about this moment, in milliseconds.
 const FRESH: i64 = 60_000;
@@ -28,40 +22,29 @@ pub struct Servers {
 }
 
 impl Servers {
-    /// Starts those of an edition; `None` where the newest cannot be built.
+    /// Starts those of an edition, the newest with every feature flag that has to do with queries; `None` where that
+    /// cannot be built.
     ///
     /// # Errors
     /// When Prometheus is not installed, does not build, does not start or does not take the samples.
     pub async fn start(edition: Edition) -> Result<Option<Self>> {
-        Ok(match edition {
-            Edition::Debian => Some(Self::debian().await?),
-            Edition::Newest => match prometheus_3()? {
-                Some(program) => Some(Self::newest(&program).await?),
-                None => None,
-            },
-        })
+        let Some(program) = edition.program()? else {
+            return Ok(None);
+        };
+        let flags = match edition {
+            Edition::Debian => "--enable-feature=native-histograms,exemplar-storage",
+            Edition::Newest => {
+                "--enable-feature=promql-experimental-functions,promql-duration-expr,promql-extended-range-selectors,\
+                 promql-binop-fill-modifiers,promql-delayed-name-removal,promql-per-step-stats,use-start-timestamps,\
+                 st-storage,native-histograms,exemplar-storage,type-and-unit-labels,metadata-wal-records,search-api"
+            }
+        };
+        Self::of(edition, program, &[flags]).await.map(Some)
     }
 
-    async fn debian() -> Result<Self> {
-        let program = program("prometheus", "prometheus")?;
-        let flags = ["--enable-feature=native-histograms,exemplar-storage"];
-        Self::of(Edition::Debian, &program, &flags).await
-    }
-
-    /// Starts the newest, which is `program`, with every feature flag that has to do with queries.
-    async fn newest(program: &Path) -> Result<Self> {
-        let program = program.to_str().context("the path of Prometheus is no text")?;
-        let flags = [
-            "--enable-feature=promql-experimental-functions,promql-duration-expr,promql-extended-range-selectors,\
-             promql-binop-fill-modifiers,promql-delayed-name-removal,promql-per-step-stats,use-start-timestamps,\
-             st-storage,native-histograms,exemplar-storage,type-and-unit-labels,metadata-wal-records,search-api",
-        ];
-        Self::of(Edition::Newest, program, &flags).await
-    }
-
-    async fn of(edition: Edition, program: &str, flags: &[&str]) -> Result<Self> {
-        let all = Prometheus::receiving(program.to_owned(), flags).await?;
-        let alone = Prometheus::receiving(program.to_owned(), flags).await?;
+    async fn of(edition: Edition, program: String, flags: &[&str]) -> Result<Self> {
+        let all = Prometheus::receiving(program.clone(), flags).await?;
+        let alone = Prometheus::receiving(program, flags).await?;
         let period = Period::around(now()?);
         let series = data::series(edition);
         let client = http::client()?;
@@ -134,23 +117,4 @@ impl Servers {
 fn now() -> Result<i64> {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?;
     Ok(i64::try_from(now.as_millis())?)
-}
-
-/// The newest Prometheus, built from its Go module if that was not done yet; `None` where Go is not installed.
-fn prometheus_3() -> Result<Option<PathBuf>> {
-    let script = binaries::workspace().join("scripts/prometheus-3");
-    let output = Command::new(&script)
-        .stderr(Stdio::inherit())
-        .output()
-        .with_context(|| format!("cannot run {}", script.display()))?;
-    if output.status.code() == Some(NO_GO) {
-        return Ok(None);
-    }
-    ensure!(
-        output.status.success(),
-        "{} ended with {}",
-        script.display(),
-        output.status
-    );
-    Ok(Some(String::from_utf8(output.stdout)?.trim_end().into()))
 }

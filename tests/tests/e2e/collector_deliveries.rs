@@ -125,7 +125,8 @@ async fn an_event_that_names_no_job_to_run_is_a_clear_error() -> Result<()> {
         .replace("name: m", "name: n");
     let config = format!("{}{}", job(COUNT), disabled.trim_start_matches("jobs:\n"));
     let stage = Stage::new(&config, TABLE).await?;
-    let expected = "; expected {\"job\": \"NAME\", \"scheduled_time\": \"2026-01-31T10:20:00Z\"}";
+    let expected =
+        "; expected {\"job\": \"NAME\", \"scheduled_time\": \"2026-01-31T10:20:00Z\"} or {\"watchdog\": true}";
     let malformed = |problem: &str| format!("malformed event: {problem}{expected}");
     for (event, kind, message) in [
         (

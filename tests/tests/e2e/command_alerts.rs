@@ -200,7 +200,8 @@ async fn the_tests_notice_every_change_of_a_rule() -> Result<()> {
         // Only this alert's tests, or those of the first where the rule is of a metric: promtool takes its time.
         let name = if alert == "FanlightMetricStale" { "Below" } else { alert };
         let own = groups.iter().filter(|group| group.starts_with(&format!("\"{name}: ")));
-        let own: String = own.map(|group| format!("\n- name: {group}")).collect();
+        let own: Vec<&str> = own.flat_map(|group| ["\n- name: ", group]).collect();
+        let own = own.concat();
         fs::write(folder.join("fanlight.tests.yaml"), format!("{head}{own}\n"))?;
         fs::write(folder.join("fanlight.rules.yaml"), &rules)?;
         let (passed, said) = promtool_test(&folder)?;

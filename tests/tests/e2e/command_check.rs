@@ -353,7 +353,7 @@ async fn live_asks_the_database_and_tells_at_the_querys_line() -> Result<()> {
     21 |     query: SELECT name FROM t
        |            ^^^^^^^^^^^^^^^^^^
        |
-       = help: cast it, such as `name::numeric AS name`
+       = help: cast it to a number in the query, and write `AS name`
 
     mistake: the column `place` is of type point, and `no_number` needs a number
       --> config/a.yaml:25:12
@@ -361,7 +361,7 @@ async fn live_asks_the_database_and_tells_at_the_querys_line() -> Result<()> {
     25 |     query: SELECT place FROM t
        |            ^^^^^^^^^^^^^^^^^^^
        |
-       = help: cast it, such as `place::numeric AS place`
+       = help: cast it to a number in the query, and write `AS place`
 
     mistake: the query would write: DELETE on t
       --> config/a.yaml:30:7

@@ -107,12 +107,21 @@ sources:
     postgres:
       zzzzzz: 1 # PostgresSpec
       url: postgres://u@h/d
+  orders:
+    mysql:
+      zzzzzz: 1 # MysqlSpec
+      url: mysql://u@h/d
+      rds_iam:
+        zzzzzz: 1 # RdsIamSpec
   pages:
     http:
       zzzzzz: 1 # HttpSpec
       url: https://h
       oauth2:
         zzzzzz: 1 # OAuth2Spec
+  cloud:
+    cloudwatch:
+      zzzzzz: 1 # CloudWatchSpec
 sinks:
   default:
     zzzzzz: 1 # SinkSpec
@@ -123,10 +132,16 @@ sinks:
         zzzzzz: 1 # BasicSpec
         username: u
         password: '{{P}}'
+  cloud:
+    cloudwatch:
+      zzzzzz: 1 # CloudWatchSinkSpec
 placeholders:
   P:
     zzzzzz: 1 # ProviderSpec
     env: P
+heal:
+  zzzzzz: 1 # HealSpec
+  schedule: '7 * * * *'
 metrics_api:
   zzzzzz: 1 # MetricsApiSpec
   upstream:
@@ -164,6 +179,13 @@ jobs:
         zzzzzz: 1 # QueryDescription
         http:
           zzzzzz: 1 # HttpQuerySpec
+    s:
+      query:
+        cloudwatch:
+          zzzzzz: 1 # CloudWatchQuerySpec
+          inputs:
+            errors:
+              zzzzzz: 1 # CloudWatchInputSpec
   metrics:
   - zzzzzz: 1 # MetricSpec
     name: m

@@ -1,7 +1,8 @@
 //! A customer is answered as if nobody else were there.
 
 use anyhow::{Context as _, Result};
-use fanlight_tests::isolation::{self, Door, Edition, Fanlight, Servers, Settings};
+use fanlight_tests::Edition;
+use fanlight_tests::isolation::{self, Door, Fanlight, Servers, Settings};
 
 /// Each run asks what the last did. `make isolation` asks more and something else.
 const SETTINGS: Settings = Settings {

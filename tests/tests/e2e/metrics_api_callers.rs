@@ -118,6 +118,8 @@ async fn a_record_without_organisations_opens_nothing() -> Result<()> {
     assert_eq!(upstream.asked().len(), 1);
     let log = api.log();
     assert!(log.contains("a token cannot be used"), "{log}");
+    // One customer's record, and the others are served: nobody is woken up.
+    assert!(lines(&log, "ERROR").is_empty(), "{:?}", lines(&log, "ERROR"));
     Ok(())
 }
 

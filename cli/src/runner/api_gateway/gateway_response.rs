@@ -36,7 +36,7 @@ pub enum ResponseType {
 
 impl ResponseType {
     /// The name in a template and in `$context.error.responseType`.
-    fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::AccessDenied => "ACCESS_DENIED",
             Self::AuthorizerConfigurationError => "AUTHORIZER_CONFIGURATION_ERROR",

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::metric::{self, Context, Families};
 use super::query::Queries;
 use super::{Scope, first, sink, source, span_or_start};
-use crate::config::document::{Defaults, DurationText, JobSpec};
+use crate::config::document::{Defaults, DurationText, JobSpec, OffsetText};
 use crate::config::folder::File;
 use crate::config::job::{Job, OnEmpty, OnError, Query, SELF_GROUP, Sink, Source};
 use crate::config::names;
@@ -17,6 +17,9 @@ use crate::schedule::{self, Schedule, ScheduleError};
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 /// A Lambda function runs 15 minutes at most.
 const MAX_TIMEOUT: Duration = Duration::from_mins(15);
+const MINUTE: Duration = Duration::from_mins(1);
+/// Of EventBridge Scheduler's flexible time windows.
+const MAX_JITTER: Duration = Duration::from_hours(24);
 const DEFAULT_TIME_ZONE: &str = "UTC";
 const MAX_NAME_LENGTH: usize = 128;
 const METRICS_HELP: &str = "list at least one metric under `metrics`, with `name`, `value` and `query`";
@@ -36,7 +39,10 @@ pub(super) fn resolve<'a>(
     let source = job_source(scope, file, defaults, spec, place);
     let default_sink = nearest(defaults, |defaults| &defaults.sink);
     let sink = sink::resolve(scope, file, spec, default_sink);
+    let default_further = nearest(defaults, |defaults| &defaults.also_to);
+    let also_to = sink::further(scope, file, spec, default_further);
     let timeout = timeout(scope, file, defaults, spec);
+    let jitter = jitter(scope, file, defaults, spec);
 
     let grouping = match &sink {
         Some(Sink::Pushgateway(sink)) => sink.grouping.as_slice(),
@@ -80,6 +86,7 @@ pub(super) fn resolve<'a>(
     Some(Job {
         name: name?,
         schedule: schedule?,
+        jitter,
         enabled: first([spec.enabled.as_ref()]).copied().unwrap_or(true),
         owner: first([
             spec.owner.as_ref(),
@@ -88,6 +95,7 @@ pub(super) fn resolve<'a>(
         .cloned(),
         source: source?,
         sink: sink?,
+        also_to,
         timeout,
         on_error,
         queries,
@@ -224,6 +232,27 @@ fn timeout(scope: &mut Scope<'_>, file: &File, defaults: DefaultLayers<'_, '_>, 
         );
     }
     *timeout
+}
+
+/// Beyond what EventBridge takes at all; what it means beside the schedule is for `check` to say.
+fn jitter(scope: &mut Scope<'_>, file: &File, defaults: DefaultLayers<'_, '_>, spec: &JobSpec) -> Duration {
+    let own = spec.jitter.as_ref().map(|entry| (file, entry));
+    let Some((file, entry)) = own.or_else(|| nearest(defaults, |defaults| &defaults.jitter)) else {
+        return Duration::ZERO;
+    };
+    let Some(OffsetText(written)) = entry.get() else {
+        return Duration::ZERO;
+    };
+    match Duration::try_from(*written) {
+        Ok(jitter) if jitter <= MAX_JITTER && jitter.as_nanos() % MINUTE.as_nanos() == 0 => jitter,
+        _ => {
+            let message = "a jitter is a number of whole minutes, and of 24 hours at most";
+            scope.mistake(file, &entry.span, message, |mistake| {
+                mistake.help("EventBridge Scheduler has no other windows: write such as `2m`, or `0s` for none")
+            });
+            Duration::ZERO
+        }
+    }
 }
 
 /// The static labels of the shared file, this file and the job, the nearest winning.

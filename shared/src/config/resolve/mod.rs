@@ -5,6 +5,7 @@
 //! its source, its sink, a placeholder. Without them it would run as nobody has written it.
 
 mod alerts;
+mod heal;
 mod job;
 mod metric;
 mod metrics_api;
@@ -19,10 +20,12 @@ use std::path::Path;
 use super::Declared;
 use super::document::{BasicSpec, Defaults, Document, ProviderSpec};
 use super::folder::File;
+use super::heal::HealSettings;
 use super::job::{Job, PushgatewaySink, Source};
 use super::mistake::{Mistake, Report};
 use super::read::{Entry, Mapping};
 use crate::placeholders::{Provider, Template};
+use crate::sinks;
 
 pub(crate) use alerts::resolve as alerts;
 pub(crate) use metric::most_series;
@@ -44,8 +47,10 @@ const OWN_HEADERS: [&str; 9] = [
 #[derive(Debug, Default)]
 pub(crate) struct Resolved {
     pub(crate) jobs: Vec<Job>,
+    pub(crate) sinks: Vec<PushgatewaySink>,
     pub(crate) providers: BTreeMap<String, Provider>,
     pub(crate) metrics_api: Declared,
+    pub(crate) heal: Option<HealSettings>,
     /// The names of jobs that do not run.
     pub(crate) left_out: BTreeSet<String>,
     pub(crate) placeholders: Vec<PlaceholderUse>,
@@ -65,6 +70,8 @@ pub(crate) struct PlaceholderUse {
 pub(crate) struct JobPlace {
     pub(crate) file: std::path::PathBuf,
     pub(crate) name: Range<usize>,
+    /// The schedule's text without its quotes.
+    pub(crate) schedule: Range<usize>,
 }
 
 pub(crate) fn resolve(files: &[File], report: &mut Report) -> Resolved {
@@ -115,11 +122,13 @@ pub(crate) fn resolve(files: &[File], report: &mut Report) -> Resolved {
                 && scope.report.mistakes_told() == before
             {
                 let span = spec.name.as_ref().map_or(0..0, |name| name.span.clone());
+                let whole = 0..job.schedule.expression().len();
                 places.insert(
                     job.name.clone(),
                     JobPlace {
                         file: file.path.clone(),
                         name: span,
+                        schedule: spec.schedule.as_ref().map_or(0..0, |entry| file.part(entry, &whole)),
                     },
                 );
                 jobs.push(job);
@@ -130,9 +139,12 @@ pub(crate) fn resolve(files: &[File], report: &mut Report) -> Resolved {
     }
     families.check(scope.report);
     let metrics_api = metrics_api::resolve(&mut scope, files);
+    let heal = heal::resolve(&mut scope, files);
     Resolved {
         jobs,
+        sinks: sink::all(&scope),
         metrics_api,
+        heal,
         providers: scope.providers,
         left_out,
         placeholders: scope.placeholders,
@@ -160,8 +172,10 @@ pub(crate) struct Scope<'a> {
     shared: Option<&'a File>,
     /// Declared sources; `None` where one has a mistake, which has been told.
     sources: BTreeMap<&'a str, Option<Source>>,
-    /// Declared sinks, likewise.
+    /// Declared Pushgateways, likewise.
     sinks: BTreeMap<&'a str, Option<PushgatewaySink>>,
+    /// Declared sinks of any other kind, likewise.
+    further_sinks: BTreeMap<&'a str, Option<sinks::Sink>>,
     providers: BTreeMap<String, Provider>,
     /// Declared placeholders with a mistake.
     broken_providers: BTreeSet<&'a str>,
@@ -176,6 +190,7 @@ impl<'a> Scope<'a> {
             shared,
             sources: BTreeMap::new(),
             sinks: BTreeMap::new(),
+            further_sinks: BTreeMap::new(),
             providers: BTreeMap::new(),
             broken_providers: BTreeSet::new(),
             placeholders: Vec::new(),

@@ -4,11 +4,14 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::{Scope, declarations, first};
+use crate::collect::self_metrics::JOB_LABEL;
 use crate::config::document::{DurationText, JobSpec, PushgatewaySpec};
 use crate::config::folder::File;
 use crate::config::job::{PushgatewaySink, Sink, SinkAuth};
 use crate::config::names;
-use crate::config::read::{Entry, Mapping};
+use crate::config::read::{Entry, Mapping, list};
+use crate::placeholders::Template;
+use crate::sinks::{self, SinkSettings};
 use crate::suggest;
 
 /// The sink of jobs that name none.
@@ -25,18 +28,45 @@ pub(super) fn declare<'a>(scope: &mut Scope<'a>, files: &'a [File]) {
         let Some(text) = name.value.as_deref() else { continue };
         scope.declare_once(&mut places, "sink", file, name);
         let before = scope.report.mistakes_told();
-        let sink = spec.get().and_then(|settings| {
-            let Some(pushgateway) = &settings.pushgateway else {
-                let message = format!("the sink `{text}` does not say of which kind it is");
-                scope.mistake(file, &spec.span, message, |mistake| {
-                    mistake.help("write `pushgateway: {url: ..}`")
-                });
-                return None;
-            };
-            resolve_pushgateway(scope, file, text, pushgateway)
-        });
+        let mut is_known = false;
+        let further = match spec.get() {
+            Some(settings) => match (settings.given().as_slice(), &settings.pushgateway) {
+                ([_], Some(pushgateway)) => {
+                    let sink = resolve_pushgateway(scope, file, text, pushgateway);
+                    let right = spec.problems == 0 && scope.report.mistakes_told() == before;
+                    scope.sinks.insert(text, sink.filter(|_| right));
+                    continue;
+                }
+                ([_], None) => {
+                    is_known = true;
+                    settings.resolve(scope, file)
+                }
+                ([], _) => {
+                    let message = format!("the sink `{text}` does not say of which kind it is");
+                    scope.mistake(file, &spec.span, message, |mistake| {
+                        mistake.help(format!("give it its settings under {}", list(SinkSettings::KEYS)))
+                    });
+                    None
+                }
+                ([_, second, ..], _) => {
+                    scope.mistake(file, second, "a sink is of one kind", |mistake| {
+                        mistake.help("remove the other, or declare two sinks")
+                    });
+                    None
+                }
+            },
+            None => None,
+        };
         let right = spec.problems == 0 && scope.report.mistakes_told() == before;
-        scope.sinks.insert(text, sink.filter(|_| right));
+        if !is_known {
+            // It may be either, and whoever names it has no mistake of his own.
+            scope.sinks.insert(text, None);
+        }
+        let further = further.filter(|_| right).map(|kind| sinks::Sink {
+            name: text.to_owned(),
+            kind,
+        });
+        scope.further_sinks.insert(text, further);
     }
 }
 
@@ -55,10 +85,52 @@ pub(super) fn resolve(
     if let Some(declared) = scope.sinks.get(name.as_str()) {
         return declared.clone().map(Sink::Pushgateway);
     }
+    if scope.further_sinks.contains_key(name.as_str()) {
+        let message = format!("`{name}` is not a Pushgateway, which a job's `sink` is");
+        scope.mistake(file, &entry.span, message, |mistake| {
+            mistake.help(format!("write `also_to: [{name}]`, and a Pushgateway for `sink`"))
+        });
+        return None;
+    }
     scope.unknown(file, entry.span.clone(), "sink", name, |scope| {
         suggest::remedy(name, scope.sinks.keys().copied(), "sinks", "declare it under `sinks`")
     });
     None
+}
+
+/// Where a job's series also go: what it says itself, or what its defaults say.
+pub(super) fn further(
+    scope: &mut Scope<'_>,
+    file: &File,
+    spec: &JobSpec,
+    defaults: Option<(&File, &Entry<Vec<Entry<String>>>)>,
+) -> Vec<sinks::Sink> {
+    let Some((file, entry)) = spec.also_to.as_ref().map(|entry| (file, entry)).or(defaults) else {
+        return Vec::new();
+    };
+    let mut further: Vec<sinks::Sink> = Vec::new();
+    for entry in entry.get().into_iter().flatten() {
+        let Some(name) = entry.get() else { continue };
+        if let Some(declared) = scope.further_sinks.get(name.as_str()) {
+            let twice = further.iter().any(|sink| sink.name == *name);
+            further.extend(declared.clone().filter(|_| !twice));
+            if twice {
+                let message = format!("the series go to `{name}` already");
+                scope.mistake(file, &entry.span, message, |mistake| mistake.help("remove one of them"));
+            }
+        } else if scope.sinks.contains_key(name.as_str()) {
+            let message = format!("`{name}` is a Pushgateway, of which a job has one");
+            scope.mistake(file, &entry.span, message, |mistake| {
+                mistake.help("name it as the job's `sink`, or remove it")
+            });
+        } else {
+            scope.unknown(file, entry.span.clone(), "sink", name, |scope| {
+                let names = scope.further_sinks.keys().copied();
+                suggest::remedy(name, names, "sinks besides Pushgateways", "declare it under `sinks`")
+            });
+        }
+    }
+    further
 }
 
 fn implied(scope: &mut Scope<'_>, file: &File, spec: &JobSpec) -> Option<Sink> {
@@ -71,15 +143,7 @@ fn implied(scope: &mut Scope<'_>, file: &File, spec: &JobSpec) -> Option<Sink> {
         (None, _) => {
             let span = spec.name.as_ref().map_or(0..0, |name| name.span.clone());
             let url = scope.template(file, &Entry::new(span, DEFAULT_URL.to_owned()))?;
-            Some(Sink::Pushgateway(PushgatewaySink {
-                name: DEFAULT.to_owned(),
-                url,
-                auth: SinkAuth::None,
-                ca_file: None,
-                timeout: DEFAULT_TIMEOUT,
-                grouping: Vec::new(),
-                series_budget: DEFAULT_SERIES_BUDGET,
-            }))
+            Some(Sink::Pushgateway(undeclared(url)))
         }
         (Some(_), Some(_)) => {
             let names: Vec<_> = scope.sinks.keys().copied().collect();
@@ -94,6 +158,27 @@ fn implied(scope: &mut Scope<'_>, file: &File, spec: &JobSpec) -> Option<Sink> {
             None
         }
     }
+}
+
+/// The sink where none is declared.
+fn undeclared(url: Template) -> PushgatewaySink {
+    PushgatewaySink {
+        name: DEFAULT.to_owned(),
+        url,
+        auth: SinkAuth::None,
+        ca_file: None,
+        timeout: DEFAULT_TIMEOUT,
+        grouping: Vec::new(),
+        series_budget: DEFAULT_SERIES_BUDGET,
+    }
+}
+
+/// Every sink, whether a job uses it or not.
+pub(super) fn all(scope: &Scope<'_>) -> Vec<PushgatewaySink> {
+    if scope.sinks.is_empty() {
+        return Template::parse(DEFAULT_URL).map(undeclared).into_iter().collect();
+    }
+    scope.sinks.values().flatten().cloned().collect()
 }
 
 fn resolve_pushgateway(
@@ -157,7 +242,14 @@ fn grouping(scope: &mut Scope<'_>, file: &File, spec: &PushgatewaySpec) -> Optio
     let mut grouping = BTreeMap::new();
     for (label, value) in entries {
         let name = label.get()?;
-        if let Some(problem) = names::label_name_problem(name, &[]) {
+        let problem = if name == JOB_LABEL {
+            Some(format!(
+                "`{name}` tells Fanlight's own groups apart and cannot be part of the grouping key"
+            ))
+        } else {
+            names::label_name_problem(name, &[])
+        };
+        if let Some(problem) = problem {
             scope.mistake(file, &label.span, problem, |mistake| mistake);
         }
         grouping.insert(name.clone(), value.get()?.clone());

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::Host;
 use super::parameters::Listed;
-use super::reader::{Part, Reader};
+use crate::database_url::{Part, Reader};
 
 const DEFAULT_PORT: u16 = 5432;
 
@@ -15,82 +15,9 @@ impl Reader {
             return;
         }
         for element in authority.split(',') {
-            if element.text.contains('@') {
-                self.error(
-                    element,
-                    "the host holds an `@`; an `@` in the user's name or password must be written %40, or everything \
-                     after it is taken for the host",
-                );
-                continue;
-            }
-            let bracketed = element.text.starts_with('[').then(|| element.text.find(']')).flatten();
-            let name_end = bracketed.map_or_else(|| element.text.find(':'), |end| Some(end + 1));
-            let name_end = name_end.unwrap_or(element.text.len());
-            let (name, port) = (element.sub(0..name_end), element.sub(name_end..element.text.len()));
-            let port = match port.text.strip_prefix(':') {
-                Some(_) => self.port(port.sub(1..port.text.len())),
-                None if port.text.is_empty() => Some(DEFAULT_PORT),
-                None => {
-                    self.error(
-                        port,
-                        "there is something other than a port after the `]` of an IPv6 address",
-                    );
-                    None
-                }
-            };
-            let Some(port) = port else { continue };
-            let host = match bracketed {
-                Some(end) => self.ipv6(name.sub(1..end)),
-                None => self.decode(name, "host").and_then(|decoded| self.host(name, &decoded)),
-            };
-            hosts.extend(host.map(|host| at_port(host, port)));
+            let found = self.host_and_port(element, DEFAULT_PORT);
+            hosts.extend(found.map(|(host, port)| at_port(host, port)));
         }
-    }
-
-    /// A port; 5432 when empty, as in libpq. A placeholder passes for 5432 here, since only its place is judged.
-    pub(super) fn port(&mut self, port: Part<'_>) -> Option<u16> {
-        if port.text.is_empty() || port.masked() {
-            return Some(DEFAULT_PORT);
-        }
-        let number = port.text.parse().ok().filter(|port| *port != 0);
-        if number.is_none() {
-            self.error(
-                port,
-                "the port is not a number from 1 to 65535; a `/` or `:` in the user's name or password must be written \
-                 %2F or %3A, and an IPv6 address stands in [brackets]",
-            );
-        }
-        number
-    }
-
-    pub(super) fn ipv6(&mut self, address: Part<'_>) -> Option<String> {
-        let decoded = self.decode(address, "host")?;
-        let plain = decoded.split('%').next().unwrap_or_default();
-        if plain.parse::<Ipv6Addr>().is_err() && !address.masked() {
-            self.error(address, "what stands in [brackets] is not an IPv6 address");
-            return None;
-        }
-        Some(decoded)
-    }
-
-    /// Checks a host that libpq would try to resolve whatever it holds.
-    pub(super) fn host(&mut self, part: Part<'_>, host: &str) -> Option<String> {
-        if part.masked() || host.starts_with('/') {
-            return Some(host.to_owned());
-        }
-        if host.is_empty() {
-            self.error(part, "a host is empty");
-        } else if host.contains(':') {
-            self.error(
-                part,
-                "the host holds a `:`; its port stands after it as it is, `{{DB_HOST}}:{{DB_PORT}}`",
-            );
-        } else if host.contains(|c: char| c.is_whitespace() || c.is_control() || "@/?#%\\\"'".contains(c)) {
-            self.error(part, "the host holds a character that no host has");
-        } else {
-            return Some(host.to_owned());
-        }
-        None
     }
 
     /// `?host=a,b&port=1,2`: one port for all hosts, or one for each.
@@ -107,7 +34,10 @@ impl Reader {
             hosts.extend(names.into_iter().map(|name| at_port(name, DEFAULT_PORT)));
         }
         let Some(given) = listed.ports else { return };
-        let ports: Vec<u16> = given.split(',').filter_map(|port| self.port(port)).collect();
+        let ports: Vec<u16> = given
+            .split(',')
+            .filter_map(|port| self.port(port, DEFAULT_PORT))
+            .collect();
         match ports.as_slice() {
             [port] => hosts.iter_mut().for_each(|host| set_port(host, *port)),
             ports if ports.len() == hosts.len() => {

@@ -1,12 +1,12 @@
 //! The parameters after the `?` of a connection URL.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use tokio_postgres::config::ChannelBinding;
 
-use super::reader::{Part, Reader, Reading};
+use super::reader::Reading;
 use super::{Roots, SessionAttributes, SslMode, Target};
+use crate::database_url::{Part, Reader};
 
 const PARAMETERS: [&str; 14] = [
     "application_name",
@@ -75,7 +75,7 @@ impl Reader {
             seen.push(name.text);
             listed.ssl_said |= matches!(name.text, "ssl" | "sslmode");
             if name.text == "password" {
-                self.password(value, reading);
+                reading.password = self.password(value);
                 continue;
             }
             let Some(decoded) = self.decode(value, name.text) else {
@@ -111,14 +111,7 @@ impl Reader {
             "target_session_attrs" => {
                 self.choose(name, value, decoded, &SESSION_ATTRIBUTES, &mut target.session);
             }
-            "connect_timeout" => match decoded.parse::<i32>() {
-                Ok(seconds) => {
-                    let seconds = u64::try_from(seconds).unwrap_or(0);
-                    target.connect_timeout = (seconds > 0).then(|| Duration::from_secs(seconds));
-                }
-                Err(_) if value.masked() => {}
-                Err(_) => self.error(value, "connect_timeout is not a whole number of seconds"),
-            },
+            "connect_timeout" => self.seconds(name.text, value, decoded, &mut target.connect_timeout),
             // There is no GSSAPI here, so not using it is the only choice.
             "gssencmode" => self.choose(name, value, decoded, &[("disable", ()), ("prefer", ())], &mut ()),
             unknown => {
@@ -127,25 +120,6 @@ impl Reader {
                     name,
                     format!("the parameter {unknown:?} is not supported; known are {known}"),
                 );
-            }
-        }
-    }
-
-    /// Picks one of a parameter's values by its name.
-    pub(super) fn choose<T: Copy>(
-        &mut self,
-        name: Part<'_>,
-        value: Part<'_>,
-        decoded: &str,
-        choices: &[(&str, T)],
-        chosen: &mut T,
-    ) {
-        match choices.iter().find(|(choice, _)| *choice == decoded) {
-            Some((_, choice)) => *chosen = *choice,
-            None if value.masked() => {}
-            None => {
-                let names: Vec<&str> = choices.iter().map(|(choice, _)| *choice).collect();
-                self.error(value, format!("{} must be one of {}", name.text, names.join(", ")));
             }
         }
     }

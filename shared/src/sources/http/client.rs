@@ -69,6 +69,11 @@ pub(super) enum FetchError {
          configure the URL that it leads to"
     )]
     Redirected { status: StatusCode, location: String },
+    /// It is somewhere else within the service, again and again.
+    #[error(
+        "answered {0}, still a redirect after {MOST_REDIRECTS} within the same host: do they go round in a circle?"
+    )]
+    TooManyRedirects(StatusCode),
     /// It is larger than it may be.
     #[error("answered with more than the {0} bytes that `max_bytes` allows")]
     TooLarge(usize),
@@ -91,7 +96,7 @@ impl FetchError {
             Self::Broken(Problem::Cut | Problem::CutInside | Problem::Protocol(_)) => "connection",
             Self::Broken(_) => "connect",
             Self::TimedOut(_) | Self::Incomplete(_) | Self::NoTimeLeft => "timeout",
-            Self::Redirected { .. } => "status",
+            Self::Redirected { .. } | Self::TooManyRedirects(_) => "status",
             Self::TooLarge(_) | Self::Encoded => "page",
         }
     }
@@ -144,7 +149,12 @@ impl Client {
         if status.is_redirection() {
             let location = response.headers().get(LOCATION).and_then(|value| value.to_str().ok());
             let location = redirect_origin(location, response.url());
-            return Err(FetchError::Redirected { status, location });
+            // Within its origin it would have been followed, had there not been so many.
+            return Err(if location == response.url().origin().ascii_serialization() {
+                FetchError::TooManyRedirects(status)
+            } else {
+                FetchError::Redirected { status, location }
+            });
         }
         let encoding = response.headers().get(CONTENT_ENCODING);
         if encoding.is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {

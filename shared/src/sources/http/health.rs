@@ -3,11 +3,13 @@
 //! A check gives three rows, one a state, and 1 in its own. One in a state that is not known gives three zeros: it is there,
 //! and it is not `ok`. Messages go to the log and nowhere else.
 
+use std::collections::HashMap;
+
 use serde_json::{Map, Value};
 use tracing::warn;
 
 use super::json::{PageProblem, Pointer, shape};
-use crate::config::mask;
+use super::message::one_line;
 use crate::rows::{Cell, Column};
 use crate::sources::TARGET;
 
@@ -15,8 +17,6 @@ use crate::sources::TARGET;
 pub(super) const STATES: [&str; 3] = ["ok", "warning", "critical"];
 /// The member of a check that holds its message.
 const MESSAGE: &str = "msg";
-/// The most characters of anything that a page says in the log.
-const LONGEST_TEXT: usize = 500;
 /// The most checks of one page that are told in the log; the rest are counted.
 const MOST_TOLD: usize = 100;
 
@@ -59,16 +59,31 @@ impl<'v> Check<'v> {
     }
 }
 
-/// The checks at a pointer.
+/// The checks at a pointer, each of another name. `null` is none.
+///
+/// What would make two series one is refused here, for it is this target's page alone that is wrong then.
 pub(super) fn checks<'v>(page: &'v Value, at: &Pointer) -> Result<Vec<Check<'v>>, PageProblem> {
-    let Value::Array(items) = at.find(page)? else {
-        return Err(at.shape(at.find(page)?, "a list of checks"));
+    let items = match at.find(page)? {
+        // What services in Go write for a list without members.
+        Value::Null => return Ok(Vec::new()),
+        Value::Array(items) => items,
+        other => return Err(at.shape(other, "a list of checks")),
     };
     let check = |(index, item): (usize, &'v Value)| match item {
         Value::Object(members) => check(members, &at.item(index), item),
         other => Err(at.item(index).shape(other, "a check, such as `{\"db\": \"ok\"}`,")),
     };
-    items.iter().enumerate().map(check).collect()
+    let checks: Vec<Check<'v>> = items.iter().enumerate().map(check).collect::<Result<_, _>>()?;
+    let mut seen = HashMap::with_capacity(checks.len());
+    for (index, check) in checks.iter().enumerate() {
+        if let Some(first) = seen.insert(check.name, index) {
+            return Err(PageProblem::CheckTwice {
+                pointer: at.item(index).to_string(),
+                first: at.item(first).to_string(),
+            });
+        }
+    }
+    Ok(checks)
 }
 
 /// A check is the one member of its object that is not the message.
@@ -118,26 +133,6 @@ pub(super) fn log(target: &str, checks: &[Check<'_>]) {
     if more > 0 {
         warn!(source_target = target, more, "more checks are not ok");
     }
-}
-
-/// What somebody else says, for the log: on one line, without what could move a terminal's cursor or the direction of
-/// writing, shortened, and without passwords of URLs.
-fn one_line(text: &str) -> String {
-    let plain = |c: char| match c {
-        c if c.is_control() || c.is_whitespace() => ' ',
-        // Marks of direction, line and paragraph separators, and characters that cannot be seen.
-        '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' => ' ',
-        c => c,
-    };
-    // A password may end behind the cut.
-    let generous: String = text.chars().take(4 * LONGEST_TEXT).map(plain).collect();
-    let masked = mask(&generous);
-    let mut characters = masked.chars();
-    let mut shortened: String = characters.by_ref().take(LONGEST_TEXT).collect();
-    if characters.next().is_some() || text.chars().nth(4 * LONGEST_TEXT).is_some() {
-        shortened.push('…');
-    }
-    shortened
 }
 
 #[cfg(test)]
@@ -199,7 +194,14 @@ mod tests {
                 json!({"secret": "ok"}),
                 "has an object at its root, where a list of checks is expected",
             ),
-            (json!(null), "has null at its root, where a list of checks is expected"),
+            (
+                json!("secret"),
+                "has a text at its root, where a list of checks is expected",
+            ),
+            (
+                json!([{"secret": "ok"}, {"b": "ok"}, {"secret": "ok"}]),
+                "has the check at `/2` a second time: it stands at `/0` already",
+            ),
             (
                 json!([{"a": "ok"}, "secret"]),
                 "has a text at `/1`, where a check, such as `{\"db\": \"ok\"}`, is expected",
@@ -233,7 +235,9 @@ mod tests {
                 "{problem}"
             );
         }
-        assert_eq!(checks(&json!([]), &whole()).unwrap(), []);
+        for none in [json!([]), json!(null)] {
+            assert_eq!(checks(&none, &whole()).unwrap(), [], "{none}");
+        }
         let inside = json!({"data": {"checks": [{"a": "ok"}]}});
         assert_eq!(
             checks(&inside, &Pointer::parse("/data/checks").unwrap()).unwrap().len(),
@@ -241,46 +245,7 @@ mod tests {
         );
     }
 
-    #[test]
-    fn a_message_is_one_short_line_without_passwords() {
-        for (text, expected) in [
-            ("plain", "plain"),
-            (
-                "two\nlines\r\n{\"level\":\"ERROR\"}",
-                "two lines  {\"level\":\"ERROR\"}",
-            ),
-            ("\u{1b}[2J\u{202e}txet\u{2028}x\u{0}", " [2J txet x "),
-            (
-                "cannot reach postgres://app:hunter2@db/shop",
-                "cannot reach postgres://app:***@db/shop",
-            ),
-            ("é漢", "é漢"),
-        ] {
-            assert_eq!(one_line(text), expected, "{text:?}");
-        }
-        let long = one_line(&"é".repeat(100_000));
-        assert_eq!(long.chars().count(), LONGEST_TEXT + 1);
-        assert!(long.ends_with('…'));
-        let cut = format!(
-            "{}postgres://app:{}@db",
-            "x".repeat(LONGEST_TEXT - 20),
-            "hunter2".repeat(3)
-        );
-        assert!(
-            !one_line(&cut).contains("hunter2"),
-            "a password that the end cuts in two"
-        );
-    }
-
     proptest! {
-        #[test]
-        fn whatever_a_page_says_is_one_short_line(text in "(?s).{0,3000}") {
-            let line = one_line(&text);
-            prop_assert!(line.chars().count() <= LONGEST_TEXT + 1);
-            let moves = |c: char| c.is_control() || matches!(c, '\u{2028}'..='\u{202e}');
-            prop_assert!(!line.contains(moves), "{:?}", line);
-        }
-
         #[test]
         fn a_check_is_in_one_state_or_in_none(name in "[a-z]{1,8}", state in "ok|warning|critical|OK|[a-z]{0,8}") {
             prop_assume!(name != MESSAGE);

@@ -2,7 +2,10 @@
 
 use std::borrow::Cow;
 
-use serde_json::Value;
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Value};
 
 use crate::rows::Cell;
 
@@ -28,6 +31,12 @@ pub(super) enum PageProblem {
         line: usize,
         column: usize,
     },
+    /// A name that stands twice in one object means whatever its reader likes (RFC 8259, section 4).
+    #[error("has an object with a name that stands in it twice, at line {line}, column {column}")]
+    NameTwice { line: usize, column: usize },
+    /// A check that is in two states, or in one twice.
+    #[error("has the check {} a second time: it stands {} already", at(.pointer), at(.first))]
+    CheckTwice { pointer: String, first: String },
     /// What a pointer names is not there.
     #[error("has nothing {}{}", at(.pointer), found(.there))]
     Absent {
@@ -64,7 +73,7 @@ impl PageProblem {
     /// The kind of failure.
     pub(super) fn kind(&self) -> &'static str {
         match self {
-            Self::Absent { .. } | Self::Shape { .. } => "rows",
+            Self::Absent { .. } | Self::Shape { .. } | Self::CheckTwice { .. } => "rows",
             _ => "page",
         }
     }
@@ -86,15 +95,90 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Value, PageProblem> {
     if beginning.starts_with('<') {
         return Err(PageProblem::Html);
     }
-    serde_json::from_str(text).map_err(|error| PageProblem::NotJson {
-        problem: if error.is_eof() {
-            "it ends too early"
-        } else {
-            "it is malformed"
-        },
-        line: error.line(),
-        column: error.column(),
-    })
+    match serde_json::from_str(text) {
+        Ok(Tree(page)) => Ok(page),
+        Err(error) => Err(no_tree(&error)),
+    }
+}
+
+fn no_tree(error: &serde_json::Error) -> PageProblem {
+    let (line, column) = (error.line(), error.column());
+    if error.is_data() {
+        return PageProblem::NameTwice { line, column };
+    }
+    let problem = if error.is_eof() {
+        "it ends too early"
+    } else if error.to_string().starts_with("number out of range") {
+        "it holds a number of more than 1.8e308, which cannot be read,"
+    } else {
+        "it is malformed"
+    };
+    PageProblem::NotJson { problem, line, column }
+}
+
+/// A value in which no object has a name twice: a [`Value`] alone would silently take the last.
+struct Tree(Value);
+
+impl<'de> Deserialize<'de> for Tree {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(TreeVisitor).map(Self)
+    }
+}
+
+struct TreeVisitor;
+
+impl<'de> Visitor<'de> for TreeVisitor {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<Value, E> {
+        Ok(number.into())
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<Value, E> {
+        Ok(number.into())
+    }
+
+    fn visit_f64<E>(self, number: f64) -> Result<Value, E> {
+        Ok(number.into())
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Value, E> {
+        Ok(text.into())
+    }
+
+    fn visit_string<E>(self, text: String) -> Result<Value, E> {
+        Ok(text.into())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Value, A::Error> {
+        let mut items = Vec::new();
+        while let Some(Tree(item)) = list.next_element()? {
+            items.push(item);
+        }
+        Ok(items.into())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Value, A::Error> {
+        let mut members = Map::new();
+        while let Some((name, Tree(value))) = object.next_entry::<String, Tree>()? {
+            if members.insert(name, value).is_some() {
+                return Err(A::Error::custom("a name stands twice"));
+            }
+        }
+        Ok(members.into())
+    }
 }
 
 /// A JSON pointer ([RFC 6901](https://www.rfc-editor.org/rfc/rfc6901)).
@@ -194,7 +278,8 @@ pub(super) fn rows<'v>(page: &'v Value, at: &Pointer, keyed: bool) -> Result<Vec
     }
 }
 
-/// A value as a cell. A number keeps its digits, so that an identifier stays one as a label.
+/// A value as a cell. A whole number of 64 bits keeps its digits, so that an identifier stays one as a label; any other
+/// becomes the shortest digits of an `f64`.
 pub(super) fn cell(value: Option<&Value>) -> Cell<'_> {
     match value {
         None | Some(Value::Null) => Cell::Null,
@@ -240,7 +325,18 @@ mod tests {
                 b"{\"a\": 1}\n{\"secret\": 1}",
                 "is not JSON: it is malformed at line 2, column 1",
             ),
-            (b"[1e999]", "is not JSON: it is malformed"),
+            (
+                b"[1e999]",
+                "is not JSON: it holds a number of more than 1.8e308, which cannot be read, at line 1, column",
+            ),
+            (
+                b"[{\"secret\": \"ok\", \"secret\": \"critical\"}]",
+                "has an object with a name that stands in it twice, at line 1, column 39",
+            ),
+            (
+                b"{\"a\": {\"b\": [{}, {\"secret\": 1,\n\"\\u0073ecret\": 1}]}}",
+                "has an object with a name that stands in it twice, at line 2, column",
+            ),
             (b"[NaN]", "is not JSON: it is malformed"),
         ] {
             let problem = parse(bytes).unwrap_err();
@@ -337,19 +433,24 @@ mod tests {
     }
 
     #[test]
-    fn a_number_keeps_its_digits_as_a_label() {
+    fn a_whole_number_of_64_bits_keeps_its_digits_as_a_label() {
         for (text, expected) in [
             ("9007199254740993", Cell::Text("9007199254740993".into())),
             ("18446744073709551615", Cell::Text("18446744073709551615".into())),
             ("-1", Cell::Text("-1".into())),
+            ("-9223372036854775808", Cell::Text("-9223372036854775808".into())),
             ("0.1", Cell::Text("0.1".into())),
+            // What is no whole number of 64 bits is an `f64`.
+            ("18446744073709551617", Cell::Text("1.8446744073709552e+19".into())),
+            ("9007199254740993.0", Cell::Text("9007199254740994.0".into())),
+            ("1e3", Cell::Text("1000.0".into())),
             ("true", Cell::Boolean(true)),
             ("null", Cell::Null),
             ("\"12\"", Cell::Text("12".into())),
             ("[1]", Cell::Other("a list")),
             ("{}", Cell::Other("an object")),
         ] {
-            let value: Value = serde_json::from_str(text).unwrap();
+            let value = parse(text.as_bytes()).unwrap();
             assert_eq!(cell(Some(&value)), expected, "{text}");
         }
         assert_eq!(cell(None), Cell::Null);
@@ -359,6 +460,13 @@ mod tests {
         #[test]
         fn any_bytes_are_a_page_or_a_problem(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             let _ = parse(&bytes);
+        }
+
+        #[test]
+        fn a_page_is_read_as_it_was_written(names in proptest::collection::btree_set(".{0,6}", 0..5), number: i64, quarters: i32, text in ".{0,9}") {
+            let members: Map<String, Value> = names.into_iter().map(|name| (name, json!([number, {"f": f64::from(quarters) / 4.0}]))).collect();
+            let page = json!([members, text, null, true, u64::MAX]);
+            prop_assert_eq!(parse(page.to_string().as_bytes()), Ok(page));
         }
 
         #[test]

@@ -12,6 +12,7 @@ mod credentials;
 mod feed;
 mod health;
 mod json;
+mod message;
 mod oauth2;
 mod query;
 mod run;

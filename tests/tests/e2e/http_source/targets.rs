@@ -241,3 +241,40 @@ async fn when_all_are_down_every_metric_fails() -> Result<()> {
     );
     Ok(())
 }
+
+#[tokio::test]
+async fn a_health_page_that_says_a_check_twice_is_that_targets_failure_alone() -> Result<()> {
+    let one = page(r#"[{"db": "ok"}]"#).await?;
+    for twice in [
+        r#"[{"db": "ok"}, {"mail": "ok"}, {"db": "critical"}]"#,
+        r#"[{"db": "ok", "db": "critical"}]"#,
+    ] {
+        let other = page(twice).await?;
+        let config = format!(
+            "sources:\n  pages: {{http: {{targets: {{one: '{}', other: '{}'}}}}}}\njobs:\n- name: j\n  schedule: '* * * * *'\n  \
+             source: pages\n  on_error: drop\n  metrics:\n  - {{name: service_check, help: h, labels: [target, check, state], \
+             value: value, query: {{http: {{page: health}}}}}}\n",
+            one.url(),
+            other.url()
+        );
+        let pages = Pages::new(&config).await?;
+        let (_, message) = pages.fail().await?;
+        assert!(
+            message.contains("target other failed") && message.contains("twice") | message.contains("a second time"),
+            "{message}"
+        );
+        let series = pages.series("service_check").await?;
+        assert!(
+            series.len() == 3 && series.iter().all(|series| series.contains(r#"target="one""#)),
+            "{series:?}"
+        );
+        assert_eq!(
+            pages.series("fanlight_target_up").await?,
+            [
+                r#"fanlight_target_up{target="one"} 1"#,
+                r#"fanlight_target_up{target="other"} 0"#
+            ]
+        );
+    }
+    Ok(())
+}

@@ -39,7 +39,7 @@ impl<'a> Catalogue<'a> {
     pub(super) fn new(files: &'a [File], resolved: &'a Resolved) -> Self {
         let mut metrics: BTreeMap<String, Vec<Known>> = BTreeMap::new();
         for job in &resolved.jobs {
-            let freshness = Freshness::of(&job.schedule);
+            let freshness = Freshness::of(&job.schedule, job.jitter);
             for metric in job.metrics() {
                 metrics
                     .entry(metric.name.clone())
