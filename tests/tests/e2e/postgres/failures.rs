@@ -356,7 +356,7 @@ async fn a_description_is_made_without_running_the_query() -> Result<()> {
     );
     assert_eq!(
         (description.parameters, description.writes),
-        (vec!["int4".to_owned(), "state".to_owned()], None)
+        (vec![Some("int4".to_owned()), Some("state".to_owned())], None)
     );
 
     for (sql, writes) in [
