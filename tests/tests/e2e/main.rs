@@ -28,6 +28,7 @@ mod command_render;
 mod command_run;
 mod command_schema;
 mod command_status;
+mod databases;
 mod harness;
 mod http_source;
 mod isolation;
