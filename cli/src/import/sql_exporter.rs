@@ -368,11 +368,7 @@ fn metric(
         None => node.text_of("query"),
     };
     let Some(sql) = sql else {
-        let what = reference.map_or_else(
-            || "no query".to_owned(),
-            |name| format!("the query `{name}`, which is not there"),
-        );
-        imported.note(place, format!("`{name}` has {what}"));
+        imported.note_no_query(place, &name, reference.as_deref());
         return None;
     };
     let query = match (static_value, &value) {

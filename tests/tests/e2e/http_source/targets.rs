@@ -31,6 +31,19 @@ fn config(one: &str, other: &str, more: &str) -> String {
     )
 }
 
+/// A job of these services, with these settings.
+fn job_of(targets: &[(&str, &Scripted)], job: &str) -> String {
+    let targets: Vec<_> = targets
+        .iter()
+        .map(|(name, service)| format!("{name}: '{}'", service.url()))
+        .collect();
+    format!(
+        "sources:\n  pages: {{http: {{targets: {{{}}}}}}}\njobs:\n- name: j\n  schedule: '* * * * *'\n  source: pages\n{}",
+        targets.join(", "),
+        job.trim_start_matches('\n')
+    )
+}
+
 #[tokio::test]
 async fn each_row_has_its_target_and_sums_have_all() -> Result<()> {
     let (one, other) = (
@@ -250,12 +263,13 @@ async fn a_health_page_that_says_a_check_twice_is_that_targets_failure_alone() -
         r#"[{"db": "ok", "db": "critical"}]"#,
     ] {
         let other = page(twice).await?;
-        let config = format!(
-            "sources:\n  pages: {{http: {{targets: {{one: '{}', other: '{}'}}}}}}\njobs:\n- name: j\n  schedule: '* * * * *'\n  \
-             source: pages\n  on_error: drop\n  metrics:\n  - {{name: service_check, help: h, labels: [target, check, state], \
-             value: value, query: {{http: {{page: health}}}}}}\n",
-            one.url(),
-            other.url()
+        let config = job_of(
+            &[("one", &one), ("other", &other)],
+            "
+  on_error: drop
+  metrics:
+  - {name: service_check, help: h, labels: [target, check, state], value: value, query: {http: {page: health}}}
+",
         );
         let pages = Pages::new(&config).await?;
         let (_, message) = pages.fail().await?;
@@ -282,7 +296,9 @@ async fn a_health_page_that_says_a_check_twice_is_that_targets_failure_alone() -
 #[tokio::test]
 async fn rows_that_a_metric_does_not_take_are_that_targets_failure_alone() -> Result<()> {
     let one = page(r#"{"rows": [{"q": "a", "n": 1}, {"q": "b", "n": 2}]}"#).await?;
-    let metrics = "
+    let job = "
+  queries: {rows: {query: {http: {rows: /rows, columns: {q: q, n: n}}}}}
+  metrics:
   - {name: waiting, help: h, labels: [target, q], value: n, from_query: rows}
   - {name: newest, help: h, labels: [target], value: n, duplicates: last, from_query: rows}
   - {name: total, help: h, value: n, duplicates: sum, from_query: rows}
@@ -305,12 +321,7 @@ async fn rows_that_a_metric_does_not_take_are_that_targets_failure_alone() -> Re
         ),
     ] {
         let other = page(&format!(r#"{{"rows": {rows}}}"#)).await?;
-        let config = format!(
-            "sources:\n  pages: {{http: {{targets: {{one: '{}', other: '{}'}}}}}}\njobs:\n- name: j\n  schedule: '* * * * *'\n  \
-             source: pages\n  queries: {{rows: {{query: {{http: {{rows: /rows, columns: {{q: q, n: n}}}}}}}}}}\n  metrics:{metrics}",
-            one.url(),
-            other.url()
-        );
+        let config = job_of(&[("one", &one), ("other", &other)], job);
         let pages = Pages::new(&config).await?;
         let (kind, message) = pages.fail().await?;
         assert_eq!(kind, "rows");
@@ -347,12 +358,12 @@ async fn where_no_targets_rows_are_taken_the_metric_is_at_fault() -> Result<()> 
     let one = page(r#"[{"n": 1}, {"n": 2}]"#).await?;
     let other = page(r#"[{"n": 4}, {"n": 8}]"#).await?;
     let empty = page("[]").await?;
-    let config = format!(
-        "sources:\n  pages: {{http: {{targets: {{one: '{}', other: '{}', empty: '{}'}}}}}}\njobs:\n- name: j\n  schedule: '* * * * *'\n  \
-         source: pages\n  metrics:\n  - {{name: n, help: h, labels: [target], value: n, query: {{http: {{columns: {{n: n}}}}}}}}\n",
-        one.url(),
-        other.url(),
-        empty.url(),
+    let config = job_of(
+        &[("one", &one), ("other", &other), ("empty", &empty)],
+        "
+  metrics:
+  - {name: n, help: h, labels: [target], value: n, query: {http: {columns: {n: n}}}}
+",
     );
     let pages = Pages::new(&config).await?;
     let (_, message) = pages.fail().await?;
