@@ -2,7 +2,7 @@
 
 #![no_main]
 
-use fanlight_fuzz::federation::{Broken, Converter, Escaping, Format, OpenMetricsVersion, Summary};
+use federation::{Broken, Converter, Escaping, Format, OpenMetricsVersion, Summary};
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 
@@ -28,7 +28,10 @@ fuzz_target!(|bytes: &[u8]| {
         // Surrogates that are not in pairs are valid, but not to serde_json.
         if let Ok(answer) = serde_json::from_slice::<Value>(json) {
             let elements = answer["data"]["result"].as_array().expect("a vector").len() as u64;
-            assert_eq!(elements, summary.samples + summary.histograms_skipped + summary.nameless_skipped);
+            assert_eq!(
+                elements,
+                summary.samples + summary.histograms_skipped + summary.nameless_skipped
+            );
         } else {
             serde_json::from_slice::<&serde_json::value::RawValue>(json).expect("valid JSON");
         }
@@ -40,7 +43,11 @@ fuzz_target!(|bytes: &[u8]| {
             Format::Csv => assert!(lines >= summary.samples + 4),
             Format::NdJson => assert_eq!(lines, summary.samples + 3),
         }
-        assert!(text.trim_end_matches("# EOF\n").trim_end().ends_with(|last: char| last.is_ascii_digit() || last == '}'));
+        assert!(
+            text.trim_end_matches("# EOF\n")
+                .trim_end()
+                .ends_with(|last: char| last.is_ascii_digit() || last == '}')
+        );
     } else {
         assert!(!text.contains("fanlight_federate_samples") || json.windows(9).any(|name| name == b"_federate"));
     }

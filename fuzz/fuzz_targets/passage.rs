@@ -5,8 +5,8 @@
 
 use std::collections::BTreeMap;
 
-use fanlight_fuzz::envelope::passage::{Head, Passage, PassageError};
 use libfuzzer_sys::fuzz_target;
+use passage::{Head, Passage, PassageError};
 use serde_json::value::RawValue;
 
 type Members<'a> = BTreeMap<String, &'a RawValue>;
@@ -25,7 +25,9 @@ fn pass(answer: &[u8], size: usize) -> (Vec<u8>, Passage, Result<(), PassageErro
 }
 
 fuzz_target!(|bytes: &[u8]| {
-    let Some((&size, answer)) = bytes.split_first() else { return };
+    let Some((&size, answer)) = bytes.split_first() else {
+        return;
+    };
     let (output, passage, finished) = pass(answer, usize::from(size) + 1);
     let (whole, _, finished_whole) = pass(answer, answer.len().max(1));
     // Which of two mistakes is met first depends on where the answer was cut.

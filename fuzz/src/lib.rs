@@ -1,17 +1,4 @@
-//! What is fuzzed: the modules as they stand in `shared`.
-
-#[path = "../../shared/src/federation/mod.rs"]
-pub mod federation;
-#[path = "../../shared/src/promql/mod.rs"]
-pub mod promql;
-
-/// The passage of answers, without what needs compression and networks.
-#[path = "../../shared/src/envelope"]
-pub mod envelope {
-    pub mod passage;
-    pub mod safe;
-    mod value;
-}
+//! What the fuzzed targets have in common.
 
 use promql::{Characters, EnforcedLabel, OnConflict, Policy};
 
@@ -21,6 +8,11 @@ pub fn policy(on_conflict: OnConflict) -> Policy {
         EnforcedLabel::fixed("metric_purpose", "external", on_conflict),
         EnforcedLabel::one_of("organisation_id", ["a", "b"], Characters::default()),
     ];
-    Policy::new(labels.into_iter().map(|label| label.expect("the labels are valid")).collect())
-        .expect("the policy has labels")
+    Policy::new(
+        labels
+            .into_iter()
+            .map(|label| label.expect("the labels are valid"))
+            .collect(),
+    )
+    .expect("the policy has labels")
 }

@@ -5,10 +5,7 @@
 //! and name them. So an answer is looked through as it passes, in memory that does not depend on its length: [`Passage`]
 //! for plain JSON, [`relay`] for a body as it comes and goes, compressed or not.
 
-mod passage;
 mod relay;
-pub mod safe;
-mod value;
 
 #[cfg(test)]
 mod tests;
@@ -17,7 +14,7 @@ use serde::Deserialize;
 
 use crate::compression::Gunzip;
 
-pub use passage::{Head, Passage, PassageError, UpstreamSaid};
+pub use passage::{Head, Passage, PassageError, UpstreamSaid, safe};
 pub use relay::{RelayError, Relayed, relay};
 
 /// The most of an error's body that is read, in bytes, before and after decompression.

@@ -6,8 +6,8 @@
 
 use bytes::Bytes;
 use futures_util::stream::{self, BoxStream, Stream, StreamExt as _};
+use passage::{Head, Passage, PassageError, UpstreamSaid};
 
-use super::passage::{Head, Passage, PassageError, UpstreamSaid};
 use crate::compression::{Gunzip, GunzipError, Gzip};
 
 /// The longest compressed body that is kept whole, in bytes.

@@ -782,7 +782,7 @@ fn unions() {
         three,
         format!("{} or {} or {}", named("{x=\"1\"}"), named("b"), named("c"))
     );
-    crate::promql::parse(&three, &crate::promql::Limits::default()).unwrap();
+    promql::parse(&three, &promql::Limits::default()).unwrap();
 }
 
 fn name() -> impl Strategy<Value = String> {

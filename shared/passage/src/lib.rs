@@ -1,7 +1,9 @@
 //! The passage of an answer's JSON: `data` byte for byte, and beside it only what is known to name nothing of others.
 
-use super::safe;
-use super::value::{Malformed, Utf8, Value};
+pub mod safe;
+mod value;
+
+use value::{Malformed, Utf8, Value};
 
 /// The most that is kept of a key or a value beside `data`, and of the white space between them, in bytes.
 const MOST_KEPT: usize = 64 * 1024;

@@ -8,7 +8,7 @@
 //!
 //! Positions refer to the enforced query, which the caller has not written, and are cut off.
 
-use super::passage::UpstreamSaid;
+use crate::UpstreamSaid;
 
 /// What stands in the place of a message that is not passed on.
 pub const UNKNOWN: &str = "the upstream could not evaluate the query";

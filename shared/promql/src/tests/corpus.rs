@@ -12,7 +12,7 @@ const LARGEST_CORPUS: u64 = 1 << 20;
 /// The inputs of the fuzz target.
 fn inputs(target: &str) -> Vec<String> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../fuzz/corpus")
+        .join("../../fuzz/corpus")
         .join(target);
     let entries = fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
     let mut size = 0;
