@@ -1,5 +1,7 @@
-//! `fanlight alerts`: Prometheus' rules of the alerts that teams declare, and the tests that prove each of them.
+//! `fanlight alerts`: Prometheus' rules of the alerts that teams declare, Alertmanager's configuration, and the tests that prove
+//! each of them.
 
+mod amtool;
 mod files;
 mod promtool;
 
@@ -8,12 +10,14 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
+use shared::alertmanager::UnreadableCases;
 use shared::alerts::{BuildError, BuiltFile};
 use shared::config::FolderError;
 
+use self::amtool::Tested;
 use self::files::Written;
 
-/// Writes and tests Prometheus' rules for the alerts beside the metrics.
+/// Writes and tests Prometheus' rules for the alerts beside the metrics, and Alertmanager's configuration.
 #[derive(Debug, Args)]
 pub struct AlertsArgs {
     #[command(subcommand)]
@@ -22,7 +26,7 @@ pub struct AlertsArgs {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Writes a file of rules and one of tests for each environment and service
+    /// Writes for each environment and service a file of rules and one of tests, and Alertmanager's configuration
     Build {
         /// The folder to write to
         #[arg(long, value_name = "DIR", default_value = "alerts")]
@@ -31,7 +35,7 @@ enum Command {
         #[arg(long)]
         check: bool,
     },
-    /// Has promtool check the rules and run their tests; exit status 1 if one fails
+    /// Has promtool check the rules and run their tests, and amtool the configuration of Alertmanager; exit status 1 if one fails
     Test,
 }
 
@@ -68,6 +72,18 @@ pub enum AlertsError {
         "promtool is not there: install Debian's package `prometheus` (`apt-get install prometheus`), which has it"
     )]
     NoPromtool,
+    /// amtool is not there.
+    #[error(
+        "amtool is not there: install Debian's package `prometheus-alertmanager` (`apt-get install prometheus-alertmanager`), \
+         which has it"
+    )]
+    NoAmtool,
+    /// amtool cannot be run.
+    #[error("amtool cannot be run: {0}")]
+    Amtool(io::Error),
+    /// The cases for amtool cannot be read back.
+    #[error(transparent)]
+    Cases(#[from] UnreadableCases),
     /// promtool cannot be run.
     #[error("promtool cannot be run: {0}")]
     Promtool(io::Error),
@@ -84,17 +100,48 @@ pub fn run(args: &AlertsArgs, config: &Path) -> Result<ExitCode, AlertsError> {
         eprint!("{}", loaded.report.render(io::stderr().is_terminal()));
         return Err(AlertsError::Flawed(count(mistakes, "mistake")));
     }
-    let files = shared::alerts::build(&loaded.configuration.environments)?;
+    let environments = &loaded.configuration.environments;
+    let rules = shared::alerts::build(environments)?;
+    let alertmanagers = shared::alertmanager::build(environments)?;
     match &args.command {
-        Command::Build { out, check: true } => check(&files, out),
-        Command::Build { out, check: false } => build(&files, out),
-        Command::Test => promtool::test(&files),
+        Command::Build { out, check: true } => check(&[rules, alertmanagers].concat(), out),
+        Command::Build { out, check: false } => build(&rules, &alertmanagers, out),
+        Command::Test => test(&rules, &alertmanagers),
     }
 }
 
-fn build(files: &[BuiltFile], out: &Path) -> Result<ExitCode, AlertsError> {
+fn test(rules: &[BuiltFile], alertmanagers: &[BuiltFile]) -> Result<ExitCode, AlertsError> {
+    let mut failed = promtool::test(rules)?;
+    for Tested {
+        environment,
+        line,
+        failures,
+    } in amtool::test(alertmanagers)?
+    {
+        if failures.is_empty() {
+            println!("{line}: all pass");
+        } else {
+            failed.insert(environment);
+            println!("{line}: amtool refuses them");
+            for failure in failures {
+                eprintln!("{failure}");
+            }
+        }
+    }
+    if !failed.is_empty() {
+        eprintln!(
+            "fanlight: {} failed; nothing was written",
+            count(failed.len(), "environment")
+        );
+        return Ok(ExitCode::FAILURE);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn build(rules: &[BuiltFile], alertmanagers: &[BuiltFile], out: &Path) -> Result<ExitCode, AlertsError> {
+    let files = &[rules, alertmanagers].concat();
     let Written { written, removed } = files::write(files, out)?;
-    for line in summaries(files) {
+    for line in summaries(rules) {
         println!("{}/{line}", out.display());
     }
     let changed = match (written, removed) {

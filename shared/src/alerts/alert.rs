@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::freshness::Freshness;
+use crate::alertmanager::Alerting;
 
 /// What is built for one environment, such as `prod`.
 #[derive(Debug, Clone)]
@@ -14,6 +15,8 @@ pub struct Environment {
     pub name: String,
     /// The services with something to build, in the order of their names.
     pub services: Vec<Service>,
+    /// How its alerts reach people, where that is declared.
+    pub alerting: Option<Alerting>,
 }
 
 /// What one team's file says, with the folders beside it.

@@ -7,6 +7,7 @@ use super::alert::Environment;
 use super::cases::{self, TestFile};
 use super::proof::{self, Unproved};
 use super::rules::RuleFile;
+use crate::alertmanager;
 
 /// The first line of every file that is built; a file without it is nobody's to overwrite or remove.
 pub const HEAD: &str =
@@ -33,8 +34,11 @@ pub enum BuildError {
     /// The tests would prove nothing.
     #[error(transparent)]
     Unproved(#[from] Unproved),
+    /// A service is called as Fanlight's own is.
+    #[error("the file `{0}.yaml` is called as what Fanlight builds of its own: rename it")]
+    Taken(&'static str),
     /// They cannot be written as YAML.
-    #[error("the rules cannot be written as YAML: {0}")]
+    #[error("what is built cannot be written as YAML: {0}")]
     Yaml(#[from] serde_saphyr::ser::Error),
 }
 
@@ -74,8 +78,40 @@ pub fn build(environments: &[Environment]) -> Result<Vec<BuiltFile>, BuildError>
                 });
             }
         }
+        if environment
+            .alerting
+            .as_ref()
+            .is_some_and(|alerting| alerting.watchdog.is_some())
+        {
+            files.extend(watchdog(environment)?);
+        }
     }
     Ok(files)
+}
+
+/// The rule that always fires, and its test.
+fn watchdog(environment: &Environment) -> Result<[BuiltFile; 2], BuildError> {
+    let service = alertmanager::SERVICE;
+    if environment.services.iter().any(|other| other.name == service) {
+        return Err(BuildError::Taken(service));
+    }
+    let rules_name = format!("{service}.rules.yaml");
+    let folder = PathBuf::from(&environment.name);
+    let rules = BuiltFile {
+        environment: environment.name.clone(),
+        path: folder.join(&rules_name),
+        text: format!("{HEAD}{}", alertmanager::watchdog_rules()),
+        alerts: Some(1),
+        tests: 0,
+    };
+    let tests = BuiltFile {
+        environment: environment.name.clone(),
+        path: folder.join(format!("{service}.tests.yaml")),
+        text: format!("{HEAD}{}", alertmanager::watchdog_tests(&rules_name)),
+        alerts: None,
+        tests: 1,
+    };
+    Ok([rules, tests])
 }
 
 fn yaml(file: &impl serde::Serialize) -> Result<String, BuildError> {

@@ -26,4 +26,4 @@ pub use proof::Unproved;
 
 pub(crate) use expression::of_alert;
 pub(crate) use notation::{duration, is_template_of, labels, templates};
-pub(crate) use rules::OWN_LABELS;
+pub(crate) use rules::{OWN_LABELS, alerts_of};

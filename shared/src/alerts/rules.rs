@@ -68,6 +68,17 @@ impl RuleFile {
     }
 }
 
+/// The labels of every alert that a service's rules make, `alertname` included and those of its series not.
+pub(crate) fn alerts_of(service: &Service) -> Vec<BTreeMap<String, String>> {
+    let rules = RuleFile::of(service).groups.into_iter().flat_map(|group| group.rules);
+    let labels = rules.map(|rule| {
+        let mut labels = rule.labels;
+        labels.insert("alertname".to_owned(), rule.alert);
+        labels
+    });
+    labels.collect()
+}
+
 /// The labels that an alert has besides those of its series.
 pub(super) fn labels(alert: &Alert) -> BTreeMap<String, String> {
     own_labels(alert.severity, &alert.team, alert.slack_channel.as_deref())

@@ -48,6 +48,7 @@ fn built(alert: Alert) -> Result<Vec<BuiltFile>, BuildError> {
     build(&[Environment {
         name: "prod".to_owned(),
         services,
+        alerting: None,
     }])
 }
 

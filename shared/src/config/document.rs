@@ -1,5 +1,6 @@
 //! The configuration as it is written: one struct a mapping of the YAML, which is also where the JSON Schema comes from.
 
+mod alerting;
 mod alerts;
 mod heal;
 mod metrics_api;
@@ -16,6 +17,7 @@ use super::read::{Entry, Mapping};
 use crate::sinks::SinkSettings;
 use crate::sources::{QueryDescription, SourceSettings};
 
+pub(crate) use alerting::{AlertingLayerSpec, AlertingSpec, SlackSpec, TimingSpec, VictorOpsSpec, WatchdogSpec};
 pub(crate) use alerts::{AlertSpec, CaseSpec, Number, RatioSpec, TermSpec};
 pub(crate) use heal::HealSpec;
 pub(crate) use metrics_api::{
@@ -48,6 +50,8 @@ pub(crate) struct Document {
     pub(crate) metrics_api: Option<Entry<MetricsApiSpec>>,
     /// Alerts of no one metric, and in an environment's folder what is different there.
     pub(crate) alerts: Option<Entry<Vec<Entry<AlertSpec>>>>,
+    /// How alerts reach people, for which Alertmanager is configured. In `fanlight.yaml` only.
+    pub(crate) alerting: Option<Entry<AlertingSpec>>,
     /// The environments for which alerts are built. In `fanlight.yaml` only. Default: develop and prod.
     pub(crate) environments: Option<Entry<Vec<Entry<String>>>>,
     /// Running again, by itself, the jobs whose groups vanished with a restart of their gateway. In `fanlight.yaml` only.
@@ -68,6 +72,7 @@ impl Document {
             + self.metrics_api.as_ref().map_or(0, |section| section.problems)
             + self.heal.as_ref().map_or(0, |section| section.problems)
             + self.alerts.as_ref().map_or(0, |section| section.problems)
+            + self.alerting.as_ref().map_or(0, |section| section.problems)
             + self.environments.as_ref().map_or(0, |section| section.problems)
     }
 }

@@ -149,6 +149,7 @@ fn only_alerts(file: &File, report: &mut Report) {
         ("sinks", span(document.sinks.as_ref())),
         ("placeholders", span(document.placeholders.as_ref())),
         ("metrics_api", span(document.metrics_api.as_ref())),
+        ("alerting", span(document.alerting.as_ref())),
         ("environments", span(document.environments.as_ref())),
     ];
     for (key, span) in sections {

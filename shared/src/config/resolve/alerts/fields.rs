@@ -114,15 +114,18 @@ fn check_channel(teller: &mut Teller<'_>, declared: &Declared<'_>) {
         return;
     };
     let Some(channel) = entry.get() else { return };
-    let plain = |c: char| c.is_ascii_digit() || c == '-' || c == '_' || (c.is_alphabetic() && !c.is_uppercase());
-    let right = channel
-        .strip_prefix('#')
-        .is_some_and(|name| !name.is_empty() && name.chars().all(plain) && name.chars().count() <= LONGEST_CHANNEL);
-    if !right {
+    if !is_channel(channel) {
         let message = format!("`{channel}` cannot be a Slack channel");
         let help = "write it as Slack shows it, in quotes: '#growth-alerts'";
         teller.mistake(file, &entry.span, message, help);
     }
+}
+
+/// Whether this is a Slack channel as Slack shows it.
+pub(in crate::config::resolve) fn is_channel(channel: &str) -> bool {
+    let plain = |c: char| c.is_ascii_digit() || c == '-' || c == '_' || (c.is_alphabetic() && !c.is_uppercase());
+    let name = channel.strip_prefix('#').unwrap_or_default();
+    !name.is_empty() && name.chars().all(plain) && name.chars().count() <= LONGEST_CHANNEL
 }
 
 fn check_handbook(teller: &mut Teller<'_>, declared: &Declared<'_>) {

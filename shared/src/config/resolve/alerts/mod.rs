@@ -17,6 +17,7 @@ use crate::config::mistake::{Mistake, Report};
 use crate::config::read::Entry;
 use crate::suggest;
 use catalogue::Catalogue;
+pub(super) use fields::is_channel;
 
 /// Resolves the alerts of all environments; those with mistakes are told and left out.
 pub(crate) fn resolve(
@@ -40,7 +41,11 @@ pub(crate) fn resolve(
             let own = |layer: &&LayerFile| layer.environment.as_ref() == Some(&name);
             declared.add_layers(&mut teller, layers.iter().filter(own));
             let services = declared.resolve(&mut teller, &catalogue);
-            Environment { name, services }
+            Environment {
+                name,
+                services,
+                alerting: None,
+            }
         })
         .collect();
     environments
