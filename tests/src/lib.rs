@@ -4,6 +4,7 @@
 //! the machine's own services is touched, and nothing is left behind however the process ends (see `supervisor.rs`).
 
 mod account;
+mod alertmanager;
 mod authority;
 mod aws;
 pub mod binaries;
@@ -29,6 +30,7 @@ mod sql_exporter;
 mod supervisor;
 mod terminal;
 
+pub use alertmanager::{Alertmanager, Message, Page, Recipients};
 pub use authority::Authority;
 pub use aws::SecretsManager;
 pub use bulk::holding;
