@@ -115,6 +115,19 @@ alerting: {{alertmanagers: [{{static_configs: [{{targets: [{targets:?}]}}]}}]}}
     Prometheus::configured(&config, &[("foreign.yaml", FOREIGN)]).await
 }
 
+/// Pushes what a job tells of a run at a time in which all its metrics were made.
+async fn ran_well(gateway: &Pushgateway, job: &str, at: i64, metrics: &[&str]) -> Result<()> {
+    let up = metrics
+        .iter()
+        .map(|metric| format!("fanlight_metric_up{{metric={metric:?}}} 1\n"));
+    let up: String = up.collect();
+    let text = format!(
+        "# TYPE fanlight_job_scheduled_timestamp_seconds gauge\nfanlight_job_scheduled_timestamp_seconds {at}\n\
+         # TYPE fanlight_metric_up gauge\n{up}"
+    );
+    gateway.put(&format!("job/fanlight/fanlight_job/{job}"), &text).await
+}
+
 /// The messages about an alert, as `START` and `RESOLVED`.
 fn words<'m>(messages: &'m [Message], alert: &str) -> Vec<&'m str> {
     let of_alert = messages
@@ -140,9 +153,7 @@ async fn start_and_end_are_told_once_and_a_dead_pusher_as_such() -> Result<()> {
     // What a pusher has left behind that died an hour ago.
     let died = Timestamp::now().as_second() - 3_600;
     stage.gateway.put("job/old-leads", "old_leads 0\n").await?;
-    let own =
-        format!("fanlight_job_scheduled_timestamp_seconds {died}\nfanlight_metric_up{{metric=\"old_leads\"}} 1\n");
-    stage.gateway.put("job/fanlight/fanlight_job/old-leads", &own).await?;
+    ran_well(&stage.gateway, "old-leads", died, &["old_leads"]).await?;
 
     let told = Recipients::start().await?;
     let folder = ConfigFolder::new(&[("config/fanlight.yaml", &alerting(&told)), ("config/shop.yaml", &jobs)])?;
@@ -304,13 +315,7 @@ async fn a_customer_sees_his_own_alerts_and_nobody_elses() -> Result<()> {
     lines.sort_unstable();
     gateway.put("job/own", &(lines.join("\n") + "\n")).await?;
     let now = Timestamp::now().as_second();
-    let up = |metric: &str| format!("fanlight_metric_up{{metric={metric:?}}} 1\n");
-    let own = format!(
-        "fanlight_job_scheduled_timestamp_seconds {now}\n{}{}",
-        up("all_transfers"),
-        up("own_transfers")
-    );
-    gateway.put("job/fanlight/fanlight_job/own", &own).await?;
+    ran_well(&gateway, "own", now, &["all_transfers", "own_transfers"]).await?;
     let alertmanager = Alertmanager::start(&folder.path().join("alerts/prod")).await?;
     let prometheus = prometheus(&folder, &gateway, Some(&alertmanager)).await?;
     let firing = "ALERTS{alertstate=\"firing\", alertname=~\"OwnFail|AllFail\"}";
