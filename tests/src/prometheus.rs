@@ -8,8 +8,9 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use crate::alertmanager::Alertmanager;
 use crate::http;
 use crate::supervisor::{StopSignal, Supervised, program, words};
 
@@ -67,6 +68,25 @@ impl Prometheus {
              static_configs:\n  - targets: [{targets}]\n"
         );
         Self::run(server, program, &config, &[]).await
+    }
+
+    /// Scrapes these targets in the same way, evaluates the rules in these files each second, and tells an Alertmanager.
+    ///
+    /// # Errors
+    /// When Prometheus is not installed or does not start, with its log.
+    pub async fn alerting(targets: &[String], rule_files: &[&Path], alertmanager: &Alertmanager) -> Result<Self> {
+        let config = json!({
+            "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
+            "scrape_configs": [{
+                "job_name": "pushgateway",
+                "honor_labels": true,
+                "static_configs": [{"targets": targets}],
+            }],
+            "rule_files": rule_files,
+            "alerting": {"alertmanagers": [{"static_configs": [{"targets": [alertmanager.target()]}]}]},
+        });
+        // JSON is YAML.
+        Self::configured(&config.to_string(), &[]).await
     }
 
     /// One with this configuration and further files beside it.

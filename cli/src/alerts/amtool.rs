@@ -81,12 +81,17 @@ fn checked(folder: &Path) -> Result<Option<String>, AlertsError> {
     if output.status.success() {
         return Ok(None);
     }
-    let mut said = said(&output);
-    if said.contains(NO_URL_FILE) {
-        said += "\nThis amtool is older than Alertmanager 0.26, which does not read the URL of a webhook from a file: take a later one, \
-                 or write under `watchdog` the `url` of a switch that asks for a token, and its `credentials_file`";
-    }
-    Ok(Some(said))
+    let said = said(&output);
+    let hint = hint(&said).unwrap_or_default();
+    Ok(Some(format!("{said}{hint}")))
+}
+
+/// What to do about what amtool says, where its words do not tell.
+fn hint(said: &str) -> Option<&'static str> {
+    said.contains(NO_URL_FILE).then_some(
+        "\nThis Alertmanager is older than 0.26, and reads no webhook's URL from a file: take a later one, or write under `watchdog` the \
+         `url` of a switch that asks for a token, and its `credentials_file`",
+    )
 }
 
 fn route(folder: &Path, routed: &Routed) -> Result<Option<String>, AlertsError> {
@@ -156,4 +161,129 @@ fn amtool(folder: &Path, arguments: &[&str]) -> Result<Output, AlertsError> {
         io::ErrorKind::NotFound => AlertsError::NoAmtool,
         _ => AlertsError::Amtool(error),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CONFIG: &str = "environments: [prod]
+alerting:
+  slack: {api_url_file: /etc/slack, fallback_channel: '#alerts'}
+  victorops: {api_key_file: /etc/victorops}
+  watchdog: {url: 'https://switch.example', credentials_file: /etc/switch}
+jobs:
+- name: leads
+  schedule: '* * * * *'
+  source: postgres://u@h/d
+  metrics:
+  - name: own_leads
+    help: h
+    external: true
+    labels: [organisation_id]
+    value: v
+    query: SELECT 1
+    alerts:
+    - {name: NoLeads, below: 1, severity: warning, team: growth, slack_channel: '#leads', handbook: 'https://h', description: d}
+    - {name: ManyLeads, above: 9, severity: critical, team: sales, handbook: 'https://h', description: d}
+";
+
+    fn built() -> Vec<BuiltFile> {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("fanlight.yaml"), CONFIG).unwrap();
+        let loaded = shared::config::load_with_alerts(folder.path()).unwrap();
+        assert_eq!(loaded.report.mistakes(), 0, "{}", loaded.report.render(false));
+        shared::alertmanager::build(&loaded.configuration.environments).unwrap()
+    }
+
+    fn failures(files: &[BuiltFile]) -> Vec<String> {
+        let tested = test(files).unwrap();
+        tested.into_iter().flat_map(|tested| tested.failures).collect()
+    }
+
+    #[test]
+    fn every_change_of_what_was_built_is_noticed_and_named() {
+        let files = built();
+        assert_eq!(failures(&files), Vec::<String>::new());
+        for (name, from, to, noticed) in [
+            (
+                CONFIGURATION,
+                "- team=\"growth\"",
+                "- team=\"grwth\"",
+                "NoLeads for growth: it goes to `unrouted` and should go to `growth/slack`",
+            ),
+            (
+                CONFIGURATION,
+                "    receiver: sales/slack\n",
+                "    receiver: growth/slack\n",
+                "any warning alert for sales: it goes to",
+            ),
+            (
+                CONFIGURATION,
+                "severity=\"critical\"",
+                "severity=\"page\"",
+                "any critical alert for growth: it goes to `growth/slack`",
+            ),
+            (
+                CONFIGURATION,
+                "  receiver: unrouted\n",
+                "  receiver: watchdog\n",
+                "an alert for no team: it goes to `watchdog`",
+            ),
+            (
+                CONFIGURATION,
+                "alertname=\"Watchdog\"",
+                "alertname=\"Watchdogs\"",
+                "the watchdog: it goes to `unrouted`",
+            ),
+            (
+                CONFIGURATION,
+                "group_wait",
+                "group_weight",
+                "field group_weight not found",
+            ),
+            (
+                CONFIGURATION,
+                "- name: growth/slack\n",
+                "- name: growth\n",
+                "undefined receiver \"growth/slack\"",
+            ),
+            (TEXT, "#team-", "#", "the channel #team-sales of sales: it is\n#sales\n"),
+            (
+                TEXT,
+                ".CommonLabels.slack_channel }}{{ else",
+                ".CommonLabels.team }}{{ else",
+                "the channel #leads of growth",
+            ),
+            (TEXT, "\"&lt;\"", "\"<\"", "the text of one that is firing"),
+            (
+                TEXT,
+                "{{- if eq .Status \"resolved\" }}\n",
+                "{{- if .Status }}\n",
+                "end: 0001-01-01",
+            ),
+            (TEXT, "*RESOLVED*", "*START*", "the text of one that is resolved"),
+            (TEXT, "Truncate 1000000000", "Truncate 60000000000", "duration: 1h1m1s"),
+            (TEXT, ", prod)", ", develop)", "the title of one that is firing"),
+            (TEXT, "handbook: {{ .", "{{ .", "handbook: https://handbook.example"),
+            (TEXT, "{{ end }}", "", "unexpected <define> in command"),
+        ] {
+            let mut changed = files.clone();
+            let file = changed.iter_mut().find(|file| file.path.ends_with(name)).unwrap();
+            assert!(file.text.contains(from), "{name} has no {from}");
+            file.text = file.text.replacen(from, to, 1);
+            let failures = failures(&changed).join("\n");
+            assert!(
+                failures.contains(noticed),
+                "{from} became {to}, and what failed is\n{failures}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_amtool_that_is_too_old_is_told_as_such() {
+        let said = format!("FAILED: yaml: unmarshal errors:\n  line 86: {NO_URL_FILE}");
+        let older = hint(&said).unwrap_or_default();
+        assert!(older.contains("0.26") && older.contains("credentials_file"), "{older}");
+    }
 }

@@ -1,5 +1,6 @@
 //! Configurations as teams write them, right and wrong.
 
+mod alerting;
 mod alerts;
 mod metrics_api;
 

@@ -94,25 +94,12 @@ alerting:
     )
 }
 
-/// A Prometheus that evaluates the rules of prod each second and tells this Alertmanager.
-async fn prometheus(
-    folder: &ConfigFolder,
-    gateway: &Pushgateway,
-    alertmanager: Option<&Alertmanager>,
-) -> Result<Prometheus> {
+/// A Prometheus that evaluates the rules of prod, and somebody else's.
+async fn prometheus(folder: &ConfigFolder, gateway: &Pushgateway, alertmanager: &Alertmanager) -> Result<Prometheus> {
+    folder.write("foreign.yaml", FOREIGN)?;
     let rules = folder.path().join("alerts/prod/*.rules.yaml");
-    let targets = alertmanager.map_or_else(String::new, Alertmanager::target);
-    let config = format!(
-        "global: {{scrape_interval: 1s, evaluation_interval: 1s}}
-scrape_configs:
-- {{job_name: pushgateway, honor_labels: true, static_configs: [{{targets: [{:?}]}}]}}
-rule_files: [{:?}, foreign.yaml]
-alerting: {{alertmanagers: [{{static_configs: [{{targets: [{targets:?}]}}]}}]}}
-",
-        gateway.target(),
-        rules.display().to_string(),
-    );
-    Prometheus::configured(&config, &[("foreign.yaml", FOREIGN)]).await
+    let foreign = folder.path().join("foreign.yaml");
+    Prometheus::alerting(&[gateway.target()], &[&rules, &foreign], alertmanager).await
 }
 
 /// Pushes what a job tells of a run at a time in which all its metrics were made.
@@ -159,7 +146,7 @@ async fn start_and_end_are_told_once_and_a_dead_pusher_as_such() -> Result<()> {
     let folder = ConfigFolder::new(&[("config/fanlight.yaml", &alerting(&told)), ("config/shop.yaml", &jobs)])?;
     build(&folder).await?;
     let alertmanager = Alertmanager::start(&folder.path().join("alerts/prod")).await?;
-    let _prometheus = prometheus(&folder, &stage.gateway, Some(&alertmanager)).await?;
+    let _prometheus = prometheus(&folder, &stage.gateway, &alertmanager).await?;
     told.until("the second ping", |told| Ok(told.pings()? >= 2)).await?;
 
     // What no team is routed for shouts, and wakes somebody whatever its severity.
@@ -317,7 +304,7 @@ async fn a_customer_sees_his_own_alerts_and_nobody_elses() -> Result<()> {
     let now = Timestamp::now().as_second();
     ran_well(&gateway, "own", now, &["all_transfers", "own_transfers"]).await?;
     let alertmanager = Alertmanager::start(&folder.path().join("alerts/prod")).await?;
-    let prometheus = prometheus(&folder, &gateway, Some(&alertmanager)).await?;
+    let prometheus = prometheus(&folder, &gateway, &alertmanager).await?;
     let firing = "ALERTS{alertstate=\"firing\", alertname=~\"OwnFail|AllFail\"}";
     prometheus.query_until(firing, |series| series.len() == 4).await?;
 
