@@ -1,4 +1,4 @@
-//! Real servers for the tests and the demo: PostgreSQL, PgBouncer, MariaDB, Pushgateway, Prometheus, and moto for AWS.
+//! Real servers for the tests and the demo: PostgreSQL, PgBouncer, MariaDB, Pushgateway, Prometheus, Alertmanager, and moto for AWS.
 //!
 //! They run from the Debian packages' binaries with data in temporary folders and on free loopback ports; nothing of
 //! the machine's own services is touched, and nothing is left behind however the process ends (see `supervisor.rs`).

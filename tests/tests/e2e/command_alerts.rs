@@ -256,6 +256,80 @@ async fn without_promtool_it_says_what_to_install() -> Result<()> {
     Ok(())
 }
 
+/// What the rest of a configuration needs for Alertmanager's.
+const ALERTING: &str = "alerting:
+  slack: {api_url_file: /etc/slack, fallback_channel: '#alerts'}
+  victorops: {enabled: false}
+  watchdog: {url: 'https://switch.example', credentials_file: /etc/switch}
+";
+
+#[tokio::test]
+async fn without_amtool_it_says_what_to_install() -> Result<()> {
+    let config = ConfigFolder::new(&[("config/growth.yaml", JOB), ("config/fanlight.yaml", ALERTING)])?;
+    // A folder with promtool, and nothing else.
+    let promtool = std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())
+        .map(|folder| folder.join("promtool"))
+        .find(|path| path.is_file())
+        .context("promtool is not installed")?;
+    fs::create_dir(config.path().join("bin"))?;
+    std::os::unix::fs::symlink(promtool, config.path().join("bin/promtool"))?;
+    let bin = config.path().join("bin").display().to_string();
+    let ended = fanlight(config.path(), ["--config", "config", "alerts", "test"], [("PATH", bin)]).await?;
+    let expected = "fanlight: amtool is not there: install Debian's package `prometheus-alertmanager` (`apt-get install \
+                    prometheus-alertmanager`), which has it\n";
+    assert_eq!((ended.status, ended.err.as_str()), (Some(1), expected));
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_configuration_of_alertmanager_comes_and_goes_with_its_section() -> Result<()> {
+    let config = ConfigFolder::new(&[("config/growth.yaml", JOB), ("config/fanlight.yaml", ALERTING)])?;
+    let ended = alerts(&config, &["build"]).await?;
+    let expected = "alerts/develop: 2 alerts, 6 tests\nalerts/prod: 2 alerts, 6 tests\nalerts: 14 files, 14 written\n";
+    assert_eq!(
+        (ended.status, ended.out.as_str(), ended.err.as_str()),
+        (Some(0), expected, "")
+    );
+    let names = || -> Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in fs::read_dir(config.path().join("alerts/prod"))? {
+            names.push(entry?.file_name().to_string_lossy().into_owned());
+        }
+        names.sort();
+        Ok(names)
+    };
+    let rules = ["growth.rules.yaml", "growth.tests.yaml"];
+    let all = [
+        "alertmanager.cases.yaml",
+        "alertmanager.tmpl",
+        "alertmanager.yml",
+        "fanlight-watchdog.rules.yaml",
+        "fanlight-watchdog.tests.yaml",
+    ];
+    assert_eq!(names()?, [&all[..], &rules].concat());
+    let ended = alerts(&config, &["test"]).await?;
+    let expected = "develop: 2 alerts, 6 tests: all pass\nprod: 2 alerts, 6 tests: all pass\n\
+                    develop: 8 routes, 5 messages: all pass\nprod: 8 routes, 5 messages: all pass\n";
+    assert_eq!(
+        (ended.status, ended.out.as_str(), ended.err.as_str()),
+        (Some(0), expected, "")
+    );
+
+    config.write("config/growth.yaml", &JOB.replace("team: growth", "team: sales"))?;
+    let ended = alerts(&config, &["build", "--check"]).await?;
+    let expected = "alerts/prod/alertmanager.yml: line 24 is `- team=\"growth\"` and should be `- team=\"sales\"`\n";
+    assert!(ended.status == Some(1) && ended.err.contains(expected), "{ended:?}");
+
+    config.write("config/fanlight.yaml", "environments: [develop, prod]\n")?;
+    let ended = alerts(&config, &["build"]).await?;
+    assert!(
+        ended.out.ends_with("alerts: 4 files, 4 written, 10 removed\n"),
+        "{ended:?}"
+    );
+    assert_eq!(names()?, rules);
+    Ok(())
+}
+
 #[tokio::test]
 async fn what_is_built_is_checked_replaced_and_removed() -> Result<()> {
     let config = ConfigFolder::new(&[("config/growth.yaml", JOB)])?;
