@@ -309,7 +309,7 @@ async fn the_configuration_of_alertmanager_comes_and_goes_with_its_section() -> 
     assert_eq!(names()?, [&all[..], &rules].concat());
     let ended = alerts(&config, &["test"]).await?;
     let expected = "develop: 2 alerts, 6 tests: all pass\nprod: 2 alerts, 6 tests: all pass\n\
-                    develop: 8 routes, 5 messages: all pass\nprod: 8 routes, 5 messages: all pass\n";
+                    develop: 7 routes, 5 messages: all pass\nprod: 7 routes, 5 messages: all pass\n";
     assert_eq!(
         (ended.status, ended.out.as_str(), ended.err.as_str()),
         (Some(0), expected, "")
@@ -317,7 +317,7 @@ async fn the_configuration_of_alertmanager_comes_and_goes_with_its_section() -> 
 
     config.write("config/growth.yaml", &JOB.replace("team: growth", "team: sales"))?;
     let ended = alerts(&config, &["build", "--check"]).await?;
-    let expected = "alerts/prod/alertmanager.yml: line 24 is `- team=\"growth\"` and should be `- team=\"sales\"`\n";
+    let expected = "alerts/prod/alertmanager.yml: line 23 is `- team=\"growth\"` and should be `- team=\"sales\"`\n";
     assert!(ended.status == Some(1) && ended.err.contains(expected), "{ended:?}");
 
     config.write("config/fanlight.yaml", "environments: [develop, prod]\n")?;

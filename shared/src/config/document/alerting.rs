@@ -12,7 +12,6 @@ use crate::config::read::{Entry, Mapping};
 #[serde(deny_unknown_fields)]
 pub(crate) struct AlertingSpec {
     /// Where messages go.
-    #[schemars(required)]
     pub(crate) slack: Option<Entry<SlackSpec>>,
     /// Who is woken for what is critical, beside Slack.
     pub(crate) victorops: Option<Entry<VictorOpsSpec>>,
@@ -48,7 +47,7 @@ pub(crate) struct SlackSpec {
     /// The file with the token of a bot (`xoxb-..`) that may write into every channel (`chat:write.public`).
     pub(crate) token_file: Option<Entry<String>>,
     /// The channel of alerts that no team is routed for.
-    #[schemars(required, example = "#alerts")]
+    #[schemars(example = "#alerts")]
     pub(crate) fallback_channel: Option<Entry<String>>,
 }
 
