@@ -4,6 +4,7 @@
 //! What is built is prod's, with two things changed in the settings that it is built from: the stand-ins' addresses, and nothing
 //! is held back for longer than a second.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -103,7 +104,7 @@ impl Alerting {
                 .recipients
                 .message(&format!("{word} NoLeads (warning, {ENVIRONMENT})"))
                 .await?;
-            said += &format!("{message}\n\n");
+            writeln!(said, "{message}\n")?;
         }
         let messages = self.recipients.messages()?;
         ensure!(

@@ -16,7 +16,7 @@ pub(super) fn templates(environment: &str) -> String {
 }
 
 /// A firing alert still has an end, in year 1: it is printed for resolved ones only.
-const TEMPLATES: &str = r##"
+const TEMPLATES: &str = r#"
 {{ define "fanlight.escaped" }}{{ . | reReplaceAll "&" "&amp;" | reReplaceAll "<" "&lt;" | reReplaceAll ">" "&gt;" }}{{ end }}
 
 {{ define "fanlight.time" }}{{ .UTC.Format "2006-01-02 15:04:05 MST" }}{{ end }}
@@ -70,7 +70,7 @@ handbook: {{ $alert.Annotations.runbook_url }}
 {{ define "fanlight.unrouted.text" -}}
 <!channel> No team is routed for `team="{{ .CommonLabels.team }}"`: whoever reads this has to find out whose it is, and give it a team.
 {{ template "fanlight.team.text" . }}{{ end }}
-"##;
+"#;
 
 /// An alert as a message tells of it.
 #[derive(Debug, Clone, Copy)]

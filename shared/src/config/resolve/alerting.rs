@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::alerts::is_channel;
 use crate::alertmanager::{Alerting, Slack, SlackAccess, Timing, VictorOps, Watchdog, WatchdogTarget};
-use crate::alerts::{Environment, Severity};
+use crate::alerts::{Environment, Severity, alerts_of};
 use crate::config::document::{
     AlertingLayerSpec, AlertingSpec, DurationText, SlackSpec, TimingSpec, VictorOpsSpec, WatchdogSpec,
 };
@@ -56,9 +56,8 @@ fn layers<'a>(
     report: &mut Report,
 ) -> Vec<(&'a str, &'a AlertingLayerSpec)> {
     let mut layers = Vec::new();
-    let Mapping(entries) = match spec.environments.as_ref().and_then(Entry::get) {
-        Some(entries) => entries,
-        None => return layers,
+    let Some(Mapping(entries)) = spec.environments.as_ref().and_then(Entry::get) else {
+        return layers;
     };
     let known: Vec<&str> = environments
         .iter()
@@ -107,7 +106,7 @@ fn key<'a, T, U>(parts: Parts<'a, T>, key: impl Fn(&'a T) -> Option<&'a Entry<U>
 }
 
 /// The nearest part that gives one of two keys, of which the nearer stands for both.
-fn with_either<'a, T>(parts: Parts<'a, T>, gives: impl Fn(&T) -> bool) -> Option<&'a T> {
+fn with_either<T>(parts: Parts<'_, T>, gives: impl Fn(&T) -> bool) -> Option<&T> {
     parts.into_iter().flatten().find(|part| gives(part))
 }
 
@@ -192,9 +191,10 @@ impl<'a> Section<'a> {
             return Some(None);
         }
         let Some(file) = key(parts, |victorops| victorops.api_key_file.as_ref()) else {
-            let wakes = self.environment.services.iter().flat_map(|service| &service.alerts);
-            let critical = wakes.filter(|alert| alert.severity == Severity::Critical).next();
-            let name = critical.map(|alert| alert.name.as_str());
+            let mut alerts = self.environment.services.iter().flat_map(alerts_of);
+            let critical =
+                alerts.find(|labels| labels.get("severity").is_some_and(|it| it == Severity::Critical.name()));
+            let name = critical.and_then(|mut labels| labels.remove("alertname"));
             if let Some(name) = name {
                 let message = format!("`{name}` is critical and wakes nobody");
                 let help = "name the file with the key: `victorops: {api_key_file: /etc/alertmanager/victorops-key}`, or say \
@@ -316,7 +316,7 @@ impl<'a> Section<'a> {
             .find_map(|scheme| text.strip_prefix(scheme));
         let plain =
             |rest: &&str| !rest.is_empty() && !rest.contains(['@', '?', '#']) && !rest.contains(char::is_whitespace);
-        if rest.filter(plain).is_some() {
+        if rest.as_ref().is_some_and(plain) {
             return Some(text.clone());
         }
         self.report.hide(&self.file.path, entry.span.clone());
