@@ -81,16 +81,16 @@ fn alerting(told: &Recipients) -> String {
     format!(
         "environments: [prod]
 alerting:
-  slack: {{api_url_file: {:?}, fallback_channel: '#nobodys'}}
-  victorops: {{api_key_file: {:?}, api_url: {:?}}}
-  watchdog: {{url: {:?}, credentials_file: {:?}, interval: 1s}}
+  slack: {{api_url_file: '{}', fallback_channel: '#nobodys'}}
+  victorops: {{api_key_file: '{}', api_url: '{}'}}
+  watchdog: {{url: '{}', credentials_file: '{}', interval: 1s}}
   timing: {{group_wait: 1s, group_interval: 1s}}
 ",
-        told.slack_file(),
-        told.key_file(),
+        told.slack_file().display(),
+        told.key_file().display(),
         told.victorops_url(),
         told.watchdog_url(),
-        told.token_file(),
+        told.token_file().display(),
     )
 }
 
@@ -149,26 +149,62 @@ async fn start_and_end_are_told_once_and_a_dead_pusher_as_such() -> Result<()> {
     let _prometheus = prometheus(&folder, &stage.gateway, &alertmanager).await?;
     told.until("the second ping", |told| Ok(told.pings()? >= 2)).await?;
 
-    // What no team is routed for shouts, and wakes somebody whatever its severity.
+    what_no_team_is_routed_for_shouts(&told).await?;
+    leads_stop_and_come_again(&stage, &told).await?;
+    while_it_is_critical_nobody_is_warned(&stage, &told).await?;
+
+    // Of the dead pusher's zero nobody hears but that it is stale.
+    let stale = told.message("START FanlightMetricStale (warning, prod)").await?;
+    assert_eq!(stale.channel, "#team-payments");
+    let expected = "The job old-leads has not pushed old_leads for more than 5m";
+    assert!(stale.text.contains(expected), "{stale}");
+
+    let messages = told.messages()?;
+    for (alert, expected) in [
+        ("NoLeads", &["START", "RESOLVED"][..]),
+        ("TransfersWait", &["START", "RESOLVED"]),
+        ("TransfersWaitLong", &["START", "RESOLVED"]),
+        ("FanlightMetricStale", &["START"]),
+        ("NoOldLeads", &[]),
+        ("Watchdog", &[]),
+    ] {
+        assert_eq!(words(&messages, alert), expected, "{alert} in {messages:#?}");
+    }
+    assert!(
+        messages.iter().all(|message| !message.text.contains("0001")),
+        "{messages:#?}"
+    );
+    let pages = told.pages()?.into_iter().filter(|page| page.routing_key == "payments");
+    let pages: Vec<_> = pages.map(|page| format!("{} {}", page.kind, page.title)).collect();
+    let expected = [
+        "CRITICAL START TransfersWaitLong (critical, prod)",
+        "RECOVERY RESOLVED TransfersWaitLong (critical, prod)",
+    ];
+    assert_eq!(pages, expected);
+    Ok(())
+}
+
+/// Whether somebody was paged.
+fn paged(kind: &str, routing_key: &str) -> impl Fn(&Recipients) -> Result<bool> {
+    move |told| {
+        let pages = told.pages()?;
+        Ok(pages
+            .iter()
+            .any(|page| page.kind == kind && page.routing_key == routing_key))
+    }
+}
+
+async fn what_no_team_is_routed_for_shouts(told: &Recipients) -> Result<()> {
     let foreign = told.message("NOBODY'S ALERT: START Foreign (warning, prod)").await?;
     assert_eq!(foreign.channel, "#nobodys");
-    assert!(
-        foreign
-            .text
-            .starts_with("<!channel> No team is routed for `team=\"strangers\"`"),
-        "{foreign}"
-    );
-    let woken = |kind: &'static str, key: &'static str| {
-        move |told: &Recipients| {
-            Ok(told
-                .pages()?
-                .iter()
-                .any(|page| page.kind == kind && page.routing_key == key))
-        }
-    };
-    told.until("a page for nobody", woken("CRITICAL", "unrouted")).await?;
+    let expected = "<!channel> No team is routed for `team=\"strangers\"`";
+    assert!(foreign.text.starts_with(expected), "{foreign}");
+    told.until("a page for nobody", paged("CRITICAL", "unrouted")).await?;
+    Ok(())
+}
 
-    // No more leads by mail, and then there are again.
+/// No more leads by mail, and then there are again.
+async fn leads_stop_and_come_again(stage: &Stage, told: &Recipients) -> Result<()> {
     let before = Timestamp::now();
     stage
         .database
@@ -196,12 +232,16 @@ async fn start_and_end_are_told_once_and_a_dead_pusher_as_such() -> Result<()> {
         end.text.starts_with("*RESOLVED* No leads from mail in one hour"),
         "{end}"
     );
+    assert!(end.text.contains("\nduration: "), "{end}");
     assert!(
-        end.text.contains("\nduration: ") && end.text.contains("\nhandbook: https://"),
+        end.text.contains("\nhandbook: https://handbook.example/no-leads"),
         "{end}"
     );
+    Ok(())
+}
 
-    // While it is critical, nobody is warned of the same.
+/// The warning is told when what is critical has ended and the rest has not, and no sooner.
+async fn while_it_is_critical_nobody_is_warned(stage: &Stage, told: &Recipients) -> Result<()> {
     let wait = async |seconds: u32| {
         let update = format!("UPDATE transfers SET waiting = {seconds}");
         stage.database.execute(&update).await?;
@@ -210,7 +250,7 @@ async fn start_and_end_are_told_once_and_a_dead_pusher_as_such() -> Result<()> {
     wait(500).await?;
     let critical = told.message("START TransfersWaitLong (critical, prod)").await?;
     assert_eq!(critical.channel, "#team-payments");
-    told.until("a page", woken("CRITICAL", "payments")).await?;
+    told.until("a page", paged("CRITICAL", "payments")).await?;
     let pings = told.pings()?;
     let messages = told
         .until("three more pings", |told| Ok(told.pings()? >= pings + 3))
@@ -218,43 +258,10 @@ async fn start_and_end_are_told_once_and_a_dead_pusher_as_such() -> Result<()> {
     assert_eq!(words(&messages, "TransfersWait"), Vec::<&str>::new());
     wait(50).await?;
     told.message("RESOLVED TransfersWaitLong (critical, prod)").await?;
-    told.until("the end of a page", woken("RECOVERY", "payments")).await?;
+    told.until("the end of a page", paged("RECOVERY", "payments")).await?;
     told.message("START TransfersWait (warning, prod)").await?;
     wait(0).await?;
     told.message("RESOLVED TransfersWait (warning, prod)").await?;
-
-    // Of the dead pusher's zero nobody hears but that it is stale.
-    let stale = told.message("START FanlightMetricStale (warning, prod)").await?;
-    assert_eq!(stale.channel, "#team-payments");
-    assert!(
-        stale
-            .text
-            .contains("The job old-leads has not pushed old_leads for more than 5m"),
-        "{stale}"
-    );
-
-    let messages = told.messages()?;
-    for alert in ["NoLeads", "TransfersWait", "TransfersWaitLong"] {
-        assert_eq!(
-            words(&messages, alert),
-            ["START", "RESOLVED"],
-            "{alert} in {messages:#?}"
-        );
-    }
-    assert_eq!(words(&messages, "NoOldLeads"), Vec::<&str>::new());
-    assert_eq!(words(&messages, "Watchdog"), Vec::<&str>::new());
-    assert!(
-        messages.iter().all(|message| !message.text.contains("0001")),
-        "{messages:#?}"
-    );
-    let payments = told.pages()?.into_iter().filter(|page| page.routing_key == "payments");
-    let payments: Vec<_> = payments.map(|page| (page.kind, page.title)).collect();
-    let title = |word| format!("{word} TransfersWaitLong (critical, prod)");
-    let expected = [
-        ("CRITICAL".to_owned(), title("START")),
-        ("RECOVERY".to_owned(), title("RESOLVED")),
-    ];
-    assert_eq!(payments, expected);
     Ok(())
 }
 
