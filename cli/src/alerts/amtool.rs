@@ -188,9 +188,9 @@ jobs:
     - {name: ManyLeads, above: 9, severity: critical, team: sales, handbook: 'https://h', description: d}
 ";
 
-    fn built() -> Vec<BuiltFile> {
+    fn built(config: &str) -> Vec<BuiltFile> {
         let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("fanlight.yaml"), CONFIG).unwrap();
+        fs::write(folder.path().join("fanlight.yaml"), config).unwrap();
         let loaded = shared::config::load_with_alerts(folder.path()).unwrap();
         assert_eq!(loaded.report.mistakes(), 0, "{}", loaded.report.render(false));
         shared::alertmanager::build(&loaded.configuration.environments).unwrap()
@@ -203,7 +203,7 @@ jobs:
 
     #[test]
     fn every_change_of_what_was_built_is_noticed_and_named() {
-        let files = built();
+        let files = built(CONFIG);
         assert_eq!(failures(&files), Vec::<String>::new());
         for (name, from, to, noticed) in [
             (
@@ -278,6 +278,44 @@ jobs:
                 "{from} became {to}, and what failed is\n{failures}"
             );
         }
+    }
+
+    #[test]
+    fn amtool_takes_a_bots_token_as_well() {
+        let files = built(&CONFIG.replace("api_url_file", "token_file"));
+        assert_eq!(failures(&files), Vec::<String>::new());
+        assert!(files[0].text.contains("chat.postMessage"), "{}", files[0].text);
+    }
+
+    /// Slack cuts long messages off, and Alertmanager does not send them.
+    #[test]
+    fn of_many_alerts_the_first_are_told_and_how_many_there_are() {
+        let mut files = built(CONFIG);
+        let file = files.iter_mut().find(|file| file.path.ends_with(CASES)).unwrap();
+        let mut cases = Cases::read(&file.text).unwrap();
+        cases.routes.clear();
+        cases.messages.retain_mut(|message| {
+            let Some(word) = ["firing", "resolved"]
+                .into_iter()
+                .find(|word| message.name.ends_with(word))
+            else {
+                return false;
+            };
+            let mut data = serde_json::to_value(&message.data).unwrap();
+            let alert = data["alerts"][0].clone();
+            data["alerts"] = vec![alert; 21].into();
+            message.data = serde_json::from_value(data).unwrap();
+            let total = if word == "firing" {
+                "21 that fire"
+            } else {
+                "21 that are resolved"
+            };
+            message.prints = format!("{}These are 20 of {total}.", message.prints.repeat(20));
+            message.template.ends_with("text")
+        });
+        assert_eq!(cases.messages.len(), 2);
+        file.text = serde_json::to_string(&cases).unwrap();
+        assert_eq!(failures(&files), Vec::<String>::new());
     }
 
     #[test]

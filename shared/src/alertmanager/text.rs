@@ -68,7 +68,7 @@ handbook: {{ $alert.Annotations.runbook_url }}
 {{ define "fanlight.unrouted.title" }}NOBODY'S ALERT: {{ template "fanlight.team.title" . }}{{ end }}
 
 {{ define "fanlight.unrouted.text" -}}
-<!channel> No team is routed for `team="{{ .CommonLabels.team }}"`: whoever reads this has to find out whose it is, and give it a team.
+<!channel> No team is routed for `team="{{ template "fanlight.escaped" .CommonLabels.team }}"`: whoever reads this has to find out whose it is, and give it a team.
 {{ template "fanlight.team.text" . }}{{ end }}
 "#;
 
