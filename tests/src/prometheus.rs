@@ -85,8 +85,12 @@ impl Prometheus {
             "rule_files": rule_files,
             "alerting": {"alertmanagers": [{"static_configs": [{"targets": [alertmanager.target()]}]}]},
         });
+        let program = program("prometheus", "prometheus")?;
+        let server = Supervised::new("prometheus", StopSignal::Term)?;
+        // Of what fires before Prometheus has found its Alertmanager, it would tell that only after a minute.
+        let flags = ["--rules.alert.resend-delay=10s"];
         // JSON is YAML.
-        Self::configured(&config.to_string(), &[]).await
+        Self::run(server, program, &config.to_string(), &flags).await
     }
 
     /// One with this configuration and further files beside it.
