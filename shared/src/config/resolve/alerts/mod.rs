@@ -226,6 +226,7 @@ impl<'a> Declarations<'a> {
             Service {
                 name: name.to_owned(),
                 alerts,
+                slos: Vec::new(),
             }
         });
         services.collect()
