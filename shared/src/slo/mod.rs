@@ -4,7 +4,10 @@
 //! to fit both what was promised and how often its numbers are pushed. Names of series and labels are sloth's, so that what knows those
 //! (dashboards, reports) knows these.
 
+mod cases;
+mod course;
 mod model;
+mod rules;
 mod windows;
 
 pub use model::{
@@ -12,3 +15,8 @@ pub use model::{
     Slo, TIME_PERIOD_DAYS,
 };
 pub use windows::{BurnRate, Burns};
+
+pub(crate) use cases::of_slo;
+pub(crate) use model::{LABELS, alert_name, error_budget, id};
+pub(crate) use rules::group;
+pub(crate) use windows::fit;

@@ -21,6 +21,9 @@ pub const PERIOD_BUDGET_REMAINING: &str = "slo:period_error_budget_remaining:rat
 /// Always 1, with the objective as a label.
 pub const INFO: &str = "sloth_slo_info";
 
+/// The labels that all series and alerts of an SLO have.
+pub(crate) const LABELS: [&str; 3] = ["sloth_id", "sloth_service", "sloth_slo"];
+
 /// What was promised of a service.
 #[derive(Debug, Clone)]
 pub struct Slo {
@@ -95,16 +98,17 @@ impl Slo {
     /// The value of `sloth_id`, which tells it from all others.
     #[must_use]
     pub fn id(&self) -> String {
-        format!("{}-{}", self.service, self.name)
+        id(&self.service, &self.name)
     }
 
     /// The labels that all its recorded series have.
     #[must_use]
     pub fn labels(&self) -> [(&'static str, String); 3] {
+        let [id, service, slo] = LABELS;
         [
-            ("sloth_id", self.id()),
-            ("sloth_service", self.service.clone()),
-            ("sloth_slo", self.name.clone()),
+            (id, self.id()),
+            (service, self.service.clone()),
+            (slo, self.name.clone()),
         ]
     }
 
@@ -117,12 +121,7 @@ impl Slo {
     /// The `alertname` of its alerts: `transfers-sent` has `TransfersSentErrorBudgetBurn`, fast as well as slow.
     #[must_use]
     pub fn alert_name(&self) -> String {
-        let words = self.name.split('-').map(|word| {
-            let mut letters = word.chars();
-            let first = letters.next().map(|first| first.to_ascii_uppercase());
-            first.into_iter().chain(letters).collect::<String>()
-        });
-        words.chain(["ErrorBudgetBurn".to_owned()]).collect()
+        alert_name(&self.name)
     }
 
     /// The objective as a part of 1.
@@ -143,6 +142,11 @@ impl Slo {
         self.window.as_secs_f64() / 86_400.0
     }
 
+    /// Whether a dead pusher says nothing of it, and an alert of its own has to tell.
+    pub(crate) fn depends_on_freshness(&self) -> bool {
+        !matches!(self.indicator, Indicator::Freshness { .. })
+    }
+
     /// The windows of its alerts over which the part of what was bad is recorded, the shortest first.
     #[must_use]
     pub fn windows(&self) -> Vec<Duration> {
@@ -158,8 +162,23 @@ impl Slo {
     }
 }
 
+/// The `sloth_id` of a service's SLO.
+pub(crate) fn id(service: &str, name: &str) -> String {
+    format!("{service}-{name}")
+}
+
+/// The `alertname` of an SLO's alerts.
+pub(crate) fn alert_name(name: &str) -> String {
+    let words = name.split('-').map(|word| {
+        let mut letters = word.chars();
+        let first = letters.next().map(|first| first.to_ascii_uppercase());
+        first.into_iter().chain(letters).collect::<String>()
+    });
+    words.chain(["ErrorBudgetBurn".to_owned()]).collect()
+}
+
 /// What an objective in percent leaves, as a part of 1.
-pub(super) fn error_budget(objective: f64) -> f64 {
+pub(crate) fn error_budget(objective: f64) -> f64 {
     rounded((100.0 - objective) / 100.0)
 }
 
