@@ -77,6 +77,11 @@ struct Pace {
 }
 
 impl Pace {
+    /// The first step at or after a minute.
+    fn step_after(self, minute: Minutes) -> Minutes {
+        minute.div_ceil(self.step) * self.step
+    }
+
     /// The first push at or after a minute.
     fn push_after(self, minute: Minutes) -> Minutes {
         minute.div_ceil(self.period) * self.period
@@ -280,13 +285,13 @@ impl<'a> Cases<'a> {
     fn outage(&self) -> Test {
         let pace = self.pace(self.shortest());
         let first: &[BurnRate] = self.speeds.first().map_or(&[], |speed| speed.rates);
-        let history = first.iter().map(|rate| minutes(rate.long)).max().unwrap_or_default();
+        let history = first.first().map_or(0, |rate| minutes(rate.long));
         let from = pace.push_after(history);
         let shorts = self.speeds.iter().filter_map(|speed| speed.rates.first());
         let lasts = shorts.map(|rate| minutes(rate.short)).max().unwrap_or_default();
         let to = pace.push_after(from + lasts) + 2 * pace.period;
         let short = first.iter().map(|rate| minutes(rate.short)).max().unwrap_or_default();
-        let end = to + short + 3 * pace.period;
+        let end = pace.step_after(to + short + 3 * pace.period);
         let (course, pusher) = self.course(pace, end, Bad::During(from, to));
         let mut test = self.test(CaseKind::Firing, "an outage", end, pace);
         self.series(&mut test, &course, pusher, Leave::Nothing);
@@ -381,7 +386,7 @@ impl<'a> Cases<'a> {
         // A push is too old only after the step at which it is just old enough.
         let units = units as Minutes + u64::from(!self.slo.depends_on_freshness());
         let to = (from + units * unit).min(from + long + unit);
-        let end = to + minutes(rate.short) + pace.period;
+        let end = pace.step_after(to + minutes(rate.short) + pace.period);
         let (course, pusher) = self.course(pace, end, Bad::During(from, to));
         (course, pusher, end)
     }
@@ -399,7 +404,7 @@ impl<'a> Cases<'a> {
     /// The whole of the window with half of the budget burnt bit by bit, or none of it where the least bit is too much.
     fn month(&self) -> Test {
         let pace = self.pace(self.slowest());
-        let end = minutes(self.slo.window);
+        let end = minutes(self.slo.window) / pace.step * pace.step;
         let half = self.slo.error_budget() / 2.0;
         let pushes = end / pace.period;
         let bad = (half * pushes as f64).floor() as Minutes;
@@ -438,7 +443,7 @@ impl<'a> Cases<'a> {
     fn blind(&self) -> Vec<Test> {
         let pace = self.pace(self.shortest());
         let death = 2 * pace.period;
-        let blind = death + self.limit + pace.step;
+        let blind = pace.step_after(death + self.limit) + pace.step;
         let told = blind + pace.period + pace.step;
         let all = |_: Minutes| 1.0;
         let cases = [
@@ -475,7 +480,7 @@ impl<'a> Cases<'a> {
         };
         let within = minutes(within);
         let longest = self.rates().map(|rate| minutes(rate.short)).max().unwrap_or_default();
-        let end = death + within + longest + 2 * pace.period;
+        let end = pace.step_after(death + within + longest) + 2 * pace.period;
         let cases = [
             (CaseKind::Stale, Pusher::DiesAt(death)),
             (CaseKind::Failing, Pusher::FailsFrom(death)),
@@ -496,7 +501,7 @@ impl<'a> Cases<'a> {
     /// Nothing is there: no events, no value; but what is never pushed is not fresh either.
     fn missing(&self) -> Test {
         let pace = self.pace(self.shortest());
-        let end = minutes(self.shortest()) + 2 * pace.period;
+        let end = pace.step_after(minutes(self.shortest())) + 2 * pace.period;
         let mut test = self.test(CaseKind::Missing, "", end, pace);
         if self.slo.depends_on_freshness() {
             test.pushers(&self.slo.subjects, Pusher::Alive);
@@ -519,16 +524,16 @@ impl<'a> Cases<'a> {
         if few < 1.0 {
             return None;
         }
-        let (window, history) = if counters {
-            (self.shortest(), Duration::ZERO)
-        } else {
-            // How many there are is known when the longest window is full.
-            (self.slowest(), self.slo.windows().last().copied().unwrap_or_default())
+        let pace = self.pace(self.shortest());
+        let from = 2 * pace.period;
+        let end = pace.step_after(from + minutes(self.shortest())) + pace.period;
+        let longest = self.slo.windows().last().map_or(1, |window| minutes(*window));
+        let volume = |push: Minutes| match (counters, push == from) {
+            (true, true) => few,
+            (true, false) => 0.0,
+            // A gauge's events are counted by its pushes, which are as many in each window.
+            (false, _) => few * self.period as f64 / longest as f64,
         };
-        let pace = self.pace(window);
-        let from = pace.push_after(minutes(history)) + 2 * pace.period;
-        let end = from + minutes(window) + pace.period;
-        let volume = |minute: Minutes| if minute == from { few } else { 0.0 };
         let course = Course::of_events(self.slo, (pace.step, pace.period), end, &volume, &|_| 1.0);
         let mut test = self.test(CaseKind::Quiet, "too few events to say anything", end, pace);
         self.series(&mut test, &course, Pusher::Alive, Leave::Nothing);
@@ -544,7 +549,7 @@ impl<'a> Cases<'a> {
             return None;
         };
         let pace = self.pace(self.shortest());
-        let end = minutes(self.shortest()) + 2 * pace.period;
+        let end = pace.step_after(minutes(self.shortest())) + 2 * pace.period;
         let (kind, name, share) = match events {
             Events::Bad(_) => (CaseKind::Quiet, "no series of what is bad", 0.0),
             Events::Good(_) => (CaseKind::Firing, "no series of what is good", 1.0),

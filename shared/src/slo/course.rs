@@ -12,7 +12,7 @@ use crate::alerts::{Minutes, minutes};
 
 /// What is closer to a threshold than this part of it is not asked for.
 const DISTANCE: f64 = 0.001;
-/// Where counters begin: so far from 0 that Prometheus does not take their first value for all that there ever was.
+/// Where each counter begins: so far from 0 that Prometheus does not take their first value for all that there ever was.
 const BEGINNING: f64 = 1e12;
 
 /// What is bad and what there is at each step.
@@ -57,11 +57,12 @@ impl<'a> Course<'a> {
         let counters = matches!(slo.indicator, Indicator::Ratio { counters: true, .. });
         let mut bad = Vec::new();
         let mut total = Vec::new();
-        let (mut bad_sum, mut total_sum) = (BEGINNING, BEGINNING);
+        let (mut bad_sum, mut total_sum) = (BEGINNING, 2.0 * BEGINNING);
         for minute in steps(step, end) {
             let push = minute - minute % period;
             let all = volume(push);
-            let failed = (share(push) * all).round();
+            let part = share(push);
+            let failed = if part < 1.0 { (part * all).round() } else { all };
             if counters {
                 if minute == push && minute > 0 {
                     bad_sum += failed;
