@@ -102,9 +102,9 @@ impl<'a> Cases<'a> {
         }
     }
 
-    /// Steps of which this window has three.
+    /// Steps of which this window has two or three: an increase needs two values.
     fn pace(&self, window: Duration) -> Pace {
-        let step = step(self.period, minutes(window) / 3);
+        let step = step(self.period, minutes(window) / 2);
         Pace {
             step,
             period: self.period.max(step),
