@@ -7,6 +7,7 @@
 mod cases;
 mod course;
 mod model;
+mod openslo;
 mod rules;
 mod windows;
 
@@ -14,6 +15,7 @@ pub use model::{
     CURRENT_BURN_RATE, ERROR_BUDGET, Events, INFO, Indicator, OBJECTIVE, PERIOD_BUDGET_REMAINING, PERIOD_BURN_RATE,
     Slo, TIME_PERIOD_DAYS,
 };
+pub use openslo::openslo;
 pub use windows::{BurnRate, Burns};
 
 pub(crate) use cases::of_slo;
