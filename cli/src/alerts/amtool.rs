@@ -8,7 +8,7 @@ use std::process::{Command, Output};
 use shared::alertmanager::{CASES, CONFIGURATION, Cases, Message, Routed, TEXT};
 use shared::alerts::BuiltFile;
 
-use super::{AlertsError, count};
+use super::{AlertsError, count, promtool};
 
 const AMTOOL: &str = "amtool";
 /// What amtool says before Alertmanager 0.26 of the watchdog's `url_file`.
@@ -33,17 +33,7 @@ pub(super) fn test(files: &[BuiltFile]) -> Result<Vec<Tested>, AlertsError> {
         done: "written",
         source,
     })?;
-    let write = |path: &Path, text: &str| {
-        let written = fs::create_dir_all(path.parent().unwrap_or(folder.path())).and_then(|()| fs::write(path, text));
-        written.map_err(|source| AlertsError::File {
-            file: path.to_owned(),
-            done: "written",
-            source,
-        })
-    };
-    for file in files {
-        write(&folder.path().join(&file.path), &file.text)?;
-    }
+    promtool::write(files, folder.path())?;
     let mut tested = Vec::new();
     for file in files.iter().filter(|file| file.path.ends_with(CASES)) {
         let cases = Cases::read(&file.text)?;
@@ -63,7 +53,11 @@ pub(super) fn test(files: &[BuiltFile]) -> Result<Vec<Tested>, AlertsError> {
             for message in &cases.messages {
                 let data = folder.join("data.json");
                 let json = serde_json::to_string(&message.data).unwrap_or_default();
-                write(&data, &json)?;
+                fs::write(&data, json).map_err(|source| AlertsError::File {
+                    file: data,
+                    done: "written",
+                    source,
+                })?;
                 failures.extend(rendered(&folder, message)?);
             }
         }

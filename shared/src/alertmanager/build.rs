@@ -40,6 +40,7 @@ pub fn build(environments: &[Environment]) -> Result<Vec<BuiltFile>, BuildError>
             path: PathBuf::from(&environment.name).join(name),
             text: format!("{HEAD}{text}"),
             alerts: None,
+            slos: 0,
             tests,
         }));
     }

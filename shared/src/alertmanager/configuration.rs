@@ -181,8 +181,12 @@ impl File {
 /// The route of a team: what is critical wakes somebody, and what customers see is told customer by customer.
 fn team_route(environment: &Environment, alerting: &Alerting, team: &str) -> Route {
     let alerts = environment.services.iter().flat_map(|service| &service.alerts);
-    let mut alerts = alerts.filter(|alert| alert.team == team);
-    let has_external = alerts.any(|alert| alert.subjects.iter().any(|subject| subject.external));
+    let of_alerts = alerts
+        .filter(|alert| alert.team == team)
+        .flat_map(|alert| &alert.subjects);
+    let of_slos = environment.slos().filter(|slo| slo.team == team);
+    let of_slos = of_slos.flat_map(|slo| &slo.subjects);
+    let has_external = of_alerts.chain(of_slos).any(|subject| subject.external);
     let by_organisation = |severity: Severity| {
         let (label, value) = EXTERNAL_PURPOSE;
         let route = has_external.then(|| Route {

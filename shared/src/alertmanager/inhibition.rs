@@ -1,12 +1,13 @@
 //! Which warning says nothing while which critical alert fires.
 //!
-//! A warning's critical alert is the one of the same team that asks the same of the same series with a harder threshold, window
+//! An SLO's slow alert is silent while its fast one fires. Any other warning's critical alert is the one of the same team that asks the same of the same series with a harder threshold, window
 //! or minimum. Of an expression that cannot be told, and no two expressions inhibit each other.
 
 use serde::Serialize;
 
 use super::configuration::matcher;
 use crate::alerts::{Alert, Condition, Environment, Selection, Severity, Subject, Term};
+use crate::slo::{LABELS, PAGE, SPEED_LABEL, Slo, TICKET};
 
 /// A rule of inhibition, as Alertmanager reads it.
 #[derive(Debug, Serialize)]
@@ -33,7 +34,19 @@ pub(super) fn of(environment: &Environment) -> Vec<Inhibition> {
             }
         }
     }
+    inhibitions.extend(environment.slos().map(of_slo));
     inhibitions
+}
+
+/// Whoever is paged because a budget burns fast need not hear as well that it burns slowly.
+fn of_slo(slo: &Slo) -> Inhibition {
+    let matchers = |speed: &str| vec![matcher("alertname", &slo.alert_name()), matcher(SPEED_LABEL, speed)];
+    let labels = LABELS.iter().map(ToString::to_string);
+    Inhibition {
+        source_matchers: matchers(PAGE),
+        target_matchers: matchers(TICKET),
+        equal: labels.chain(slo.by.iter().cloned()).collect(),
+    }
 }
 
 fn matchers(alert: &Alert) -> Vec<String> {

@@ -87,6 +87,7 @@ fn environment(alerts: Vec<Alert>, alerting: Alerting) -> Environment {
         services: vec![Service {
             name: "growth".to_owned(),
             alerts,
+            slos: Vec::new(),
         }],
         alerting: Some(alerting),
     }

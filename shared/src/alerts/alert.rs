@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use super::freshness::Freshness;
 use crate::alertmanager::Alerting;
+use crate::slo::Slo;
 
 /// What is built for one environment, such as `prod`.
 #[derive(Debug, Clone)]
@@ -19,6 +20,13 @@ pub struct Environment {
     pub alerting: Option<Alerting>,
 }
 
+impl Environment {
+    /// The SLOs of all services.
+    pub fn slos(&self) -> impl Iterator<Item = &Slo> {
+        self.services.iter().flat_map(|service| &service.slos)
+    }
+}
+
 /// What one team's file says, with the folders beside it.
 #[derive(Debug, Clone)]
 pub struct Service {
@@ -26,6 +34,8 @@ pub struct Service {
     pub name: String,
     /// Its alerts, in the order of their names.
     pub alerts: Vec<Alert>,
+    /// Its SLOs, in the order of their names.
+    pub slos: Vec<Slo>,
 }
 
 /// When someone is told, who, and what.

@@ -4,6 +4,7 @@ mod alerting;
 mod alerts;
 mod heal;
 mod metrics_api;
+mod slos;
 
 use std::fmt;
 use std::time::Duration;
@@ -23,6 +24,7 @@ pub(crate) use heal::HealSpec;
 pub(crate) use metrics_api::{
     AuthorizerSpec, IssuerSpec, LabelSpec, MetricsApiSpec, PlanSpec, SigV4Spec, UpstreamSpec,
 };
+pub(crate) use slos::{EventsSpec, FreshnessSpec, IndicatorSpec, SloSpec, ThresholdSpec};
 
 /// One file of a Fanlight configuration: a team's jobs, or what all teams share.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -52,6 +54,8 @@ pub(crate) struct Document {
     pub(crate) alerts: Option<Entry<Vec<Entry<AlertSpec>>>>,
     /// How alerts reach people, for which Alertmanager is configured. In `fanlight.yaml` only.
     pub(crate) alerting: Option<Entry<AlertingSpec>>,
+    /// SLOs of no one metric, and in an environment's folder what is different there.
+    pub(crate) slos: Option<Entry<Vec<Entry<SloSpec>>>>,
     /// The environments for which alerts are built. In `fanlight.yaml` only. Default: develop and prod.
     pub(crate) environments: Option<Entry<Vec<Entry<String>>>>,
     /// Running again, by itself, the jobs whose groups vanished with a restart of their gateway. In `fanlight.yaml` only.
@@ -73,6 +77,7 @@ impl Document {
             + self.heal.as_ref().map_or(0, |section| section.problems)
             + self.alerts.as_ref().map_or(0, |section| section.problems)
             + self.alerting.as_ref().map_or(0, |section| section.problems)
+            + self.slos.as_ref().map_or(0, |section| section.problems)
             + self.environments.as_ref().map_or(0, |section| section.problems)
     }
 }
@@ -168,11 +173,15 @@ pub(crate) struct JobSpec {
 }
 
 impl JobSpec {
-    /// How much could not be read of the alerts beside its metrics, which keeps no job from running.
+    /// How much could not be read of the alerts and SLOs beside its metrics, which keeps no job from running.
     pub(crate) fn alert_problems(&self) -> usize {
         let metrics = self.metrics.iter().filter_map(Entry::get).flatten();
-        let alerts = metrics.filter_map(|metric| metric.get()?.alerts.as_ref());
-        alerts.map(|alerts| alerts.problems).sum()
+        let metrics = metrics.filter_map(Entry::get);
+        let problems = metrics.map(|metric| {
+            let alerts = metric.alerts.as_ref().map_or(0, |alerts| alerts.problems);
+            alerts + metric.slos.as_ref().map_or(0, |slos| slos.problems)
+        });
+        problems.sum()
     }
 }
 
@@ -243,6 +252,8 @@ pub(crate) struct MetricSpec {
     pub(crate) external: Option<Entry<bool>>,
     /// When someone is told.
     pub(crate) alerts: Option<Entry<Vec<Entry<AlertSpec>>>>,
+    /// What is promised.
+    pub(crate) slos: Option<Entry<Vec<Entry<SloSpec>>>>,
 }
 
 /// What a source is asked: SQL, or a description under the key of the source's kind.
