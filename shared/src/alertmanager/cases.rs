@@ -13,6 +13,7 @@ use super::settings::Alerting;
 use super::text::{self, Told};
 use super::watchdog::{SEVERITY, WATCHDOG};
 use crate::alerts::{Environment, Severity, alerts_of};
+use crate::slo::SPEED_LABEL;
 
 type Labels = BTreeMap<String, String>;
 
@@ -113,9 +114,10 @@ fn routes(environment: &Environment, alerting: &Alerting, alerts: &[Labels]) -> 
         } else {
             Severity::Warning
         };
-        let of = match label("metric") {
-            "" => String::new(),
-            metric => format!(" of {metric}"),
+        let of = match (label("metric"), label(SPEED_LABEL)) {
+            ("", "") => String::new(),
+            ("", speed) => format!(" ({speed})"),
+            (metric, _) => format!(" of {metric}"),
         };
         let name = format!("{}{of} for {}", label("alertname"), label("team"));
         add(name, labels.clone(), receiver(label("team"), severity, alerting));
