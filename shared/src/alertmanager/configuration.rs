@@ -197,16 +197,20 @@ fn team_route(environment: &Environment, alerting: &Alerting, team: &str) -> Rou
         });
         route.into_iter()
     };
-    let critical = alerting.victorops.is_some().then(|| Route {
+    // Alerts of two routes are never of one group, so that each message has one severity also where nobody is woken.
+    let critical = Route {
         matchers: vec![matcher("severity", Severity::Critical.name())],
         receiver: receiver(team, Severity::Critical, alerting),
         routes: by_organisation(Severity::Critical).collect(),
         ..Route::default()
-    });
+    };
     Route {
         matchers: vec![matcher("team", team)],
         receiver: receiver(team, Severity::Warning, alerting),
-        routes: critical.into_iter().chain(by_organisation(Severity::Warning)).collect(),
+        routes: [critical]
+            .into_iter()
+            .chain(by_organisation(Severity::Warning))
+            .collect(),
         ..Route::default()
     }
 }

@@ -189,7 +189,10 @@ fn without_victorops_and_watchdog_there_are_no_routes_to_them() {
     let built = configuration(vec![below(Severity::Critical, "growth")], settings);
     assert_eq!(
         built["route"]["routes"],
-        json!([{"matchers": ["team=\"growth\""], "receiver": "growth/slack"}])
+        json!([{
+            "matchers": ["team=\"growth\""], "receiver": "growth/slack",
+            "routes": [{"matchers": ["severity=\"critical\""], "receiver": "growth/slack"}],
+        }])
     );
     let slack = &built["receivers"][1]["slack_configs"][0];
     assert_eq!(slack["api_url"], "https://slack.com/api/chat.postMessage");
