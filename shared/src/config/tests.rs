@@ -3,6 +3,7 @@
 mod alerting;
 mod alerts;
 mod metrics_api;
+mod slos;
 
 use std::fs;
 use std::time::{Duration, Instant};
