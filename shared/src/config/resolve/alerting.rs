@@ -192,8 +192,11 @@ impl<'a> Section<'a> {
         }
         let Some(file) = key(parts, |victorops| victorops.api_key_file.as_ref()) else {
             let mut alerts = self.environment.services.iter().flat_map(alerts_of);
-            let critical =
-                alerts.find(|labels| labels.get("severity").is_some_and(|it| it == Severity::Critical.name()));
+            // What tells that a metric is stale is critical because of one that reads it, and names the metric.
+            let critical = alerts.find(|labels| {
+                let severity = labels.get("severity").map(String::as_str);
+                severity == Some(Severity::Critical.name()) && !labels.contains_key("metric")
+            });
             let name = critical.and_then(|mut labels| labels.remove("alertname"));
             if let Some(name) = name {
                 let message = format!("`{name}` is critical and wakes nobody");

@@ -187,3 +187,64 @@ fn only_the_shared_file_says_it() {
         "{summary}"
     );
 }
+
+/// An SLO's alerts have a team as well, which is not forgotten where it has no other alert.
+#[test]
+fn what_an_slo_promises_is_routed_and_told_once() {
+    let jobs = "jobs:
+- name: own
+  schedule: '* * * * *'
+  source: postgres://u@h/d
+  metrics:
+  - name: own_transfers
+    help: h
+    external: true
+    labels: [organisation_id, status]
+    value: v
+    query: SELECT 1
+    slos:
+    - name: not-failed
+      objective: 95
+      indicator: {ratio: {bad: {where: {status: failed}}, total: {}, minimum: 50}}
+      by: [organisation_id]
+      severity: critical
+      team: payments
+      handbook: https://h
+      description: d
+";
+    let settings = "alerting: {slack: {api_url_file: /s, fallback_channel: '#a'}, watchdog: {enabled: false}";
+    let load_with = |rest: &str| {
+        let shared = format!("environments: [prod]\n{settings}{rest}}}\n");
+        let folder = Folder::new(&[("fanlight.yaml", &shared), ("shop.yaml", jobs)]);
+        load_with_alerts(folder.0.path()).unwrap()
+    };
+    let asleep = load_with("").report.summary();
+    let expected = "`NotFailedErrorBudgetBurn` is critical and wakes nobody in prod";
+    assert!(asleep.contains(expected), "{asleep}");
+
+    let loaded = load_with(", victorops: {api_key_file: /k}");
+    assert_eq!(loaded.report.summary(), "");
+    let files = crate::alertmanager::build(&loaded.configuration.environments).unwrap();
+    let text = |name: &str| &files.iter().find(|file| file.path.ends_with(name)).unwrap().text;
+    let cases = crate::alertmanager::Cases::read(text(crate::alertmanager::CASES)).unwrap();
+    let routes = cases
+        .routes
+        .iter()
+        .map(|routed| format!("{}: {}", routed.name, routed.receiver));
+    assert_eq!(
+        routes.take(2).collect::<Vec<_>>(),
+        [
+            "FanlightMetricStale of own_transfers for payments: payments/slack+victorops",
+            "NotFailedErrorBudgetBurn (page) for payments: payments/slack+victorops",
+        ]
+    );
+    let configuration: serde_json::Value = serde_saphyr::from_str(text(crate::alertmanager::CONFIGURATION)).unwrap();
+    let inhibition = &configuration["inhibit_rules"][0];
+    let speed = |matchers: &str| inhibition[matchers][1].as_str().unwrap().to_owned();
+    assert_eq!(speed("source_matchers"), "sloth_severity=\"page\"");
+    assert_eq!(speed("target_matchers"), "sloth_severity=\"ticket\"");
+    let equal = inhibition["equal"].as_array().unwrap();
+    assert!(equal.iter().any(|label| label == "organisation_id"), "{equal:?}");
+    let external = &configuration["route"]["routes"][0]["routes"][0]["routes"][0];
+    assert_eq!(external["matchers"][0], "metric_purpose=\"external\"");
+}
