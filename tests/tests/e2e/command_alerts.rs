@@ -5,7 +5,7 @@ use std::fs;
 use std::iter;
 use std::path::Path;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use fanlight_tests::{ConfigFolder, Ended, Prometheus, binaries, fanlight};
 
 const NOTHING: iter::Empty<(&str, String)> = iter::empty();
