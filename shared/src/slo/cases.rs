@@ -394,7 +394,7 @@ impl<'a> Cases<'a> {
             ((allowed * part).ceil() - 2.0).max(0.0)
         };
         // A push is too old only after the step at which it is just old enough.
-        let units = units as Minutes + u64::from(!self.slo.depends_on_freshness());
+        let units = whole(units) + u64::from(!self.slo.depends_on_freshness());
         let to = (from + units * unit).min(from + long + unit);
         let end = pace.step_after(to + minutes(rate.short) + pace.period);
         let (course, pusher) = self.course(pace, end, Bad::During(from, to));
@@ -418,7 +418,7 @@ impl<'a> Cases<'a> {
         // In the first half of it, so that nothing less than the whole window sees it.
         let most = self.slo.error_budget() * MONTH;
         let pushes = end / pace.period;
-        let bad = (most * (pushes / 2) as f64).floor() as Minutes;
+        let bad = whole(most * (pushes / 2) as f64);
         let some = |minute: Minutes| match self.slo.indicator {
             _ if minute >= end / 2 => 0.0,
             Indicator::Ratio { .. } => most,
@@ -581,6 +581,16 @@ impl<'a> Cases<'a> {
         test.expect_value(&format!("sum({ratio})"), end, share);
         Some(test)
     }
+}
+
+/// What is whole of a number of minutes or pushes.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "it is a part of the minutes of a window, and not negative"
+)]
+fn whole(number: f64) -> Minutes {
+    number as Minutes
 }
 
 /// An expression whose value is compared to two digits.
