@@ -124,7 +124,7 @@ impl<'a> Course<'a> {
     }
 
     /// The part of what was bad in a window; with what stands at its beginning, or without.
-    fn ratio(&self, at: usize, window: Duration, with_beginning: bool) -> Option<f64> {
+    pub(super) fn ratio(&self, at: usize, window: Duration, with_beginning: bool) -> Option<f64> {
         let window = minutes(window);
         let back = window / self.step;
         let whole = window.is_multiple_of(self.step);
