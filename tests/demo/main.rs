@@ -67,7 +67,7 @@ async fn demo(once: bool) -> Result<()> {
     progress.step("starting the Pushgateway");
     let gateway = Pushgateway::start().await?;
     progress.step("starting Alertmanager, and Prometheus with the rules of the alerts");
-    let alerting = Alerting::start(&folder).await?;
+    let mut alerting = Alerting::start(&folder).await?;
     let prometheus = alerting.prometheus(&[gateway.target()]).await?;
 
     let mut environment = shop.environment();
