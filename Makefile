@@ -19,7 +19,7 @@ BUILT = collector_article:: collector_secrets:: metrics_api::
 help: ## lists the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
-demo: ## a shop whose numbers travel from PostgreSQL to Prometheus, until Ctrl-C (ONCE=1: once)
+demo: ## a shop whose numbers travel from PostgreSQL to Prometheus and to Slack, until Ctrl-C (ONCE=1: once)
 	@scripts/install demo
 	@cargo run --quiet --locked --bin demo
 

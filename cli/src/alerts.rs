@@ -1,5 +1,7 @@
-//! `fanlight alerts`: Prometheus' rules of the alerts that teams declare, and the tests that prove each of them.
+//! `fanlight alerts`: Prometheus' rules of the alerts and SLOs that teams declare, Alertmanager's configuration, and the tests that
+//! prove each of them.
 
+mod amtool;
 mod files;
 mod promtool;
 
@@ -8,12 +10,14 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
+use shared::alertmanager::UnreadableCases;
 use shared::alerts::{BuildError, BuiltFile};
 use shared::config::FolderError;
 
+use self::amtool::Tested;
 use self::files::Written;
 
-/// Writes and tests Prometheus' rules for the alerts beside the metrics.
+/// Writes and tests Prometheus' rules for the alerts and SLOs beside the metrics, and Alertmanager's configuration.
 #[derive(Debug, Args)]
 pub struct AlertsArgs {
     #[command(subcommand)]
@@ -22,7 +26,7 @@ pub struct AlertsArgs {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Writes a file of rules and one of tests for each environment and service
+    /// Writes for each environment and service a file of rules and one of tests, and Alertmanager's configuration
     Build {
         /// The folder to write to
         #[arg(long, value_name = "DIR", default_value = "alerts")]
@@ -31,7 +35,7 @@ enum Command {
         #[arg(long)]
         check: bool,
     },
-    /// Has promtool check the rules and run their tests; exit status 1 if one fails
+    /// Has promtool check the rules and run their tests, and amtool the configuration of Alertmanager; exit status 1 if one fails
     Test,
 }
 
@@ -68,6 +72,18 @@ pub enum AlertsError {
         "promtool is not there: install Debian's package `prometheus` (`apt-get install prometheus`), which has it"
     )]
     NoPromtool,
+    /// amtool is not there.
+    #[error(
+        "amtool is not there: install Debian's package `prometheus-alertmanager` (`apt-get install prometheus-alertmanager`), \
+         which has it"
+    )]
+    NoAmtool,
+    /// amtool cannot be run.
+    #[error("amtool cannot be run: {0}")]
+    Amtool(io::Error),
+    /// The cases for amtool cannot be read back.
+    #[error(transparent)]
+    Cases(#[from] UnreadableCases),
     /// promtool cannot be run.
     #[error("promtool cannot be run: {0}")]
     Promtool(io::Error),
@@ -84,17 +100,48 @@ pub fn run(args: &AlertsArgs, config: &Path) -> Result<ExitCode, AlertsError> {
         eprint!("{}", loaded.report.render(io::stderr().is_terminal()));
         return Err(AlertsError::Flawed(count(mistakes, "mistake")));
     }
-    let files = shared::alerts::build(&loaded.configuration.environments)?;
+    let environments = &loaded.configuration.environments;
+    let rules = shared::alerts::build(environments)?;
+    let alertmanagers = shared::alertmanager::build(environments)?;
     match &args.command {
-        Command::Build { out, check: true } => check(&files, out),
-        Command::Build { out, check: false } => build(&files, out),
-        Command::Test => promtool::test(&files),
+        Command::Build { out, check: true } => check(&[rules, alertmanagers].concat(), out),
+        Command::Build { out, check: false } => build(&rules, &alertmanagers, out),
+        Command::Test => test(&rules, &shared::alerts::parts(environments)?, &alertmanagers),
     }
 }
 
-fn build(files: &[BuiltFile], out: &Path) -> Result<ExitCode, AlertsError> {
+fn test(rules: &[BuiltFile], parts: &[BuiltFile], alertmanagers: &[BuiltFile]) -> Result<ExitCode, AlertsError> {
+    let mut failed = promtool::test(rules, parts)?;
+    for Tested {
+        environment,
+        line,
+        failures,
+    } in amtool::test(alertmanagers)?
+    {
+        if failures.is_empty() {
+            println!("{line}: all pass");
+        } else {
+            failed.insert(environment);
+            println!("{line}: amtool refuses them");
+            for failure in failures {
+                eprintln!("{failure}");
+            }
+        }
+    }
+    if !failed.is_empty() {
+        eprintln!(
+            "fanlight: {} failed; nothing was written",
+            count(failed.len(), "environment")
+        );
+        return Ok(ExitCode::FAILURE);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn build(rules: &[BuiltFile], alertmanagers: &[BuiltFile], out: &Path) -> Result<ExitCode, AlertsError> {
+    let files = &[rules, alertmanagers].concat();
     let Written { written, removed } = files::write(files, out)?;
-    for line in summaries(files) {
+    for line in summaries(rules) {
         println!("{}/{line}", out.display());
     }
     let changed = match (written, removed) {
@@ -121,25 +168,31 @@ fn check(files: &[BuiltFile], out: &Path) -> Result<ExitCode, AlertsError> {
     Ok(ExitCode::FAILURE)
 }
 
-/// `prod: 5 alerts, 27 tests`, for each environment.
+/// `prod: 5 alerts, 1 SLO, 42 tests`, for each environment.
 fn summaries(files: &[BuiltFile]) -> Vec<String> {
-    let mut lines: Vec<(&str, usize, usize)> = Vec::new();
+    let mut lines: Vec<(&str, [usize; 3])> = Vec::new();
     for file in files {
-        let alerts = file.alerts.unwrap_or_default();
+        let own = [file.alerts.unwrap_or_default(), file.slos, file.tests];
         match lines.last_mut() {
-            Some((environment, all, tests)) if *environment == file.environment => {
-                *all += alerts;
-                *tests += file.tests;
+            Some((environment, all)) if *environment == file.environment => {
+                all.iter_mut().zip(own).for_each(|(all, own)| *all += own);
             }
-            _ => lines.push((&file.environment, alerts, file.tests)),
+            _ => lines.push((&file.environment, own)),
         }
     }
-    let lines = lines.into_iter();
-    lines
-        .map(|(environment, alerts, tests)| {
-            format!("{environment}: {}, {}", count(alerts, "alert"), count(tests, "test"))
-        })
-        .collect()
+    let lines = lines.into_iter().map(|(environment, [alerts, slos, tests])| {
+        let slos = if slos > 0 {
+            format!(", {}", count(slos, "SLO"))
+        } else {
+            String::new()
+        };
+        format!(
+            "{environment}: {}{slos}, {}",
+            count(alerts, "alert"),
+            count(tests, "test")
+        )
+    });
+    lines.collect()
 }
 
 fn count(number: usize, what: &str) -> String {

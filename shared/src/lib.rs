@@ -3,6 +3,7 @@
 //! Pure logic (configuration, schedules, assembly of series, exposition) knows nothing of networks; the modules that
 //! talk to PostgreSQL, AWS and the Pushgateway know nothing of one another; [`collect`] is where they meet.
 
+pub mod alertmanager;
 pub mod alerts;
 pub mod allocator;
 pub mod assembly;
@@ -30,6 +31,7 @@ pub mod rows;
 pub mod schedule;
 pub mod secrets;
 pub mod sinks;
+pub mod slo;
 pub mod sources;
 pub mod suggest;
 pub mod tidy;

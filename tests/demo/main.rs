@@ -1,5 +1,5 @@
 //! The demo: a shop's numbers on their way from PostgreSQL through the collector and the Pushgateway to Prometheus, and
-//! from there through the Metrics API to two customers.
+//! from there through the Metrics API to two customers, and through Alertmanager to what Slack would show.
 //!
 //! Everything is real: the servers of the tests' harness, the configuration in `config/`, the functions' own binaries,
 //! started by the local runner as Lambda would start it. With `ONCE=1` every job runs once, the series are shown, and
@@ -11,6 +11,7 @@
     reason = "the demo speaks to whoever started it"
 )]
 
+mod alerting;
 mod collector;
 mod customers;
 mod progress;
@@ -24,10 +25,14 @@ use anyhow::{Context as _, Result, bail, ensure};
 use fanlight_tests::{Prometheus, Pushgateway, binaries};
 use shared::config::{self, Configuration};
 
+use crate::alerting::Alerting;
 use crate::collector::{Collector, Run};
 use crate::customers::Customers;
 use crate::progress::Progress;
 use crate::shop::Shop;
+
+/// The job that an alert is shown by.
+const LEADS: &str = "leads";
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -61,8 +66,9 @@ async fn demo(once: bool) -> Result<()> {
     let shop = Shop::open().await?;
     progress.step("starting the Pushgateway");
     let gateway = Pushgateway::start().await?;
-    progress.step("starting Prometheus");
-    let prometheus = Prometheus::start(&[gateway.target()]).await?;
+    progress.step("starting Alertmanager, and Prometheus with the rules of the alerts");
+    let mut alerting = Alerting::start(&folder).await?;
+    let prometheus = alerting.prometheus(&[gateway.target()]).await?;
 
     let mut environment = shop.environment();
     environment.push(("PUSHGATEWAY_URL", gateway.url()));
@@ -81,6 +87,9 @@ async fn demo(once: bool) -> Result<()> {
     progress.step("letting two customers in");
     let customers = Customers::arrive(&folder, &prometheus).await?;
     let told = customers.ask().await?;
+    progress.step("stopping the leads of a group of campaigns, and letting them come again");
+    let leads = configuration.job(LEADS)?;
+    let slack = alerting.stop_the_leads(&shop, &collector, leads).await?;
     progress.end();
 
     if once {
@@ -92,12 +101,18 @@ async fn demo(once: bool) -> Result<()> {
         bail!("{}\nthe function's log:\n{}", failed.join("\n"), collector.log());
     }
     println!("{told}");
+    println!("What Slack shows when the leads stop, and when they come again:\n\n{slack}");
     if !once {
         let mut places = tables::places(&shop, &gateway, &prometheus);
+        places.add_row(["Alertmanager".to_owned(), alerting.url()]);
         customers.places(&mut places);
         println!("{places}");
         println!("The shop is open and the schedules fire; Ctrl-C ends it all.");
-        tokio::try_join!(shop.live(), collector.follow_schedules(&configuration))?;
+        tokio::try_join!(
+            shop.live(),
+            collector.follow_schedules(&configuration),
+            alerting.follow()
+        )?;
     }
     Ok(())
 }

@@ -45,6 +45,16 @@ impl Shop {
         self.database.url()
     }
 
+    /// Moves the leads of a group of campaigns out of the last hours, or back to where they were.
+    pub(crate) async fn let_leads(&self, campaign_group: &str, there_are: bool) -> Result<()> {
+        let sign = if there_are { '+' } else { '-' };
+        let update = format!(
+            "UPDATE leads SET created_at = created_at {sign} interval '1 day' FROM campaigns \
+             WHERE campaigns.id = campaign_id AND campaign_group = '{campaign_group}'"
+        );
+        self.database.execute(&update).await
+    }
+
     /// Lets the shop live, second by second, for as long as this is polled.
     pub(crate) async fn live(&self) -> Result<()> {
         let client = self.database.connect().await?;

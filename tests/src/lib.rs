@@ -1,9 +1,10 @@
-//! Real servers for the tests and the demo: PostgreSQL, PgBouncer, MariaDB, Pushgateway, Prometheus, and moto for AWS.
+//! Real servers for the tests and the demo: PostgreSQL, PgBouncer, MariaDB, Pushgateway, Prometheus, Alertmanager, and moto for AWS.
 //!
 //! They run from the Debian packages' binaries with data in temporary folders and on free loopback ports; nothing of
 //! the machine's own services is touched, and nothing is left behind however the process ends (see `supervisor.rs`).
 
 mod account;
+mod alertmanager;
 mod authority;
 mod aws;
 pub mod binaries;
@@ -30,6 +31,7 @@ mod sql_exporter;
 mod supervisor;
 mod terminal;
 
+pub use alertmanager::{Alertmanager, Message, Page, Recipients};
 pub use authority::Authority;
 pub use aws::SecretsManager;
 pub use bulk::holding;

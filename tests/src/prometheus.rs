@@ -8,8 +8,9 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use crate::alertmanager::Alertmanager;
 use crate::http;
 use crate::supervisor::{StopSignal, Supervised, program, words};
 
@@ -67,6 +68,29 @@ impl Prometheus {
              static_configs:\n  - targets: [{targets}]\n"
         );
         Self::run(server, program, &config, &[]).await
+    }
+
+    /// Scrapes these targets in the same way, evaluates the rules in these files each second, and tells an Alertmanager.
+    ///
+    /// # Errors
+    /// When Prometheus is not installed or does not start, with its log.
+    pub async fn alerting(targets: &[String], rule_files: &[&Path], alertmanager: &Alertmanager) -> Result<Self> {
+        let config = json!({
+            "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
+            "scrape_configs": [{
+                "job_name": "pushgateway",
+                "honor_labels": true,
+                "static_configs": [{"targets": targets}],
+            }],
+            "rule_files": rule_files,
+            "alerting": {"alertmanagers": [{"static_configs": [{"targets": [alertmanager.target()]}]}]},
+        });
+        let program = program("prometheus", "prometheus")?;
+        let server = Supervised::new("prometheus", StopSignal::Term)?;
+        // Of what fires before Prometheus has found its Alertmanager, it would tell that only after a minute.
+        let flags = ["--rules.alert.resend-delay=10s"];
+        // JSON is YAML.
+        Self::run(server, program, &config.to_string(), &flags).await
     }
 
     /// One with this configuration and further files beside it.

@@ -5,12 +5,13 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use shared::alertmanager::{CASES, CONFIGURATION, TEXT};
 use shared::alerts::{BuiltFile, HEAD};
 
 use super::AlertsError;
 
 /// The ends of the names of files that are built.
-const ENDS: [&str; 2] = [".rules.yaml", ".tests.yaml"];
+const ENDS: [&str; 5] = [".rules.yaml", ".tests.yaml", CONFIGURATION, TEXT, CASES];
 
 /// What has been done.
 pub(super) struct Written {

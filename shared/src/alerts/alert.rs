@@ -6,6 +6,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::freshness::Freshness;
+use crate::alertmanager::Alerting;
+use crate::slo::Slo;
 
 /// What is built for one environment, such as `prod`.
 #[derive(Debug, Clone)]
@@ -14,6 +16,15 @@ pub struct Environment {
     pub name: String,
     /// The services with something to build, in the order of their names.
     pub services: Vec<Service>,
+    /// How its alerts reach people, where that is declared.
+    pub alerting: Option<Alerting>,
+}
+
+impl Environment {
+    /// The SLOs of all services.
+    pub fn slos(&self) -> impl Iterator<Item = &Slo> {
+        self.services.iter().flat_map(|service| &service.slos)
+    }
 }
 
 /// What one team's file says, with the folders beside it.
@@ -23,6 +34,8 @@ pub struct Service {
     pub name: String,
     /// Its alerts, in the order of their names.
     pub alerts: Vec<Alert>,
+    /// Its SLOs, in the order of their names.
+    pub slos: Vec<Slo>,
 }
 
 /// When someone is told, who, and what.

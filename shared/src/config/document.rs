@@ -1,8 +1,10 @@
 //! The configuration as it is written: one struct a mapping of the YAML, which is also where the JSON Schema comes from.
 
+mod alerting;
 mod alerts;
 mod heal;
 mod metrics_api;
+mod slos;
 
 use std::fmt;
 use std::time::Duration;
@@ -16,11 +18,13 @@ use super::read::{Entry, Mapping};
 use crate::sinks::SinkSettings;
 use crate::sources::{QueryDescription, SourceSettings};
 
+pub(crate) use alerting::{AlertingLayerSpec, AlertingSpec, SlackSpec, TimingSpec, VictorOpsSpec, WatchdogSpec};
 pub(crate) use alerts::{AlertSpec, CaseSpec, Number, RatioSpec, TermSpec};
 pub(crate) use heal::HealSpec;
 pub(crate) use metrics_api::{
     AuthorizerSpec, IssuerSpec, LabelSpec, MetricsApiSpec, PlanSpec, SigV4Spec, UpstreamSpec,
 };
+pub(crate) use slos::{EventsSpec, FreshnessSpec, IndicatorSpec, SloSpec, ThresholdSpec};
 
 /// One file of a Fanlight configuration: a team's jobs, or what all teams share.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -48,6 +52,10 @@ pub(crate) struct Document {
     pub(crate) metrics_api: Option<Entry<MetricsApiSpec>>,
     /// Alerts of no one metric, and in an environment's folder what is different there.
     pub(crate) alerts: Option<Entry<Vec<Entry<AlertSpec>>>>,
+    /// How alerts reach people, for which Alertmanager is configured. In `fanlight.yaml` only.
+    pub(crate) alerting: Option<Entry<AlertingSpec>>,
+    /// SLOs of no one metric, and in an environment's folder what is different there.
+    pub(crate) slos: Option<Entry<Vec<Entry<SloSpec>>>>,
     /// The environments for which alerts are built. In `fanlight.yaml` only. Default: develop and prod.
     pub(crate) environments: Option<Entry<Vec<Entry<String>>>>,
     /// Running again, by itself, the jobs whose groups vanished with a restart of their gateway. In `fanlight.yaml` only.
@@ -68,6 +76,8 @@ impl Document {
             + self.metrics_api.as_ref().map_or(0, |section| section.problems)
             + self.heal.as_ref().map_or(0, |section| section.problems)
             + self.alerts.as_ref().map_or(0, |section| section.problems)
+            + self.alerting.as_ref().map_or(0, |section| section.problems)
+            + self.slos.as_ref().map_or(0, |section| section.problems)
             + self.environments.as_ref().map_or(0, |section| section.problems)
     }
 }
@@ -163,11 +173,15 @@ pub(crate) struct JobSpec {
 }
 
 impl JobSpec {
-    /// How much could not be read of the alerts beside its metrics, which keeps no job from running.
+    /// How much could not be read of the alerts and SLOs beside its metrics, which keeps no job from running.
     pub(crate) fn alert_problems(&self) -> usize {
         let metrics = self.metrics.iter().filter_map(Entry::get).flatten();
-        let alerts = metrics.filter_map(|metric| metric.get()?.alerts.as_ref());
-        alerts.map(|alerts| alerts.problems).sum()
+        let metrics = metrics.filter_map(Entry::get);
+        let problems = metrics.map(|metric| {
+            let alerts = metric.alerts.as_ref().map_or(0, |alerts| alerts.problems);
+            alerts + metric.slos.as_ref().map_or(0, |slos| slos.problems)
+        });
+        problems.sum()
     }
 }
 
@@ -238,6 +252,8 @@ pub(crate) struct MetricSpec {
     pub(crate) external: Option<Entry<bool>>,
     /// When someone is told.
     pub(crate) alerts: Option<Entry<Vec<Entry<AlertSpec>>>>,
+    /// What is promised.
+    pub(crate) slos: Option<Entry<Vec<Entry<SloSpec>>>>,
 }
 
 /// What a source is asked: SQL, or a description under the key of the source's kind.

@@ -149,16 +149,16 @@ fn only_alerts(file: &File, report: &mut Report) {
         ("sinks", span(document.sinks.as_ref())),
         ("placeholders", span(document.placeholders.as_ref())),
         ("metrics_api", span(document.metrics_api.as_ref())),
+        ("alerting", span(document.alerting.as_ref())),
         ("environments", span(document.environments.as_ref())),
     ];
     for (key, span) in sections {
         if let Some(span) = span {
             let message = format!("`{key}` does not belong into an environment's folder");
             let mistake = Mistake::new(&file.path, span, message);
-            report.add(
-                mistake
-                    .help("only `alerts` differ from one environment to another; put it into the service's own file"),
-            );
+            report.add(mistake.help(
+                "only `alerts` and `slos` differ from one environment to another; put it into the service's own file",
+            ));
         }
     }
 }

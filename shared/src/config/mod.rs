@@ -194,7 +194,8 @@ pub fn load_with_alerts(folder: &Path) -> Result<Loaded, FolderError> {
     let names = layers::environments(&files, &mut report);
     let layers = layers::read(folder, &files, &names, &mut report);
     let resolved = resolve::resolve(&files, &mut report);
-    let environments = resolve::alerts(&files, &layers, names, &resolved, &mut report);
+    let mut environments = resolve::alerts(&files, &layers, names, &resolved, &mut report);
+    resolve::alerting(&files, &mut environments, &mut report);
     Ok(loaded(resolved, environments, files.len() + layers.len(), report))
 }
 

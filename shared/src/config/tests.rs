@@ -1,7 +1,9 @@
 //! Configurations as teams write them, right and wrong.
 
+mod alerting;
 mod alerts;
 mod metrics_api;
+mod slos;
 
 use std::fs;
 use std::time::{Duration, Instant};

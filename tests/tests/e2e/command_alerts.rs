@@ -1,6 +1,6 @@
 //! `fanlight alerts`: rules and tests that promtool and Prometheus take, and that notice when a rule is not what it was.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::iter;
 use std::path::Path;
@@ -154,6 +154,10 @@ async fn the_tests_notice_every_change_of_a_rule() -> Result<()> {
     let mut groups = tests.split("\n- name: ");
     let head = groups.next().unwrap_or_default();
     let groups: Vec<_> = groups.collect();
+    let mut blocks = rules.split("  - alert: ");
+    let beginning = blocks.next().unwrap_or_default();
+    let blocks: Vec<_> = blocks.map(|block| format!("  - alert: {block}")).collect();
+    let mut unchanged = BTreeSet::new();
     for (alert, from, to, noticed) in [
         ("Below", "< 5", "< 4", "Below: firing"),
         ("Below", "< 5", "<= 5", "Below: quiet"),
@@ -189,28 +193,48 @@ async fn the_tests_notice_every_change_of_a_rule() -> Result<()> {
             "stale pusher",
         ),
     ] {
-        let start = rules
-            .find(&format!("- alert: {alert}\n"))
-            .with_context(|| alert.to_owned())?;
-        let end = rules[start + 1..]
-            .find("- alert: ")
-            .map_or(rules.len(), |end| start + 1 + end);
-        let rule = &rules[start..end];
-        ensure!(rule.contains(from), "{alert} has no {from}:\n{rule}");
-        // Only this alert's tests, or those of the first where the rule is of a metric: promtool takes its time.
+        // Only this rule, those that it needs, and its tests, which are the first alert's where the rule is of a metric: promtool
+        // evaluates all rules of a file in all tests of it, and takes its time.
+        let own_rules = |change: &dyn Fn(&str) -> String| {
+            let own = |block: &&String| {
+                [alert, "Below", "FanlightMetricStale"]
+                    .iter()
+                    .any(|name| block.starts_with(&format!("  - alert: {name}\n")))
+            };
+            let own: Vec<_> = blocks
+                .iter()
+                .filter(own)
+                .map(|block| {
+                    if block.starts_with(&format!("  - alert: {alert}\n")) {
+                        change(block)
+                    } else {
+                        block.clone()
+                    }
+                })
+                .collect();
+            format!("{beginning}{}", own.concat())
+        };
+        ensure!(
+            own_rules(&str::to_owned) != own_rules(&|rule| rule.replace(from, to)),
+            "{alert} has no {from}"
+        );
         let name = if alert == "FanlightMetricStale" { "Below" } else { alert };
         let own = groups.iter().filter(|group| group.starts_with(&format!("\"{name}: ")));
         let own: Vec<&str> = own.flat_map(|group| ["\n- name: ", group]).collect();
         let own = own.concat();
         fs::write(folder.join("fanlight.tests.yaml"), format!("{head}{own}\n"))?;
-        fs::write(folder.join("fanlight.rules.yaml"), &rules)?;
-        let (passed, said) = promtool_test(&folder)?;
-        assert!(
-            passed && !own.is_empty(),
-            "{alert} does not even pass unchanged:\n{said}"
-        );
-        let changed = format!("{}{}{}", &rules[..start], rule.replace(from, to), &rules[end..]);
-        fs::write(folder.join("fanlight.rules.yaml"), changed)?;
+        if unchanged.insert(alert) {
+            fs::write(folder.join("fanlight.rules.yaml"), own_rules(&str::to_owned))?;
+            let (passed, said) = promtool_test(&folder)?;
+            assert!(
+                passed && !own.is_empty(),
+                "{alert} does not even pass unchanged:\n{said}"
+            );
+        }
+        fs::write(
+            folder.join("fanlight.rules.yaml"),
+            own_rules(&|rule| rule.replace(from, to)),
+        )?;
         let (passed, said) = promtool_test(&folder)?;
         assert!(
             !passed && said.contains(noticed),
@@ -253,6 +277,80 @@ async fn without_promtool_it_says_what_to_install() -> Result<()> {
     assert_eq!(ended.status, Some(1));
     let expected = "fanlight: promtool is not there: install Debian's package `prometheus` (`apt-get install prometheus`), which has it\n";
     assert_eq!((ended.out.as_str(), ended.err.as_str()), ("", expected));
+    Ok(())
+}
+
+/// What the rest of a configuration needs for Alertmanager's.
+const ALERTING: &str = "alerting:
+  slack: {api_url_file: /etc/slack, fallback_channel: '#alerts'}
+  victorops: {enabled: false}
+  watchdog: {url: 'https://switch.example', credentials_file: /etc/switch}
+";
+
+#[tokio::test]
+async fn without_amtool_it_says_what_to_install() -> Result<()> {
+    let config = ConfigFolder::new(&[("config/growth.yaml", JOB), ("config/fanlight.yaml", ALERTING)])?;
+    // A folder with promtool, and nothing else.
+    let promtool = std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())
+        .map(|folder| folder.join("promtool"))
+        .find(|path| path.is_file())
+        .context("promtool is not installed")?;
+    fs::create_dir(config.path().join("bin"))?;
+    std::os::unix::fs::symlink(promtool, config.path().join("bin/promtool"))?;
+    let bin = config.path().join("bin").display().to_string();
+    let ended = fanlight(config.path(), ["--config", "config", "alerts", "test"], [("PATH", bin)]).await?;
+    let expected = "fanlight: amtool is not there: install Debian's package `prometheus-alertmanager` (`apt-get install \
+                    prometheus-alertmanager`), which has it\n";
+    assert_eq!((ended.status, ended.err.as_str()), (Some(1), expected));
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_configuration_of_alertmanager_comes_and_goes_with_its_section() -> Result<()> {
+    let config = ConfigFolder::new(&[("config/growth.yaml", JOB), ("config/fanlight.yaml", ALERTING)])?;
+    let ended = alerts(&config, &["build"]).await?;
+    let expected = "alerts/develop: 2 alerts, 6 tests\nalerts/prod: 2 alerts, 6 tests\nalerts: 14 files, 14 written\n";
+    assert_eq!(
+        (ended.status, ended.out.as_str(), ended.err.as_str()),
+        (Some(0), expected, "")
+    );
+    let names = || -> Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in fs::read_dir(config.path().join("alerts/prod"))? {
+            names.push(entry?.file_name().to_string_lossy().into_owned());
+        }
+        names.sort();
+        Ok(names)
+    };
+    let rules = ["growth.rules.yaml", "growth.tests.yaml"];
+    let all = [
+        "alertmanager.cases.yaml",
+        "alertmanager.tmpl",
+        "alertmanager.yml",
+        "fanlight-watchdog.rules.yaml",
+        "fanlight-watchdog.tests.yaml",
+    ];
+    assert_eq!(names()?, [&all[..], &rules].concat());
+    let ended = alerts(&config, &["test"]).await?;
+    let expected = "develop: 2 alerts, 6 tests: all pass\nprod: 2 alerts, 6 tests: all pass\n\
+                    develop: 7 routes, 5 messages: all pass\nprod: 7 routes, 5 messages: all pass\n";
+    assert_eq!(
+        (ended.status, ended.out.as_str(), ended.err.as_str()),
+        (Some(0), expected, "")
+    );
+
+    config.write("config/growth.yaml", &JOB.replace("team: growth", "team: sales"))?;
+    let ended = alerts(&config, &["build", "--check"]).await?;
+    let expected = "alerts/prod/alertmanager.yml: line 23 is `- team=\"growth\"` and should be `- team=\"sales\"`\n";
+    assert!(ended.status == Some(1) && ended.err.contains(expected), "{ended:?}");
+
+    config.write("config/fanlight.yaml", "environments: [develop, prod]\n")?;
+    let ended = alerts(&config, &["build"]).await?;
+    assert!(
+        ended.out.ends_with("alerts: 4 files, 4 written, 10 removed\n"),
+        "{ended:?}"
+    );
+    assert_eq!(names()?, rules);
     Ok(())
 }
 

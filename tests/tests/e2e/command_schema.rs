@@ -139,6 +139,19 @@ placeholders:
   P:
     zzzzzz: 1 # ProviderSpec
     env: P
+alerting:
+  zzzzzz: 1 # AlertingSpec
+  slack:
+    zzzzzz: 1 # SlackSpec
+  victorops:
+    zzzzzz: 1 # VictorOpsSpec
+  watchdog:
+    zzzzzz: 1 # WatchdogSpec
+  timing:
+    zzzzzz: 1 # TimingSpec
+  environments:
+    prod:
+      zzzzzz: 1 # AlertingLayerSpec
 heal:
   zzzzzz: 1 # HealSpec
   schedule: '7 * * * *'

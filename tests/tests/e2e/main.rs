@@ -3,6 +3,7 @@
 // All of this crate is tests, helpers included.
 #![allow(clippy::expect_used, clippy::unwrap_used)]
 
+mod alerting;
 mod build;
 mod cloudwatch_sink;
 mod cloudwatch_source;
@@ -27,6 +28,7 @@ mod command_prune;
 mod command_render;
 mod command_run;
 mod command_schema;
+mod command_slos;
 mod command_stage;
 mod command_status;
 mod databases;

@@ -4,6 +4,7 @@
 //! every job that would get something from a place with a mistake: its file's or the shared file's defaults and labels,
 //! its source, its sink, a placeholder. Without them it would run as nobody has written it.
 
+mod alerting;
 mod alerts;
 mod heal;
 mod job;
@@ -27,6 +28,7 @@ use super::read::{Entry, Mapping};
 use crate::placeholders::{Provider, Template};
 use crate::sinks;
 
+pub(crate) use alerting::resolve as alerting;
 pub(crate) use alerts::resolve as alerts;
 pub(crate) use metric::most_series;
 

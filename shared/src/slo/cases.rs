@@ -1,0 +1,309 @@
+//! Unit tests for promtool: an outage, each burn rate a little above and below, a quiet month, pushers that die or fail, and what is not
+//! there.
+
+mod stage;
+
+use super::course::{Course, State, steps};
+use super::model::{
+    CURRENT_BURN_RATE, ERROR_BUDGET, Events, Indicator, OBJECTIVE, PERIOD_BUDGET_REMAINING, PERIOD_BURN_RATE, Slo,
+    TIME_PERIOD_DAYS,
+};
+use super::rules::{BAD_NOW, Speed};
+use super::windows::BurnRate;
+use crate::alerts::{CaseKind, Minutes, Pusher, Test, Told, UnitTest, duration, minutes};
+use stage::{Bad, Cases, Leave, whole};
+
+/// How far above and below its threshold a burn rate is tried.
+const ABOVE: f64 = 1.05;
+const BELOW: f64 = 0.95;
+/// What part of the budget burns in the first half of a quiet month.
+const MONTH: f64 = 0.8;
+
+/// The tests of an SLO.
+pub(crate) fn of_slo(slo: &Slo) -> Vec<UnitTest> {
+    let cases = Cases::new(slo);
+    let mut tests = vec![cases.outage()];
+    for speed in &cases.speeds {
+        for rate in speed.rates {
+            tests.push(cases.above(speed, rate));
+            tests.extend(cases.below(speed, rate));
+        }
+    }
+    tests.push(cases.month());
+    if slo.depends_on_freshness() {
+        tests.extend(cases.blind());
+    } else {
+        tests.extend(cases.not_fresh());
+    }
+    tests.push(cases.missing());
+    tests.extend(cases.too_few());
+    tests.extend(cases.without_a_part());
+    tests.into_iter().map(Test::finish).collect()
+}
+
+impl Cases<'_> {
+    /// Everything is bad for a while: the alerts begin as soon as they should, and end as soon as the short window is over it.
+    fn outage(&self) -> Test {
+        let pace = self.pace(self.shortest());
+        let first: &[BurnRate] = self.speeds.first().map_or(&[], |speed| speed.rates);
+        let history = first.first().map_or(0, |rate| minutes(rate.long));
+        let from = pace.push_after(history);
+        let shorts = self.speeds.iter().filter_map(|speed| speed.rates.first());
+        let lasts = shorts.map(|rate| minutes(rate.short)).max().unwrap_or_default();
+        let to = pace.push_after(from + lasts) + 2 * pace.period;
+        let short = first.iter().map(|rate| minutes(rate.short)).max().unwrap_or_default();
+        let end = pace.step_after(to + short + 3 * pace.period);
+        let (course, pusher) = self.course(pace, end, Bad::During(from, to));
+        let mut test = self.test(CaseKind::Firing, "an outage", end, pace);
+        self.series(&mut test, &course, pusher, Leave::Nothing);
+        for speed in &self.speeds {
+            for (at, fires) in course.turns(speed) {
+                self.expect(&mut test, speed, at, fires);
+            }
+        }
+        let late = usize::try_from(to / pace.step).unwrap_or(usize::MAX).saturating_sub(1);
+        let known = |speed: &Speed<'_>| {
+            let first = speed.rates.first();
+            first.is_some_and(|rate| {
+                course.is_all_bad(late, rate.short)
+                    && course.state_of(late, std::slice::from_ref(rate)) == State::Firing
+            })
+        };
+        let at = late as Minutes * pace.step;
+        if self.speeds.iter().all(known) {
+            self.expect_all(&mut test, at);
+            let burn = 1.0 / self.slo.error_budget();
+            test.expect_value(&rounded_sum(&self.slo.selector(CURRENT_BURN_RATE)), at, rounded(burn));
+        }
+        // The longest window has seen some of all that there was.
+        if let Some(longest) = self.slo.windows().last().copied()
+            && let Some(ratio) = course.ratio(late, longest, true)
+        {
+            test.expect_value(&near(&self.slo.selector(&Slo::error_ratio(longest)), ratio), at, 1.0);
+        }
+        self.expect_stale(&mut test, end, Told::Nothing);
+        test
+    }
+
+    /// A little more than a burn rate, for as long as it looks back.
+    fn above(&self, speed: &Speed<'_>, rate: &BurnRate) -> Test {
+        let name = format!(
+            "just more than {} times the budget for {}",
+            rate.factor,
+            duration(rate.long)
+        );
+        let pace = self.pace(rate.short);
+        let (course, pusher, end) = self.burning(pace, speed, rate, ABOVE);
+        let mut test = self.test(CaseKind::Firing, &name, end, pace);
+        self.series(&mut test, &course, pusher, Leave::Nothing);
+        for (at, fires) in course.turns(speed) {
+            self.expect(&mut test, speed, at, fires);
+        }
+        test
+    }
+
+    /// A little less; nothing where a single push is more.
+    fn below(&self, speed: &Speed<'_>, rate: &BurnRate) -> Option<Test> {
+        let name = format!(
+            "just less than {} times the budget for {}",
+            rate.factor,
+            duration(rate.long)
+        );
+        let pace = self.pace(rate.short);
+        let (course, pusher, end) = self.burning(pace, speed, rate, BELOW);
+        if !course.is_quiet(speed) {
+            return None;
+        }
+        let mut test = self.test(CaseKind::Quiet, &name, end, pace);
+        self.series(&mut test, &course, pusher, Leave::Nothing);
+        self.expect_never(&mut test, speed, end);
+        Some(test)
+    }
+
+    /// The whole of the window with some of the budget burnt bit by bit, or none of it where the least bit is too much.
+    fn month(&self) -> Test {
+        let pace = self.pace(self.slowest());
+        let end = minutes(self.slo.window) / pace.step * pace.step;
+        // In the first half of it, so that nothing less than the whole window sees it.
+        let most = self.slo.error_budget() * MONTH;
+        let pushes = end / pace.period;
+        let bad = whole(most * (pushes / 2) as f64);
+        let some = |minute: Minutes| match self.slo.indicator {
+            _ if minute >= end / 2 => 0.0,
+            Indicator::Ratio { .. } => most,
+            // Every so many pushes, one is bad.
+            _ if bad > 0 && (minute / pace.period + 1).is_multiple_of(pushes / 2 / bad) => 1.0,
+            _ => 0.0,
+        };
+        let none = |_: Minutes| 0.0;
+        let (mut course, mut pusher) = self.course(pace, end, Bad::Share(&some));
+        if !self.speeds.iter().all(|speed| course.is_quiet(speed)) {
+            (course, pusher) = self.course(pace, end, Bad::Share(&none));
+        }
+        let mut test = self.test(CaseKind::Quiet, "a quiet month", end, pace);
+        self.series(&mut test, &course, pusher, Leave::Nothing);
+        for speed in &self.speeds {
+            self.expect_never(&mut test, speed, end);
+        }
+        let burn = course.whole() / self.slo.error_budget();
+        for (series, value) in [
+            (OBJECTIVE, self.slo.objective_ratio()),
+            (ERROR_BUDGET, self.slo.error_budget()),
+            (TIME_PERIOD_DAYS, self.slo.days()),
+        ] {
+            test.expect_value(&format!("sum({})", self.slo.selector(series)), end, value);
+        }
+        for (series, value) in [(PERIOD_BURN_RATE, burn), (PERIOD_BUDGET_REMAINING, 1.0 - burn)] {
+            test.expect_value(&near(&self.slo.selector(series), value), end, 1.0);
+        }
+        self.expect_stale(&mut test, end, Told::Nothing);
+        test
+    }
+
+    /// All was bad when the pusher died, or when the metric began to fail: nobody is told of a burning budget that nobody can see.
+    fn blind(&self) -> Vec<Test> {
+        let pace = self.pace(self.shortest());
+        let death = 2 * pace.period;
+        let blind = pace.step_after(death + self.limit) + pace.step;
+        let told = blind + pace.period + pace.step;
+        let all = |_: Minutes| 1.0;
+        let cases = [
+            (CaseKind::Stale, Pusher::DiesAt(death)),
+            (CaseKind::Failing, Pusher::FailsFrom(death)),
+        ];
+        let tests = cases.into_iter().map(|(kind, pusher)| {
+            let (course, _) = self.course(pace, told, Bad::Share(&all));
+            let course = course.frozen_from(death);
+            let mut test = self.test(kind, "", told, pace);
+            self.series(&mut test, &course, pusher, Leave::Nothing);
+            for speed in &self.speeds {
+                if course.states(speed)[usize::try_from(death / pace.step).unwrap_or_default()] == State::Firing {
+                    self.expect(&mut test, speed, death, true);
+                }
+            }
+            self.expect_none(&mut test, blind);
+            self.expect_none(&mut test, told);
+            if !matches!(self.slo.indicator, Indicator::Ratio { counters: true, .. }) {
+                test.expect_nothing(&self.slo.selector(BAD_NOW), told);
+            }
+            self.expect_stale(&mut test, told, Told::Firing);
+            test
+        });
+        tests.collect()
+    }
+
+    /// Where freshness itself is promised, a dead pusher and a failing metric are what burns the budget.
+    fn not_fresh(&self) -> Vec<Test> {
+        let pace = self.pace(self.shortest());
+        let death = 2 * pace.period;
+        let Indicator::Freshness { within } = self.slo.indicator else {
+            return Vec::new();
+        };
+        let within = minutes(within);
+        let longest = self.rates().map(|rate| minutes(rate.short)).max().unwrap_or_default();
+        let end = pace.step_after(death + within + longest) + 2 * pace.period;
+        let cases = [
+            (CaseKind::Stale, Pusher::DiesAt(death)),
+            (CaseKind::Failing, Pusher::FailsFrom(death)),
+        ];
+        let tests = cases.into_iter().map(|(kind, pusher)| {
+            let mut test = self.test(kind, "", end, pace);
+            test.pushers(&self.slo.subjects, pusher);
+            self.expect_none(&mut test, death);
+            // In all windows since the beginning, most was bad.
+            for speed in &self.speeds {
+                self.expect(&mut test, speed, end, true);
+            }
+            test
+        });
+        tests.collect()
+    }
+
+    /// Nothing is there: no events, no value; but what is never pushed is not fresh either.
+    fn missing(&self) -> Test {
+        let pace = self.pace(self.shortest());
+        let end = pace.step_after(minutes(self.shortest())) + 2 * pace.period;
+        let mut test = self.test(CaseKind::Missing, "", end, pace);
+        if self.slo.depends_on_freshness() {
+            test.pushers(&self.slo.subjects, Pusher::Alive);
+            self.expect_none(&mut test, end);
+            self.expect_stale(&mut test, end, Told::Nothing);
+        } else {
+            for speed in &self.speeds {
+                self.expect(&mut test, speed, end, true);
+            }
+        }
+        test
+    }
+
+    /// All events are bad, but there are too few to say anything.
+    fn too_few(&self) -> Option<Test> {
+        let Indicator::Ratio { minimum, counters, .. } = self.slo.indicator else {
+            return None;
+        };
+        let few = (minimum / 2.0).floor();
+        if few < 1.0 {
+            return None;
+        }
+        let pace = self.pace(self.shortest());
+        let from = 2 * pace.period;
+        let end = pace.step_after(from + minutes(self.shortest())) + pace.period;
+        let longest = self.slo.windows().last().map_or(1, |window| minutes(*window));
+        let volume = |push: Minutes| match (counters, push == from) {
+            (true, true) => few,
+            (true, false) => 0.0,
+            // A gauge's events are counted by its pushes, which are as many in each window.
+            (false, _) => few * self.period as f64 / longest as f64,
+        };
+        let course = Course::of_events(self.slo, (pace.step, pace.period), end, &volume, &|_| 1.0);
+        let mut test = self.test(CaseKind::Quiet, "too few events to say anything", end, pace);
+        self.series(&mut test, &course, Pusher::Alive, Leave::Nothing);
+        for speed in &self.speeds {
+            self.expect_never(&mut test, speed, end);
+        }
+        Some(test)
+    }
+
+    /// There are no series of the events that are counted: nothing was bad, or nothing was good.
+    fn without_a_part(&self) -> Option<Test> {
+        let Indicator::Ratio { events, .. } = &self.slo.indicator else {
+            return None;
+        };
+        let pace = self.pace(self.shortest());
+        let end = pace.step_after(minutes(self.shortest())) + 2 * pace.period;
+        let (kind, name, share) = match events {
+            Events::Bad(_) => (CaseKind::Quiet, "no series of what is bad", 0.0),
+            Events::Good(_) => (CaseKind::Firing, "no series of what is good", 1.0),
+        };
+        let (course, pusher) = self.course(pace, end, Bad::Share(&|_| share));
+        let mut test = self.test(kind, name, end, pace);
+        self.series(&mut test, &course, pusher, Leave::Part);
+        for speed in &self.speeds {
+            let last = steps(pace.step, end).count() - 1;
+            match course.state_of(last, speed.rates) {
+                State::Firing => self.expect(&mut test, speed, last as Minutes * pace.step, true),
+                State::Quiet => self.expect(&mut test, speed, last as Minutes * pace.step, false),
+                State::Either => {}
+            }
+        }
+        let ratio = self.slo.selector(&Slo::error_ratio(self.shortest()));
+        test.expect_value(&format!("sum({ratio})"), end, share);
+        Some(test)
+    }
+}
+
+/// An expression whose value is compared to two digits.
+fn rounded_sum(series: &str) -> String {
+    format!("round(sum({series}), 0.01)")
+}
+
+/// An expression that is 1 where a value is near: what stands at the ends of a window counts in one version of Prometheus or another, or
+/// in some of a counter's increases.
+fn near(series: &str, value: f64) -> String {
+    format!("abs(sum({series}) - {value:.3}) < bool 0.05")
+}
+
+/// A value as PromQL's `round` has it.
+fn rounded(value: f64) -> f64 {
+    (value * 100.0 + 0.5).floor() / 100.0
+}
