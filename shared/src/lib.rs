@@ -13,6 +13,7 @@ mod cloudwatch;
 pub mod collect;
 pub mod compression;
 pub mod config;
+pub mod dashboards;
 mod database_url;
 mod endpoint;
 pub mod envelope;

@@ -24,6 +24,6 @@ pub use cases::CaseKind;
 pub use freshness::Freshness;
 pub use proof::Unproved;
 
-pub(crate) use expression::of_alert;
+pub(crate) use expression::{compared, of_alert};
 pub(crate) use notation::{duration, is_template_of, labels, templates};
-pub(crate) use rules::OWN_LABELS;
+pub(crate) use rules::{OWN_LABELS, STALE};

@@ -1,6 +1,7 @@
 //! The configuration as it is written: one struct a mapping of the YAML, which is also where the JSON Schema comes from.
 
 mod alerts;
+mod dashboards;
 mod heal;
 mod metrics_api;
 
@@ -17,6 +18,7 @@ use crate::sinks::SinkSettings;
 use crate::sources::{QueryDescription, SourceSettings};
 
 pub(crate) use alerts::{AlertSpec, CaseSpec, Number, RatioSpec, TermSpec};
+pub(crate) use dashboards::{DashboardsSpec, FunnelSpec};
 pub(crate) use heal::HealSpec;
 pub(crate) use metrics_api::{
     AuthorizerSpec, IssuerSpec, LabelSpec, MetricsApiSpec, PlanSpec, SigV4Spec, UpstreamSpec,
@@ -50,6 +52,8 @@ pub(crate) struct Document {
     pub(crate) alerts: Option<Entry<Vec<Entry<AlertSpec>>>>,
     /// The environments for which alerts are built. In `fanlight.yaml` only. Default: develop and prod.
     pub(crate) environments: Option<Entry<Vec<Entry<String>>>>,
+    /// Where the dashboards of this file's jobs stand; in `fanlight.yaml`, of those of all files that do not say.
+    pub(crate) dashboards: Option<Entry<DashboardsSpec>>,
     /// Running again, by itself, the jobs whose groups vanished with a restart of their gateway. In `fanlight.yaml` only.
     pub(crate) heal: Option<Entry<HealSpec>>,
 }
@@ -69,6 +73,7 @@ impl Document {
             + self.heal.as_ref().map_or(0, |section| section.problems)
             + self.alerts.as_ref().map_or(0, |section| section.problems)
             + self.environments.as_ref().map_or(0, |section| section.problems)
+            + self.dashboards.as_ref().map_or(0, |section| section.problems)
     }
 }
 
@@ -163,11 +168,14 @@ pub(crate) struct JobSpec {
 }
 
 impl JobSpec {
-    /// How much could not be read of the alerts beside its metrics, which keeps no job from running.
-    pub(crate) fn alert_problems(&self) -> usize {
+    /// How much could not be read of the alerts and funnels beside its metrics, which keeps no job from running.
+    pub(crate) fn problems_beside_metrics(&self) -> usize {
         let metrics = self.metrics.iter().filter_map(Entry::get).flatten();
-        let alerts = metrics.filter_map(|metric| metric.get()?.alerts.as_ref());
-        alerts.map(|alerts| alerts.problems).sum()
+        let beside = |metric: &MetricSpec| {
+            let alerts = metric.alerts.as_ref().map_or(0, |alerts| alerts.problems);
+            alerts + metric.funnel.as_ref().map_or(0, |funnel| funnel.problems)
+        };
+        metrics.filter_map(Entry::get).map(beside).sum()
     }
 }
 
@@ -238,6 +246,8 @@ pub(crate) struct MetricSpec {
     pub(crate) external: Option<Entry<bool>>,
     /// When someone is told.
     pub(crate) alerts: Option<Entry<Vec<Entry<AlertSpec>>>>,
+    /// Steps one after the other, which get a dashboard of their own.
+    pub(crate) funnel: Option<Entry<FunnelSpec>>,
 }
 
 /// What a source is asked: SQL, or a description under the key of the source's kind.

@@ -38,6 +38,7 @@ pub(crate) use read::{Entry, Mapping};
 pub(crate) use resolve::Scope;
 
 use crate::alerts::Environment;
+use crate::dashboards::Service as Dashboards;
 use crate::placeholders::Provider;
 use crate::suggest;
 use heal::HealSettings;
@@ -56,6 +57,8 @@ pub struct Configuration {
     pub providers: BTreeMap<String, Provider>,
     /// The alerts without mistakes of every environment; none where only what functions need was read.
     pub environments: Vec<Environment>,
+    /// What dashboards are drawn from, file by file; none where only what functions need was read.
+    pub dashboards: Vec<Dashboards>,
     /// When jobs are healed, where that is declared.
     pub heal: Option<HealSettings>,
     /// The Metrics API, where it is declared.
@@ -178,11 +181,11 @@ pub fn load(folder: &Path) -> Result<Loaded, FolderError> {
     let mut report = Report::default();
     let files = folder::read(folder, &mut report)?;
     let resolved = resolve::resolve(&files, &mut report);
-    Ok(loaded(resolved, Vec::new(), files.len(), report))
+    Ok(loaded(resolved, Vec::new(), Vec::new(), files.len(), report))
 }
 
-/// Reads a folder of YAML files with the alerts of all environments. No function needs these, and no mistake in one may keep a
-/// job from running.
+/// Reads a folder of YAML files with the alerts of all environments and what dashboards are drawn from. No function needs these,
+/// and no mistake in one may keep a job from running.
 ///
 /// # Errors
 /// The folder cannot be read, or holds no YAML file.
@@ -193,14 +196,28 @@ pub fn load_with_alerts(folder: &Path) -> Result<Loaded, FolderError> {
     let layers = layers::read(folder, &files, &names, &mut report);
     let resolved = resolve::resolve(&files, &mut report);
     let environments = resolve::alerts(&files, &layers, names, &resolved, &mut report);
-    Ok(loaded(resolved, environments, files.len() + layers.len(), report))
+    let dashboards = resolve::dashboards(&files, &resolved, &mut report);
+    Ok(loaded(
+        resolved,
+        environments,
+        dashboards,
+        files.len() + layers.len(),
+        report,
+    ))
 }
 
-fn loaded(resolved: Resolved, environments: Vec<Environment>, files: usize, report: Report) -> Loaded {
+fn loaded(
+    resolved: Resolved,
+    environments: Vec<Environment>,
+    dashboards: Vec<Dashboards>,
+    files: usize,
+    report: Report,
+) -> Loaded {
     Loaded {
         configuration: Configuration {
             jobs: resolved.jobs,
             environments,
+            dashboards,
             sinks: resolved.sinks,
             providers: resolved.providers,
             heal: resolved.heal,

@@ -18,6 +18,8 @@ use crate::config::read::Entry;
 use crate::suggest;
 use catalogue::Catalogue;
 
+pub(super) use catalogue::defaults;
+
 /// Resolves the alerts of all environments; those with mistakes are told and left out.
 pub(crate) fn resolve(
     files: &[File],
