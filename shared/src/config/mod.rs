@@ -67,6 +67,9 @@ pub struct Configuration {
     left_out: BTreeSet<String>,
 }
 
+/// The environment of a function that is told of none.
+const DEFAULT_ENVIRONMENT: &str = "prod";
+
 /// What the configuration says of the Metrics API.
 #[derive(Debug, Default)]
 pub(crate) enum Declared {
@@ -170,6 +173,16 @@ impl Configuration {
 #[must_use]
 pub fn deployed_folder() -> PathBuf {
     std::env::var_os("FANLIGHT_CONFIG").map_or_else(|| PathBuf::from("/opt/config"), PathBuf::from)
+}
+
+/// The dashboards of a deployed function's environment: `FANLIGHT_ENVIRONMENT`, or `prod`, in `FANLIGHT_DASHBOARDS`, or in the
+/// folder `dashboards` beside the configuration's, which is where both stand in a layer as in a repository.
+#[must_use]
+pub fn deployed_dashboards() -> PathBuf {
+    let environment = std::env::var_os("FANLIGHT_ENVIRONMENT").filter(|name| !name.is_empty());
+    let beside = || deployed_folder().parent().unwrap_or(Path::new("")).join("dashboards");
+    let folder = std::env::var_os("FANLIGHT_DASHBOARDS").map_or_else(beside, PathBuf::from);
+    folder.join(environment.unwrap_or_else(|| DEFAULT_ENVIRONMENT.into()))
 }
 
 /// Reads a folder of YAML files: what functions need of it. Mistakes are reported, not returned as an error: the jobs without
