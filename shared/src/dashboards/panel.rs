@@ -161,6 +161,7 @@ pub(super) fn matrix(
         Field {
             custom: json!({
                 "align": "center",
+                "inspect": false,
                 "cellOptions": {"type": "color-background", "mode": "basic"},
             }),
             ..field(unit, thresholds)
