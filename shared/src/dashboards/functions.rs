@@ -21,7 +21,9 @@ use crate::collect::self_metrics::{
 
 /// The name, which no service's dashboard has: theirs end in `main` or a number.
 const NAME: &str = "fanlight-functions";
-const NUMBERS: u32 = 4;
+/// Rows for the numbers at the top, and at most for each line of panels below them.
+const NUMBERS: u32 = 3;
+const HIGHEST: u32 = 9;
 
 const INVOCATIONS: &str = "aws_lambda_invocations";
 const ERRORS: &str = "aws_lambda_errors";
@@ -40,25 +42,17 @@ pub(super) fn page(services: &[Service]) -> Option<Page> {
     let disabled = services.iter().flat_map(|service| &service.disabled);
     let enabled = jobs.iter().flat_map(|job| &job.metrics).map(|metric| &metric.name);
     let declared: BTreeSet<&str> = disabled.chain(enabled).map(String::as_str).collect();
-    let lambda = lambda(&declared);
-    let numbers = numbers();
-    let places = layout::line(&vec![1; numbers.len()], 0, NUMBERS);
-    let mut panels: Vec<Panel> = numbers
-        .into_iter()
-        .zip(places)
-        .map(|(panel, place)| panel.at(place))
-        .collect();
-    let collector = collector(&jobs);
-    let lines = if lambda.is_empty() { 1 } else { 2 };
-    let rows = (ROWS - NUMBERS) / lines;
-    if lambda.is_empty() {
-        let places = layout::grid(collector.len(), NUMBERS, rows);
-        panels.extend(collector.into_iter().zip(places).map(|(panel, place)| panel.at(place)));
-    } else {
-        for (top, line) in [(NUMBERS, collector), (NUMBERS + rows, lambda)] {
-            let places = layout::line(&vec![1; line.len()], top, rows);
-            panels.extend(line.into_iter().zip(places).map(|(panel, place)| panel.at(place)));
-        }
+    let lines = [numbers(), collector(&jobs), lambda(&declared), limits(&jobs)];
+    let lines: Vec<Vec<Panel>> = lines.into_iter().filter(|line| !line.is_empty()).collect();
+    let rest = u32::try_from(lines.len() - 1).unwrap_or(u32::MAX);
+    let height = ((ROWS - NUMBERS) / rest).min(HIGHEST);
+    let mut panels: Vec<Panel> = Vec::new();
+    let mut top = 0;
+    for line in lines {
+        let height = if top == 0 { NUMBERS } else { height };
+        let places = layout::line(&vec![1; line.len()], top, height);
+        panels.extend(line.into_iter().zip(places).map(|(panel, place)| panel.at(place)));
+        top += height;
     }
     Some(Page {
         folder: DEFAULT_FOLDER.to_owned(),
@@ -108,13 +102,13 @@ fn numbers() -> Vec<Panel> {
 
 /// Rate, errors, duration and saturation of the collector, job by job.
 fn collector(jobs: &[&DrawnJob]) -> Vec<Panel> {
-    let by_job = format!("{{{{{JOB_LABEL}}}}}");
-    let ask = |query: String| [Ask::new(query, by_job.clone())];
-    let all = Limit {
-        comparison: Comparison::Above,
-        value: 1.0,
-        severity: Severity::Critical,
-    };
+    let ask = |query: String| [Ask::new(query, format!("{{{{{JOB_LABEL}}}}}"))];
+    let timeouts = saturation(
+        jobs,
+        |job| vec![(job.timeout.as_secs_f64().to_string(), job.name.as_str())],
+        JOB_LABEL,
+        |of_jobs| format!("{DURATION}{of_jobs}"),
+    );
     vec![
         panel::lines(
             "Rate: runs an hour",
@@ -124,51 +118,67 @@ fn collector(jobs: &[&DrawnJob]) -> Vec<Panel> {
         )
         .described("Runs that Prometheus has seen: between two scrapes it sees one."),
         panel::lines(
-            "Errors: part of the last hour's runs that failed",
+            "Errors: failed runs of the last hour",
             &ask(format!("max by ({JOB_LABEL}) (1 - avg_over_time({UP}[1h]))")),
             &Unit::ratio(),
             &[],
         ),
         panel::lines(
-            "Duration of runs",
+            "Duration: of each job's last run",
             &ask(format!("max by ({JOB_LABEL}) ({DURATION})")),
             &Unit::seconds(),
             &[],
         ),
-        panel::lines(
-            "Saturation: duration, of the job's timeout",
-            &saturation(
-                jobs,
-                |job| vec![(job.timeout.as_secs_f64().to_string(), job.name.as_str())],
-                JOB_LABEL,
-                DURATION,
-            ),
-            &Unit::ratio(),
-            &[all],
-        ),
-        panel::lines(
-            "Saturation: series, of the metric's most",
-            &saturation(
-                jobs,
-                |job| {
-                    let metrics = job.metrics.iter();
-                    metrics
-                        .map(|metric| (metric.max_series.to_string(), metric.name.as_str()))
-                        .collect()
-                },
-                METRIC_LABEL,
-                METRIC_SERIES,
-            ),
-            &Unit::ratio(),
-            &[all],
-        ),
-        panel::lines(
-            "Age of the newest push",
-            &ask(format!("time() - max by ({JOB_LABEL}) ({SCHEDULED})")),
-            &Unit::seconds(),
-            &[],
-        ),
+        panel::lines_below("Saturation: duration of timeout", &timeouts, &Unit::ratio(), whole())
+            .described("How long each job's last run took, as a part of the most that it may take."),
     ]
+}
+
+/// What else comes to an end: series that a metric may have, and the patience of alerts with a job that does not push.
+fn limits(jobs: &[&DrawnJob]) -> Vec<Panel> {
+    let series = saturation(
+        jobs,
+        |job| {
+            let metrics = job.metrics.iter();
+            metrics
+                .map(|metric| (metric.max_series.to_string(), metric.name.as_str()))
+                .collect()
+        },
+        METRIC_LABEL,
+        |of_metrics| format!("{METRIC_SERIES}{of_metrics}"),
+    );
+    let age = saturation(
+        jobs,
+        |job| vec![(job.freshness.limit().as_secs().to_string(), job.name.as_str())],
+        JOB_LABEL,
+        // The age itself goes up and down with every push.
+        |of_jobs| format!("max_over_time((time() - {SCHEDULED}{of_jobs})[1h:1m])"),
+    );
+    vec![
+        panel::lines_below(
+            "Saturation: series of a metric's most",
+            &series,
+            &Unit::ratio(),
+            whole(),
+        )
+        .described("More series than that fail the metric."),
+        panel::lines_below(
+            "Freshness: largest age of the last hour, of what is stale",
+            &age,
+            &Unit::ratio(),
+            whole(),
+        )
+        .described("At 100% alerts stop believing in the job's numbers."),
+    ]
+}
+
+/// All of what there is.
+fn whole() -> Limit {
+    Limit {
+        comparison: Comparison::Above,
+        value: 1.0,
+        severity: Severity::Critical,
+    }
 }
 
 /// A self-metric as a part of what is allowed: a query for each limit, over all that have it.
@@ -176,16 +186,16 @@ fn saturation<'j>(
     jobs: &[&'j DrawnJob],
     limits: impl Fn(&'j DrawnJob) -> Vec<(String, &'j str)>,
     label: &str,
-    metric: &str,
+    value: impl Fn(&str) -> String,
 ) -> Vec<Ask> {
     let mut by_limit: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
     for (limit, name) in jobs.iter().flat_map(|job| limits(job)) {
         by_limit.entry(limit).or_default().insert(name);
     }
     let asks = by_limit.into_iter().map(|(limit, names)| {
-        let names = one_of(label, names);
+        let value = value(&format!("{{{}}}", one_of(label, names)));
         Ask::new(
-            format!("max by ({label}) ({metric}{{{names}}}) / {limit}"),
+            format!("max by ({label}) ({value}) / {limit}"),
             format!("{{{{{label}}}}}"),
         )
     });

@@ -6,6 +6,7 @@ use super::model::{Funnel, Service};
 use super::page::Page;
 use super::panel::{self, Ask};
 use super::promql::of_job;
+use super::service::{handbook, in_words};
 use super::thresholds::Limit;
 use super::unit::Unit;
 use crate::alerts::{self, Alert, Comparison, Condition, labels};
@@ -17,11 +18,21 @@ const LINES: [u32; 3] = [8, 8, 8];
 
 /// Its page; the alert of a share of its metric gives the colours.
 pub(super) fn page(service: &Service, funnel: &Funnel, alerts: &[Alert]) -> Page {
-    let limits = limits(funnel, alerts);
+    let watched = watched(funnel, alerts);
+    let limits: Vec<_> = watched.iter().map(|(_, limit)| *limit).collect();
+    let words: Vec<_> = watched.iter().map(|(alert, _)| in_words(alert)).collect();
+    let links: Vec<_> = watched.iter().map(|(alert, _)| handbook(alert)).collect();
+    let coloured = |panel: Panel| panel.described(words.join(" ")).linked(links.clone());
     let [now, steps, sides] = LINES;
     let lines = [
-        (now, vec![people(funnel), conversion(funnel, &limits), through(funnel)]),
-        (steps, vec![by_step(funnel, &limits), matrix(funnel, &limits)]),
+        (
+            now,
+            vec![people(funnel), coloured(conversion(funnel, &limits)), through(funnel)],
+        ),
+        (
+            steps,
+            vec![coloured(by_step(funnel, &limits)), coloured(matrix(funnel, &limits))],
+        ),
         (sides, vec![begun(funnel), by_side(funnel)]),
     ];
     let weights: [&[u32]; 3] = [&[5, 5, 2], &[7, 5], &[1, 1]];
@@ -152,14 +163,15 @@ fn by_side(funnel: &Funnel) -> Panel {
     )
 }
 
-/// Those of alerts on too small a share of its metric.
-fn limits(funnel: &Funnel, alerts: &[Alert]) -> Vec<Limit> {
-    let of_steps = about(funnel, alerts)
-        .filter(|alert| matches!(&alert.condition, Condition::Ratio { by, .. } if by.contains(&funnel.label)));
+/// The alerts on too small a share of its metric, step by step.
+fn watched<'a>(funnel: &'a Funnel, alerts: &'a [Alert]) -> Vec<(&'a Alert, Limit)> {
+    let by_step =
+        |alert: &&Alert| matches!(&alert.condition, Condition::Ratio { by, .. } if by.contains(&funnel.label));
+    let of_steps = about(funnel, alerts).filter(by_step);
     let compared = of_steps.filter_map(|alert| Some((alert, alerts::compared(alert)?)));
     compared
         .filter(|(_, (_, comparison, _))| *comparison == Comparison::Below)
-        .map(|(alert, (_, comparison, threshold))| Limit::of(alert, comparison, threshold))
+        .map(|(alert, (_, comparison, threshold))| (alert, Limit::of(alert, comparison, threshold)))
         .collect()
 }
 

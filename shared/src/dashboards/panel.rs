@@ -59,7 +59,7 @@ pub(super) fn lines(title: impl Into<String>, asks: &[Ask], unit: &Unit, limits:
         "drawStyle": "line",
         "lineInterpolation": "stepAfter",
         "lineWidth": 1,
-        "fillOpacity": 8,
+        "fillOpacity": 0,
         "showPoints": "never",
         "spanNulls": false,
         "axisSoftMin": least,
@@ -89,6 +89,15 @@ pub(super) fn lines(title: impl Into<String>, asks: &[Ask], unit: &Unit, limits:
             },
         )
     }
+}
+
+/// Likewise, with a limit that is in view only once values come near it.
+pub(super) fn lines_below(title: impl Into<String>, asks: &[Ask], unit: &Unit, limit: Limit) -> Panel {
+    let mut panel = lines(title, asks, unit, &[limit]);
+    if let Some(custom) = panel.field_config.defaults.custom.as_object_mut() {
+        custom.remove("axisSoftMax");
+    }
+    panel
 }
 
 /// One number for each query, as it is now.

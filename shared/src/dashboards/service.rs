@@ -12,7 +12,7 @@ use crate::alerts::{self, Alert, Comparison, Condition, STALE, Severity, duratio
 use crate::collect::self_metrics::{JOB_LABEL, SCHEDULED};
 
 /// Rows for what fires and how old everything is.
-const STRIP: u32 = 5;
+const STRIP: u32 = 4;
 /// More jobs than fit into the strip as bars below each other make it higher, up to this.
 const HIGHEST_STRIP: u32 = 8;
 /// Organisations are many, and those are drawn that are nearest to the threshold.
@@ -76,7 +76,7 @@ fn firing(service: &Service, alerts: &[Alert]) -> Option<String> {
 /// The panels at the top, and the first row below them.
 fn strip(service: &Service, alerts: &[Alert], firing: Option<&str>) -> (Vec<Panel>, u32) {
     let jobs = u32::try_from(service.jobs.len()).unwrap_or(u32::MAX);
-    let height = (jobs.saturating_add(3)).clamp(STRIP, HIGHEST_STRIP);
+    let height = jobs.saturating_add(2).clamp(STRIP, HIGHEST_STRIP);
     let mut panels = Vec::new();
     if let Some(firing) = firing {
         let any = Limit {
@@ -215,12 +215,13 @@ fn limit(alert: &Alert) -> Option<Limit> {
     Some(Limit::of(alert, comparison, threshold))
 }
 
-fn handbook(alert: &Alert) -> Link {
+/// Where it says what is to be done.
+pub(super) fn handbook(alert: &Alert) -> Link {
     Link::page(format!("Handbook: {}", alert.name), &alert.handbook)
 }
 
 /// When an alert fires, and for whom.
-fn in_words(alert: &Alert) -> String {
+pub(super) fn in_words(alert: &Alert) -> String {
     let Alert { name, team, .. } = alert;
     let beyond = |comparison, threshold: f64| match comparison {
         Comparison::Below => format!("below {threshold}"),

@@ -8,14 +8,11 @@ use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, ensure};
-use fanlight_tests::{
-    CloudWatch, ConfigFolder, Ended, Postgres, Prometheus, Pushgateway, Say, binaries, fanlight, promtool,
-};
+use fanlight_tests::{ConfigFolder, Ended, Examples, Postgres, Prometheus, binaries, fanlight, promtool};
 use serde_json::{Value, json};
 use shared::promql::{self, Limits};
 
 const NOTHING: iter::Empty<(&str, String)> = iter::empty();
-const SHOP: &str = include_str!("../../demo/shop.sql");
 
 /// What teams share.
 const SHARED: &str = "environments: [prod]
@@ -536,74 +533,17 @@ async fn mistakes_are_told_with_their_places_and_keep_no_job_from_running() -> R
     Ok(())
 }
 
-/// A Lambda of three functions, as CloudWatch tells of them.
-async fn lambda() -> Result<CloudWatch> {
-    CloudWatch::scripted(|told, _| {
-        if told.operation == "ListMetrics" {
-            let metric = |function: &str| {
-                let name = format!("shop-{function}");
-                json!({"Namespace": "AWS/Lambda", "MetricName": told.input["MetricName"],
-                    "Dimensions": [{"Name": "FunctionName", "Value": name}]})
-            };
-            let metrics: Vec<_> = ["collector", "metrics-api", "authorizer"].map(metric).into();
-            return Say::Answer(json!({"Metrics": metrics}));
-        }
-        let entries = told.input["MetricDataQueries"].as_array().into_iter().flatten();
-        let wanted = entries.filter(|entry| entry["ReturnData"] != json!(false));
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        // The last period that had ended five minutes ago.
-        let newest = (now - 300) / 300 * 300 - 300;
-        let point = |entry: &Value| {
-            json!({"Id": entry["Id"], "Label": "l", "StatusCode": "Complete", "Timestamps": [newest], "Values": [3.0]})
-        };
-        Say::Answer(json!({"MetricDataResults": wanted.map(point).collect::<Vec<_>>()}))
-    })
-    .await
-}
-
-/// The examples, with what needs AWS switched on.
-fn examples() -> Result<ConfigFolder> {
-    let root = binaries::workspace();
-    let config = ConfigFolder::new(&[])?;
-    let mut folders = vec![root.join("config")];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder)? {
-            let path = entry?.path();
-            if path.is_dir() {
-                folders.push(path);
-                continue;
-            }
-            let text = fs::read_to_string(&path)?.replace("enabled: false\n  schedule", "enabled: true\n  schedule");
-            config.write(&path.strip_prefix(root)?.to_string_lossy(), &text)?;
-        }
-    }
-    Ok(config)
-}
-
 /// Every panel of every dashboard of the examples, asked of a Prometheus that has scraped one run of each job.
 #[tokio::test]
 async fn prometheus_answers_every_query_of_every_panel() -> Result<()> {
-    let config = examples()?;
-    let built = built(&config).await?;
     let database = Postgres::shared().await?.database().await?;
-    database.execute(SHOP).await?;
-    let (gateway, aws) = (Pushgateway::start().await?, lambda().await?);
-    let mut environment = database.environment();
-    environment.extend(aws.environment());
-    environment.push(("PUSHGATEWAY_URL", gateway.url()));
-    let loaded = shared::config::load(&config.path().join("config"))?;
-    let jobs: Vec<_> = loaded
-        .configuration
-        .jobs
-        .iter()
-        .filter(|job| job.enabled)
-        .map(|job| job.name.clone())
-        .collect();
+    let Examples {
+        folder: config,
+        gateway,
+        jobs,
+    } = Examples::run(&database).await?;
     ensure!(jobs.contains(&"functions".to_owned()), "{jobs:?}");
-    for job in &jobs {
-        let ended = fanlight(config.path(), ["--config", "config", "run", job], environment.clone()).await?;
-        ensure!(ended.status == Some(0), "{job}: {}", ended.err);
-    }
+    let built = built(&config).await?;
     let ended = fanlight(config.path(), ["--config", "config", "alerts", "build"], NOTHING).await?;
     ensure!(ended.status == Some(0), "{ended:?}");
     let rules = config.path().join("alerts/prod/*.rules.yaml");
