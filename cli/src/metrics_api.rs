@@ -37,7 +37,7 @@ const DASHBOARDS: [&str; 2] = ["/grafana", "/grafana/{file}"];
 
 /// The API: everything to the function `metrics-api`, streamed for at most `timeout`, and only past the authorizer.
 /// Errors of API Gateway itself are in Prometheus' form.
-pub fn rest_api(authorizer: Authorizer, metrics_api: Function, timeout: Duration) -> RestApiBuilder {
+pub fn rest_api(authorizer: Authorizer, metrics_api: &Function, timeout: Duration) -> RestApiBuilder {
     let integration = || Integration::streamed(metrics_api.clone()).timeout(timeout);
     let builder = RestApi::builder()
         .any("/{proxy+}", integration())

@@ -61,6 +61,7 @@ impl DataSource {
 /// A link of a dashboard or a panel.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[expect(clippy::struct_excessive_bools, reason = "these are the schema's")]
 pub(super) struct Link {
     title: String,
     #[serde(rename = "type")]

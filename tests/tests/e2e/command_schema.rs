@@ -139,6 +139,8 @@ placeholders:
   P:
     zzzzzz: 1 # ProviderSpec
     env: P
+dashboards:
+  zzzzzz: 1 # DashboardsSpec
 heal:
   zzzzzz: 1 # HealSpec
   schedule: '7 * * * *'
@@ -194,6 +196,9 @@ jobs:
       zzzzzz: 1 # ValuesSpec
       label: l
       columns: [a]
+    funnel:
+      zzzzzz: 1 # FunnelSpec
+      name: f
     alerts:
     - zzzzzz: 1 # AlertSpec
       name: A

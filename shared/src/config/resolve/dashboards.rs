@@ -27,11 +27,11 @@ pub(crate) fn resolve(files: &[File], resolved: &Resolved, report: &mut Report) 
                 place.is_some_and(|place| place.file == file.path)
             };
             let jobs: Vec<&Job> = resolved.jobs.iter().filter(of_file).collect();
-            let (enabled, disabled): (Vec<_>, Vec<_>) = jobs.iter().partition(|job| job.enabled);
+            let (enabled, disabled): (Vec<_>, Vec<_>) = jobs.iter().copied().partition(|job| job.enabled);
             Service {
                 name: layers::service(file),
                 folder: folder.unwrap_or_else(|| DEFAULT_FOLDER.to_owned()),
-                jobs: enabled.into_iter().map(|job| drawn(job)).collect(),
+                jobs: enabled.into_iter().map(drawn).collect(),
                 funnels: funnels(file, shared, &jobs, report),
                 disabled: disabled
                     .iter()
@@ -67,7 +67,7 @@ fn drawn(job: &Job) -> DrawnJob {
 fn drawn_metric(metric: &Metric) -> Drawn {
     let taken = metric.labels.iter().enumerate().map(|(position, label)| DrawnLabel {
         name: label.name.clone(),
-        values: values(metric, position).map(|values| values.len()),
+        values: values(metric, position).map(<[_]>::len),
     });
     let columns = match &metric.values {
         Values::Column(_) => None,
