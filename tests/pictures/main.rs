@@ -3,6 +3,8 @@
 //! The series are those of one real run of each job; `history` gives them six hours of a past, in which one step of the sign-up breaks
 //! for a while. Grafana is not asked: `draw.mjs` draws its panels, by the library that draws Grafana's own.
 
+#![expect(clippy::print_stderr, reason = "what goes wrong is told to whoever runs it")]
+
 mod history;
 
 use std::path::PathBuf;

@@ -1,6 +1,7 @@
 //! `fanlight dashboards`: what is built of a configuration, by Grafana's own schema, and answered by a real Prometheus.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::fs;
 use std::iter;
 use std::path::{Path, PathBuf};
@@ -139,9 +140,10 @@ fn by_schema(dashboards: &BTreeMap<PathBuf, Value>) -> Result<String> {
         "{} is lacking: `scripts/install test` installs it",
         tsc.display()
     );
-    let mut source = format!("import type {{ Built }} from {:?};\n", tools.join("schema"));
+    let schema = json!(tools.join("schema"));
+    let mut source = format!("import type {{ Built }} from {schema};\n");
     for (number, dashboard) in dashboards.values().enumerate() {
-        source += &format!("export const dashboard{number}: Built = {dashboard:#};\n");
+        writeln!(source, "export const dashboard{number}: Built = {dashboard:#};")?;
     }
     let folder = ConfigFolder::new(&[("built.ts", &source)])?;
     let output = Command::new("node")
@@ -187,6 +189,8 @@ async fn every_dashboard_is_one_of_grafanas_schema() -> Result<()> {
     Ok(())
 }
 
+type Change = fn(&mut Value);
+
 /// Otherwise the test above would prove nothing.
 #[tokio::test]
 async fn the_schema_refuses_what_grafana_does_not_know() -> Result<()> {
@@ -194,11 +198,10 @@ async fn the_schema_refuses_what_grafana_does_not_know() -> Result<()> {
     let built = built(&config).await?;
     let path = Path::new("prod/Fanlight/shop-main.json");
     let dashboard = built.get(path).context("shop-main")?;
-    type Change = fn(&mut Value);
     let changes: [(&str, Change); 7] = [
         ("a misspelt key", |dashboard| dashboard["graphTooltipp"] = json!(1)),
         ("a text for a number", |dashboard| {
-            dashboard["schemaVersion"] = json!("42")
+            dashboard["schemaVersion"] = json!("42");
         }),
         ("no schema", |dashboard| {
             dashboard
