@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::thread;
 
 const CONFIG: &str = "
 sinks: {default: {pushgateway: {url: 'http://127.0.0.1:1'}}}
@@ -41,7 +42,7 @@ fn a_closed_pipe_changes_no_exit_status() {
     fs::create_dir(folder.path().join("config")).expect("a folder");
     fs::write(folder.path().join("config/fanlight.yaml"), CONFIG).expect("a file");
     fs::write(folder.path().join("queries.yaml"), QUERIES).expect("a file");
-    for (arguments, status) in [
+    let cases = [
         (&["schema"] as &[_], 0),
         (&["check"], 0),
         (&["import", "queries.yaml"], 0),
@@ -50,26 +51,40 @@ fn a_closed_pipe_changes_no_exit_status() {
         (&["status"], 1),
         (&["status", "--json"], 1),
         (&["prune", "--dry-run"], 1),
-    ] {
-        let read = fanlight(folder.path(), arguments).output().expect("it runs");
-        assert_eq!(read.status.code(), Some(status), "{arguments:?}: {read:?}");
-        assert!(!read.stdout.is_empty(), "{arguments:?} says something");
-        let unread = fanlight(folder.path(), arguments)
-            .stdout(closed().expect("a pipe"))
-            .output();
-        let unread = unread.expect("it runs");
-        let said = String::from_utf8_lossy(&unread.stderr);
-        assert_eq!(unread.status.code(), Some(status), "{arguments:?}: {said}");
-        assert!(
-            !said.contains("panicked") && !said.contains("Broken pipe"),
-            "{arguments:?}: {said}"
-        );
-        let unheard = fanlight(folder.path(), arguments)
-            .stdout(closed().expect("a pipe"))
-            .stderr(closed().expect("a pipe"))
-            .status();
-        assert_eq!(unheard.expect("it runs").code(), Some(status), "{arguments:?}");
-    }
+    ];
+    // Side by side, since some try their gateway several times.
+    thread::scope(|scope| {
+        for (arguments, status) in cases {
+            let command = || fanlight(folder.path(), arguments);
+            scope.spawn(move || read(command(), status).expect("it runs"));
+            scope.spawn(move || unread(command(), status).expect("it runs"));
+            scope.spawn(move || unheard(command(), status).expect("it runs"));
+        }
+    });
+}
+
+fn read(mut command: Command, status: i32) -> io::Result<()> {
+    let ended = command.output()?;
+    assert_eq!(ended.status.code(), Some(status), "{command:?}: {ended:?}");
+    assert!(!ended.stdout.is_empty(), "{command:?} says something");
+    Ok(())
+}
+
+fn unread(mut command: Command, status: i32) -> io::Result<()> {
+    let ended = command.stdout(closed()?).output()?;
+    let said = String::from_utf8_lossy(&ended.stderr);
+    assert_eq!(ended.status.code(), Some(status), "{command:?}: {said}");
+    assert!(
+        !said.contains("panicked") && !said.contains("Broken pipe"),
+        "{command:?}: {said}"
+    );
+    Ok(())
+}
+
+fn unheard(mut command: Command, status: i32) -> io::Result<()> {
+    command.stdout(closed()?).stderr(closed()?);
+    assert_eq!(command.status()?.code(), Some(status), "{command:?}");
+    Ok(())
 }
 
 #[test]

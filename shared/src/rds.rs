@@ -61,9 +61,19 @@ impl Tokens {
     /// # Errors
     /// When there is no Region, or AWS gives no credentials.
     pub(crate) async fn token(&self, login: &Login, region: Option<&str>) -> Result<SecretString, TokenError> {
+        self.token_at(SystemTime::now, login, region).await
+    }
+
+    /// As [`Self::token`], by a clock.
+    async fn token_at(
+        &self,
+        clock: impl FnOnce() -> SystemTime,
+        login: &Login,
+        region: Option<&str>,
+    ) -> Result<SecretString, TokenError> {
         // Held while one is made: who else wants it, waits for it.
         let mut kept = self.kept.lock().await;
-        let now = SystemTime::now();
+        let now = clock();
         kept.retain(|kept| now < kept.until);
         let same = |kept: &&Kept| kept.login == *login && kept.region.as_deref() == region;
         if let Some(kept) = kept.iter().find(same) {
@@ -212,19 +222,24 @@ mod tests {
     #[tokio::test]
     async fn a_token_is_kept_for_its_login_and_region_until_it_is_refused() {
         let tokens = tokens(Some("eu-west-3"), None).await;
-        let token = async |user: &str, region: Option<&str>| {
-            let token = tokens.token(&login(5432, user), region).await.unwrap();
+        let token = async |after: Duration, user: &str, region: Option<&str>| {
+            let clock = || SystemTime::UNIX_EPOCH + TIME + after;
+            let token = tokens.token_at(clock, &login(5432, user), region).await.unwrap();
             token.expose_secret().to_owned()
         };
-        let first = token("a", None).await;
+        let begin = Duration::ZERO;
+        let first = token(begin, "a", None).await;
         assert!(first.contains("%2Feu-west-3%2Frds-db%2Faws4_request"), "{first}");
-        assert_ne!(token("b", None).await, first);
-        assert!(token("a", Some("us-east-1")).await.contains("%2Fus-east-1%2Frds-db%2F"));
+        let other = token(begin, "b", None).await;
+        assert_ne!(other, first);
+        let elsewhere = token(begin, "a", Some("us-east-1")).await;
+        assert!(elsewhere.contains("%2Fus-east-1%2Frds-db%2F"), "{elsewhere}");
         // Signatures tell the second in which they were made.
-        tokio::time::sleep(Duration::from_millis(1100)).await;
-        assert_eq!(token("a", None).await, first);
+        let later = KEPT.saturating_sub(Duration::from_secs(1));
+        assert_eq!(token(later, "a", None).await, first);
         tokens.forget(&login(5432, "a")).await;
-        assert_ne!(token("a", None).await, first);
+        assert_ne!(token(later, "a", None).await, first);
+        assert_ne!(token(KEPT, "b", None).await, other);
     }
 
     #[tokio::test]

@@ -1,9 +1,14 @@
 //! A certificate authority of our own, whose servers are `localhost` and 127.0.0.1.
 
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use anyhow::{Context as _, Result};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+
+use crate::supervisor::Supervised;
 
 /// The authority's certificate and one certificate of a server, in PEM.
 #[derive(Debug)]
@@ -46,5 +51,15 @@ impl Authority {
             server_certificate: server_certificate.pem(),
             server_key: server_key.serialize_pem(),
         })
+    }
+
+    /// Puts `ca.pem` into a server's folder, and `server.crt` and `server.key`, which only its owner may read, into one
+    /// within; the key's path.
+    pub(crate) fn write_to(&self, server: &Supervised, inner: &str) -> Result<PathBuf> {
+        server.write("ca.pem", &self.certificate)?;
+        server.write(&format!("{inner}server.crt"), &self.server_certificate)?;
+        let key = server.write(&format!("{inner}server.key"), &self.server_key)?;
+        fs::set_permissions(&key, Permissions::from_mode(0o600))?;
+        Ok(key)
     }
 }

@@ -1,7 +1,6 @@
 //! MariaDB with TLS, and a fresh database for each test.
 
-use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt as _;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -79,11 +78,7 @@ impl MariaDb {
             ),
         )?;
 
-        let authority = Authority::shared()?;
-        server.write("ca.pem", &authority.certificate)?;
-        server.write("server.crt", &authority.server_certificate)?;
-        let key = server.write("server.key", &authority.server_key)?;
-        fs::set_permissions(&key, Permissions::from_mode(0o600))?;
+        let key = Authority::shared()?.write_to(&server, "")?;
         account.own(&key)?;
 
         let mut mariadb = Self {

@@ -1,7 +1,6 @@
 //! PostgreSQL with SCRAM passwords and TLS, and a fresh database for each test.
 
-use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt as _;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -74,11 +73,7 @@ impl Postgres {
             "--no-sync",
         ]))?;
 
-        let authority = Authority::shared()?;
-        server.write("ca.pem", &authority.certificate)?;
-        server.write("data/server.crt", &authority.server_certificate)?;
-        let key = server.write("data/server.key", &authority.server_key)?;
-        fs::set_permissions(&key, Permissions::from_mode(0o600))?;
+        let key = Authority::shared()?.write_to(&server, "data/")?;
         account.own(&key)?;
 
         let settings = settings.iter().map(ToString::to_string).collect();

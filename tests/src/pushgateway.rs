@@ -46,10 +46,7 @@ impl Pushgateway {
     async fn start_as(guarded: bool) -> Result<Self> {
         let program = program("prometheus-pushgateway", "prometheus-pushgateway")?;
         let server = Supervised::new("pushgateway", StopSignal::Term)?;
-        let authority = Authority::shared()?;
-        server.write("ca.pem", &authority.certificate)?;
-        server.write("server.crt", &authority.server_certificate)?;
-        server.write("server.key", &authority.server_key)?;
+        Authority::shared()?.write_to(&server, "")?;
         let users = format!("basic_auth_users:\n  {GATEWAY_USER}: {GATEWAY_PASSWORD_HASH}\n");
         let tls = "tls_server_config:\n  cert_file: server.crt\n  key_file: server.key\n";
         server.write(

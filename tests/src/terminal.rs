@@ -39,8 +39,9 @@ pub async fn fanlight_at_terminal(
         .into_iter()
         .chain(arguments.iter().copied());
     let line: Vec<String> = words.map(|word| format!("'{}'", word.replace('\'', r"'\''"))).collect();
-    let mut child = Command::new("script")
-        .args(["-qefc", &line.join(" "), "/dev/null"])
+    // Ctrl-C is ignored by what a shell has put into the background, and by all that it starts.
+    let mut child = Command::new("env")
+        .args(["--default-signal=INT", "script", "-qefc", &line.join(" "), "/dev/null"])
         .current_dir(folder)
         .env_clear()
         .env("PATH", std::env::var_os("PATH").unwrap_or_default())

@@ -1,6 +1,8 @@
 //! Data source names of other exporters as sources of ours; a password in one is never passed on.
 
-use shared::postgres::{UrlFinding, UrlSeverity};
+use shared::database::{UrlFinding, UrlSeverity, inspect};
+use shared::mysql::Mysql;
+use shared::postgres::Postgres;
 
 use super::model::{Kind, Source};
 use super::mysql;
@@ -70,8 +72,8 @@ impl Kind {
 
     fn inspect(self, url: &str) -> Vec<UrlFinding> {
         match self {
-            Self::Postgres => shared::postgres::inspect(url),
-            Self::Mysql => shared::mysql::inspect(url),
+            Self::Postgres => inspect::<Postgres>(url),
+            Self::Mysql => inspect::<Mysql>(url),
         }
     }
 }

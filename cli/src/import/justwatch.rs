@@ -156,11 +156,7 @@ fn metric(document: &Document, query: &Node, imported: &mut Imported) -> Option<
         .as_ref()
         .and_then(|name| document.root.get("queries")?.text_of(name));
     let Some(sql) = query.text_of("query").or(global) else {
-        let what = reference.map_or_else(
-            || "no query".to_owned(),
-            |name| format!("the query `{name}`, which is not there"),
-        );
-        imported.note(place, format!("`{name}` has {what}"));
+        imported.note_no_query(place, &name, reference.as_deref());
         return None;
     };
     let values = query.texts_of("values");

@@ -140,6 +140,15 @@ impl Imported {
         Ok(connection)
     }
 
+    /// A metric that is left out since its query is not there, which stands under a name or nowhere.
+    pub(super) fn note_no_query(&mut self, place: Place, metric: &str, name: Option<&str>) {
+        let message = match name {
+            Some(name) => format!("`{metric}` has the query `{name}`, which is not there"),
+            None => format!("`{metric}` has no query"),
+        };
+        self.note(place, message);
+    }
+
     pub(super) fn note(&mut self, place: Place, message: impl Into<String>) {
         let message = message.into();
         let note = Note { place, message };

@@ -44,18 +44,11 @@ fn mend_names(metric: &mut Metric, imported: &mut Imported) {
         metric.name = name;
     }
     let mut taken = BTreeSet::new();
-    for (label, _) in &mut metric.labels {
-        let mended = free_label(label, &mut taken);
-        if mended != *label {
-            let message = format!(
-                "the label `{label}` of `{}` is called `{mended}`: its name is not allowed, or taken",
-                metric.name
-            );
-            imported.note(metric.place.clone(), message);
-            *label = mended;
-        }
-    }
-    if let Value::Columns(label, _) = &mut metric.value {
+    let of_columns = match &mut metric.value {
+        Value::Columns(label, _) => Some(label),
+        Value::Column(_) => None,
+    };
+    for label in metric.labels.iter_mut().map(|(label, _)| label).chain(of_columns) {
         let mended = free_label(label, &mut taken);
         if mended != *label {
             let message = format!(

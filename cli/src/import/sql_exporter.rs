@@ -6,7 +6,7 @@ use std::path::Path;
 use shared::config::yaml::Node;
 
 use super::document::{Document, Tree};
-use super::model::{Imported, Job, Metric, Query, QueryOf, Value};
+use super::model::{Imported, Job, Kind, Metric, Query, QueryOf, Value};
 use super::{Defaults, ImportError, of_interval};
 
 const LEFT_OF_ROOT: [(&str, &str); 2] = [
@@ -49,6 +49,7 @@ struct Collector<'a> {
 struct Target {
     /// The source's name.
     source: String,
+    kind: Kind,
     /// What jobs' names end in, where there are several targets.
     suffix: Option<String>,
     labels: Vec<(String, String)>,
@@ -187,8 +188,10 @@ fn collector<'a>(document: &'a Document, node: &'a Node, imported: &mut Imported
 }
 
 fn unnamed_target(document: &Document, imported: &mut Imported) -> Option<Target> {
+    let (source, kind) = connect(document, "database", None, &document.root, imported)?;
     Some(Target {
-        source: connect(document, "database", None, &document.root, imported)?,
+        source,
+        kind,
         suffix: None,
         labels: Vec::new(),
         collectors: vec!["*".to_owned()],
@@ -207,9 +210,10 @@ fn targets(document: &Document, imported: &mut Imported) -> Vec<Target> {
         let named = node.text_of("name").filter(|name| !name.is_empty());
         let name = named.clone().unwrap_or_else(|| "target".to_owned());
         let dsn = node.get("data_source_name");
-        if let Some(source) = connect(document, &name, dsn, node, imported) {
+        if let Some((source, kind)) = connect(document, &name, dsn, node, imported) {
             targets.push(Target {
                 source,
+                kind,
                 suffix: None,
                 // As the exporter does where the target has a name.
                 labels: named
@@ -231,13 +235,14 @@ fn targets(document: &Document, imported: &mut Imported) -> Vec<Target> {
         for config in job.get("static_configs").map(Tree::items).unwrap_or_default() {
             document.leave(config, &["targets", "labels"], &[], imported);
             for (key, dsn) in config.get("targets").map(Tree::entries).unwrap_or_default() {
-                let Some(source) = connect(document, &key.name, Some(dsn), dsn, imported) else {
+                let Some((source, kind)) = connect(document, &key.name, Some(dsn), dsn, imported) else {
                     continue;
                 };
                 // As the exporter tells its targets apart.
                 let target = ("target".to_owned(), key.name.clone());
                 targets.push(Target {
                     source,
+                    kind,
                     suffix: Some(key.name.clone()),
                     labels: [target].into_iter().chain(config.pairs_of("labels")).collect(),
                     collectors: job.texts_of("collectors"),
@@ -248,18 +253,18 @@ fn targets(document: &Document, imported: &mut Imported) -> Vec<Target> {
     targets
 }
 
-/// The name of the source for a connection, which stands at `near` if anywhere.
+/// The name and the kind of the source for a connection, which stands at `near` if anywhere.
 fn connect(
     document: &Document,
     name: &str,
     dsn: Option<&Node>,
     near: &Node,
     imported: &mut Imported,
-) -> Option<String> {
+) -> Option<(String, Kind)> {
     let place = document.place(&dsn.unwrap_or(near).span);
     let text = dsn.and_then(Tree::text).filter(|text| !text.is_empty());
     match imported.connect(name, text.as_deref(), &place) {
-        Ok(connection) => Some(connection.source.name),
+        Ok(connection) => Some((connection.source.name, connection.kind)),
         Err(kind) => {
             imported.note(
                 place,
@@ -289,7 +294,7 @@ fn job(
         document.leave(query, &["query_name", "query"], &LEFT_OF_QUERY, imported);
     }
     for node in node.get("metrics").map(Tree::items).unwrap_or_default() {
-        metrics.extend(metric(document, node, shared, &mut queries, imported));
+        metrics.extend(metric(document, node, target.kind, shared, &mut queries, imported));
     }
     if metrics.is_empty() {
         imported.note(
@@ -316,6 +321,7 @@ fn job(
 fn metric(
     document: &Document,
     node: &Node,
+    kind: Kind,
     shared: &[Node],
     queries: &mut Vec<(String, Query)>,
     imported: &mut Imported,
@@ -347,15 +353,9 @@ fn metric(
         }
     };
     let static_value = node.text_of("static_value");
-    let mut values = node.texts_of("values");
-    let value = match (node.text_of("value_label"), values.len(), &static_value) {
-        (_, 0, Some(_)) => Value::Column("static_value".to_owned()),
-        (_, 0, None) => {
-            imported.note(place, format!("`{name}` has no values"));
-            return None;
-        }
-        (None, 1, _) => Value::Column(values.remove(0)),
-        (label, _, _) => Value::Columns(label.unwrap_or_else(|| "value".to_owned()), values),
+    let Some(value) = value(node, static_value.is_some()) else {
+        imported.note(place, format!("`{name}` has no values"));
+        return None;
     };
     let reference = node.text_of("query_ref");
     let named = |name: &String| {
@@ -368,18 +368,22 @@ fn metric(
         None => node.text_of("query"),
     };
     let Some(sql) = sql else {
-        let what = reference.map_or_else(
-            || "no query".to_owned(),
-            |name| format!("the query `{name}`, which is not there"),
-        );
-        imported.note(place, format!("`{name}` has {what}"));
+        imported.note_no_query(place, &name, reference.as_deref());
         return None;
     };
     let query = match (static_value, &value) {
-        (Some(constant), Value::Column(column)) if column == "static_value" => QueryOf::Own(Query {
-            sql: with_constant(&sql, &constant),
-            parameters: Vec::new(),
-        }),
+        (Some(constant), Value::Column(column)) if column == "static_value" => {
+            match with_constant(&sql, &constant, kind) {
+                Ok(sql) => QueryOf::Own(Query {
+                    sql,
+                    parameters: Vec::new(),
+                }),
+                Err(problem) => {
+                    imported.note(place, format!("`{name}` is left out: its `static_value` {problem}"));
+                    return None;
+                }
+            }
+        }
         _ => match reference {
             Some(reference) => {
                 if !queries.iter().any(|(name, _)| *name == reference) {
@@ -417,16 +421,28 @@ fn metric(
     })
 }
 
-/// The same rows with one more column.
-fn with_constant(sql: &str, constant: &str) -> String {
-    let number = constant.parse::<f64>().unwrap_or(f64::NAN);
-    let number = if number.is_finite() {
-        number.to_string()
-    } else {
-        format!("'{number}'::float8")
+/// The columns of the value, of which `static_value` becomes one.
+fn value(node: &Node, is_static: bool) -> Option<Value> {
+    let mut values = node.texts_of("values");
+    match (node.text_of("value_label"), values.len()) {
+        (_, 0) => is_static.then(|| Value::Column("static_value".to_owned())),
+        (None, 1) => Some(Value::Column(values.remove(0))),
+        (label, _) => Some(Value::Columns(label.unwrap_or_else(|| "value".to_owned()), values)),
+    }
+}
+
+/// The same rows with one more column, or why it cannot be one.
+fn with_constant(sql: &str, constant: &str, kind: Kind) -> Result<String, &'static str> {
+    let number: f64 = constant.parse().map_err(|_| "is no number")?;
+    let number = match kind {
+        _ if number.is_finite() => number.to_string(),
+        Kind::Postgres => format!("'{number}'::float8"),
+        Kind::Mysql => return Err("is a number that MySQL does not have"),
     };
     let sql = sql.trim().trim_end_matches(';').trim_end();
-    format!("SELECT given.*, {number} AS static_value\nFROM (\n{sql}\n) AS given")
+    Ok(format!(
+        "SELECT given.*, {number} AS static_value\nFROM (\n{sql}\n) AS given"
+    ))
 }
 
 #[cfg(test)]
@@ -452,10 +468,46 @@ mod tests {
 
     #[test]
     fn a_constant_becomes_a_column() {
-        assert_eq!(
-            with_constant("SELECT a\nFROM t;\n", "1"),
-            "SELECT given.*, 1 AS static_value\nFROM (\nSELECT a\nFROM t\n) AS given"
-        );
-        assert!(with_constant("SELECT 1", "NaN").contains("'NaN'::float8"));
+        for (constant, kind, expected) in [
+            ("1", Kind::Postgres, Ok("1")),
+            ("1", Kind::Mysql, Ok("1")),
+            ("-0.5", Kind::Mysql, Ok("-0.5")),
+            ("NaN", Kind::Postgres, Ok("'NaN'::float8")),
+            ("-inf", Kind::Postgres, Ok("'-inf'::float8")),
+            ("NaN", Kind::Mysql, Err("is a number that MySQL does not have")),
+            ("inf", Kind::Mysql, Err("is a number that MySQL does not have")),
+            ("one", Kind::Postgres, Err("is no number")),
+        ] {
+            let expected = expected.map(|number| {
+                format!("SELECT given.*, {number} AS static_value\nFROM (\nSELECT a\nFROM t\n) AS given")
+            });
+            let made = with_constant("SELECT a\nFROM t;\n", constant, kind);
+            assert_eq!(made, expected, "{constant} {kind:?}");
+        }
+    }
+
+    #[test]
+    fn a_constant_that_the_database_does_not_have_leaves_the_metric_out() {
+        let text = "collectors:\n- collector_name: c\n  metrics:\n  - {metric_name: a, type: gauge, help: h, static_value: NaN, query: SELECT 1}\n  - {metric_name: b, type: gauge, help: h, static_value: 2, query: SELECT 1}\n";
+        for (dsn, metrics, told) in [
+            ("postgres://u@h/d", 2, None),
+            (
+                "mysql://u@tcp(h:3306)/d",
+                1,
+                Some("`a` is left out: its `static_value` is a number that MySQL does not have"),
+            ),
+        ] {
+            let text = format!("target: {{data_source_name: '{dsn}', collectors: [c]}}\n{text}");
+            let document = Document::parse(Path::new("c.yml"), text).unwrap();
+            let (mut imported, schedule) = (Imported::default(), "* * * * *".to_owned());
+            read(&document, &Defaults { schedule }, &mut imported).unwrap();
+            assert_eq!(imported.jobs[0].metrics.len(), metrics, "{dsn}");
+            let left_out = imported.notes.iter().map(|note| note.message.as_str());
+            assert_eq!(
+                left_out.clone().find(|note| note.contains("static_value")),
+                told,
+                "{dsn}"
+            );
+        }
     }
 }

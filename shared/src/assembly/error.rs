@@ -80,6 +80,17 @@ pub enum MetricError {
     Spool(#[from] io::Error),
 }
 
+impl MetricError {
+    /// Whether a row is at fault, and without it there would be a family.
+    #[must_use]
+    pub fn is_of_a_row(&self) -> bool {
+        matches!(
+            self,
+            Self::Cell { .. } | Self::LabelTooLong { .. } | Self::NullValue { .. } | Self::Duplicate { .. }
+        )
+    }
+}
+
 /// A query's result does not have the column that a metric is made from.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ColumnError {

@@ -53,8 +53,14 @@ impl<'a> QueryAssembler<'a> {
 
     /// Hands a row to each metric that has not failed. What a failing metric had written is dropped at once.
     pub fn row(&mut self, row: &(impl Row + ?Sized)) {
-        for (_, assembler) in &mut self.metrics {
-            if let Ok(running) = assembler
+        self.row_without(row, &[]);
+    }
+
+    /// As [`Self::row`], but for the metrics at these places.
+    pub fn row_without(&mut self, row: &(impl Row + ?Sized), without: &[usize]) {
+        for (at, (_, assembler)) in self.metrics.iter_mut().enumerate() {
+            if !without.contains(&at)
+                && let Ok(running) = assembler
                 && let Err(error) = running.row(row)
             {
                 *assembler = Err(error);

@@ -16,6 +16,8 @@ mod names;
 mod passwords;
 mod read;
 mod resolve;
+#[cfg(test)]
+pub(crate) mod sample;
 mod schema;
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,5 @@
 //! From a target to a logged-in session: addresses in turn, TLS as `ssl-mode` says, errors that name host and port.
 
-use std::fmt;
 use std::io;
 use std::net::IpAddr;
 
@@ -11,81 +10,23 @@ use tokio::time::{Instant, timeout_at};
 
 use super::server_error::ServerError;
 use super::session::Session;
-use super::url::{SslMode, Target, UrlError};
-use crate::tls::{CaFileError, roots_in};
+use super::url::{SslMode, Target};
+use super::{ConnectError, Reason};
+use crate::tls::roots_in;
 
 /// No row that becomes a sample is this large; a larger one would have to be held in memory whole.
 const LARGEST_PACKET: usize = 16 * 1024 * 1024;
 
-/// Why there is no transaction to run queries in.
-#[derive(Debug, thiserror::Error)]
-pub enum ConnectError {
-    /// The URL cannot be used.
-    #[error(transparent)]
-    Url(#[from] UrlError),
-    /// The certificates to trust cannot be read.
-    #[error(transparent)]
-    CaFile(#[from] CaFileError),
-    /// The host could not be used.
-    #[error("cannot connect to MySQL {0}")]
-    Host(HostFailure),
-}
-
-impl ConnectError {
-    /// Whether the server refused the user or the password, so that fetching the secret again may help.
-    #[must_use]
-    pub fn is_login_failure(&self) -> bool {
-        matches!(self, Self::Host(HostFailure { reason: Reason::Server(error), .. }) if error.is_login_failure())
-    }
-}
-
-/// Why the host could not be used.
-#[derive(Debug)]
-pub struct HostFailure {
-    host: String,
-    reason: Reason,
-}
-
-impl HostFailure {
-    pub(super) fn new(host: String, reason: Reason) -> Self {
-        Self { host, reason }
-    }
-}
-
-impl fmt::Display for HostFailure {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "at {}: {}", self.host, self.reason)
-    }
-}
-
-#[derive(Debug, thiserror::Error)]
-pub(super) enum Reason {
-    #[error("the host's name cannot be resolved: {0}")]
-    Resolve(io::Error),
-    #[error("{0}")]
-    Dial(io::Error),
-    #[error("no answer in time")]
-    TimedOut,
-    #[error("{0}")]
-    Server(ServerError),
-    #[error(
-        "the server offers no TLS, for which ssl-mode asks ({}): let it have a certificate, or, where nobody else is on \
-         the way, write ssl-mode=DISABLED",
-        .0.told()
-    )]
-    NoTls(SslMode),
-    #[error("{0}")]
-    Login(String),
-}
-
-impl SslMode {
-    fn told(self) -> &'static str {
-        match self {
-            Self::VerifyIdentity => "VERIFY_IDENTITY if nothing else is said",
-            Self::VerifyCa => "VERIFY_CA",
-            _ => "REQUIRED",
-        }
-    }
+fn no_tls(wanted: SslMode) -> Reason {
+    let told = match wanted {
+        SslMode::VerifyIdentity => "VERIFY_IDENTITY if nothing else is said",
+        SslMode::VerifyCa => "VERIFY_CA",
+        _ => "REQUIRED",
+    };
+    Reason::Other(format!(
+        "the server offers no TLS, for which ssl-mode asks ({told}): let it have a certificate, or, where nobody else is \
+         on the way, write ssl-mode=DISABLED"
+    ))
 }
 
 impl From<Error> for Reason {
@@ -93,17 +34,17 @@ impl From<Error> for Reason {
         match error {
             Error::Io(IoError::Io(error)) => Self::Dial(error),
             Error::Server(error) => Self::Server(ServerError::read(&error)),
-            Error::Driver(DriverError::CleartextPluginDisabled) => Self::Login(
+            Error::Driver(DriverError::CleartextPluginDisabled) => Self::Other(
                 "the server asks for the password itself, which is sent only over TLS with ssl-mode=VERIFY_IDENTITY"
                     .to_owned(),
             ),
             // The client's name for it shows all that the server sent.
             Error::Driver(DriverError::UnexpectedPacket { .. }) => {
-                Self::Login("the server sent something that is no part of a login".to_owned())
+                Self::Other("the server sent something that is no part of a login".to_owned())
             }
-            Error::Driver(error) => Self::Login(error.to_string()),
-            Error::Io(IoError::Tls(error)) => Self::Login(error.to_string()),
-            error => Self::Login(error.to_string()),
+            Error::Driver(error) => Self::Other(error.to_string()),
+            Error::Io(IoError::Tls(error)) => Self::Other(error.to_string()),
+            error => Self::Other(error.to_string()),
         }
     }
 }
@@ -118,7 +59,7 @@ pub(super) async fn connect(
         // The client would say less about what is wrong with it.
         roots_in(file)?;
     }
-    let failed = |reason| ConnectError::Host(HostFailure::new(target.place(), reason));
+    let failed = |reason: Reason| ConnectError::host(&target.place(), reason);
     let until = || {
         let limit = target.connect_timeout.map(|timeout| Instant::now() + timeout);
         limit.map_or(deadline, |limit| limit.min(deadline))
@@ -149,7 +90,7 @@ async fn log_in(target: &Target, address: IpAddr, password: Option<&SecretString
         Err(Error::Driver(DriverError::NoClientSslFlagFromServer)) if target.ssl_mode == SslMode::Preferred => {
             Conn::new(with_tls(&options, target, false)).await
         }
-        Err(Error::Driver(DriverError::NoClientSslFlagFromServer)) => return Err(Reason::NoTls(target.ssl_mode)),
+        Err(Error::Driver(DriverError::NoClientSslFlagFromServer)) => return Err(no_tls(target.ssl_mode)),
         outcome => outcome,
     };
     Session::greet(outcome?, target.place()).await

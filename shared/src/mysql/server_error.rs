@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::sql_position::Position;
+use crate::database::{self, Position};
 
 /// `ER_PARSE_ERROR`.
 const SYNTAX: u16 = 1064;
@@ -62,22 +62,10 @@ impl ServerError {
         (read, Some(place_of(near, line, sql)))
     }
 
-    /// Whether the server refused the user or the password: these, and `Access denied` (1045, 1698), a password that has
-    /// expired (1820, 1862) and an account that is locked (3118, 4151).
-    #[must_use]
-    pub fn is_login_failure(&self) -> bool {
-        self.state == "28000" || matches!(self.code, 1045 | 1698 | 1820 | 1862 | 3118 | 4151)
-    }
-
     /// Whether a limit of the server's has passed: for a statement (3024 in MySQL, 1969 in MariaDB) or for waiting for a
     /// lock (1205).
     pub(super) fn is_timeout(&self) -> bool {
         matches!(self.code, 3024 | 1969 | 1205)
-    }
-
-    /// Whether the statement would write (1792).
-    pub(crate) fn is_write(&self) -> bool {
-        self.code == 1792
     }
 
     /// Whether somebody has ended the statement (1317).
@@ -103,6 +91,18 @@ impl fmt::Display for ServerError {
 }
 
 impl std::error::Error for ServerError {}
+
+impl database::ServerError for ServerError {
+    /// `Access denied` (1045, 1698), a password that has expired (1820, 1862) and an account that is locked (3118, 4151).
+    fn is_login_failure(&self) -> bool {
+        self.state == "28000" || matches!(self.code, 1045 | 1698 | 1820 | 1862 | 3118 | 4151)
+    }
+
+    /// `ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION`.
+    fn is_write(&self) -> bool {
+        self.code == 1792
+    }
+}
 
 /// Names of tables and columns may be shown; data may not, since it may be personal.
 fn without_data(state: &str, message: &str) -> String {

@@ -12,31 +12,28 @@ use mysql_async::prelude::Queryable as _;
 use mysql_async::{BinaryProtocol, Conn, DriverError, Error, Opts, QueryResult, Row, Statement, Value};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::login::Reason;
 use super::row::BinaryRow;
 use super::server_error::ServerError;
 use super::types::Columns;
-use super::{Description, QueryError};
-use crate::query_limits::Limits;
+use super::{Failure, Mysql, QueryError, Reason};
+use crate::database::{self, Description, Limits};
 use crate::rows::Consumer;
 
 /// How long the rest of a result may take that nobody wants before the query is cancelled.
 const DRAIN: Duration = Duration::from_millis(100);
 /// How long saying goodbye may take.
 const GOODBYE: Duration = Duration::from_secs(1);
-/// How long a cancel request may take when nobody waits for it any more.
-const LAST_WORD: Duration = Duration::from_mins(1);
 /// What tells one server from another behind the same address.
 const IDENTITY: &str = "CONCAT_WS('/', @@hostname, @@port, @@server_id)";
 
 /// A logged-in connection.
-pub(super) struct Session {
+pub struct Session {
     /// `None` only while it is being dropped.
     conn: Option<Conn>,
     canceller: Arc<Canceller>,
     limit: ServerLimit,
     /// For errors.
-    pub(super) host: String,
+    host: String,
 }
 
 /// The variable by which the server limits a statement's time.
@@ -80,14 +77,6 @@ impl ServerLimit {
     }
 }
 
-/// Why a query gave nothing.
-pub(super) enum Failure<E> {
-    /// The session can go on.
-    Query(QueryError<E>),
-    /// It cannot.
-    Lost(Loss),
-}
-
 /// Why nothing more can be had from a connection.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Loss {
@@ -105,13 +94,19 @@ pub(super) enum Loss {
 
 impl<E> From<Loss> for Failure<E> {
     fn from(loss: Loss) -> Self {
-        Self::Lost(loss)
+        match loss {
+            Loss::Deadline => Self::Late,
+            loss => Self::Lost(loss.to_string()),
+        }
     }
 }
 
-impl<E> From<QueryError<E>> for Failure<E> {
-    fn from(error: QueryError<E>) -> Self {
-        Self::Query(error)
+impl From<Loss> for Reason {
+    fn from(loss: Loss) -> Self {
+        match loss {
+            Loss::Deadline => Self::TimedOut,
+            loss => Self::Other(loss.to_string()),
+        }
     }
 }
 
@@ -140,41 +135,14 @@ async fn answer<T>(until: Instant, asked: impl Future<Output = Result<T, Error>>
     timeout_at(until, asked).await.map_err(|_| Loss::Deadline)
 }
 
-impl Session {
-    /// Learns which server it is on a new connection.
-    pub(super) async fn greet(mut conn: Conn, host: String) -> Result<Self, Reason> {
-        let question = format!("SELECT VERSION(), CONNECTION_ID(), {IDENTITY}");
-        let answer: Option<(String, u64, String)> = conn.query_first(question).await?;
-        let (version, id, server) =
-            answer.ok_or_else(|| Reason::Login("the server does not say who it is".to_owned()))?;
-        Ok(Self {
-            limit: ServerLimit::of(&version, conn.server_version()),
-            canceller: Arc::new(Canceller {
-                options: conn.opts().clone(),
-                server,
-                id,
-            }),
-            conn: Some(conn),
-            host,
-        })
+impl database::Session for Session {
+    type Database = Mysql;
+
+    fn place(&self) -> &str {
+        &self.host
     }
 
-    /// The connection, which is there until the session is dropped.
-    fn conn(&mut self) -> Result<&mut Conn, Loss> {
-        self.conn.as_mut().ok_or(Loss::NoTransaction)
-    }
-
-    /// Brings a connection that was used before back to where a new one is; this is also how a dead one is found.
-    pub(super) async fn reset(&mut self, until: Instant) -> Result<(), Loss> {
-        let conn = self.conn()?;
-        if !answer(until, conn.reset()).await?? {
-            answer(until, conn.ping()).await??;
-        }
-        Ok(())
-    }
-
-    /// Begins the transaction.
-    pub(super) async fn begin(&mut self, limits: Limits, until: Instant) -> Result<(), Reason> {
+    async fn begin(&mut self, limits: Limits, until: Instant) -> Result<(), Reason> {
         // The zone makes a TIMESTAMP a point in time whatever the server's settings; NAMES has texts come as UTF-8
         // whatever the columns' character sets.
         let settings = format!(
@@ -195,19 +163,12 @@ impl Session {
         Ok(())
     }
 
-    /// Ends the transaction; whether the connection can be used again.
-    pub(super) async fn end(&mut self, deadline: Instant) -> bool {
-        let Ok(conn) = self.conn() else { return false };
-        matches!(answer(deadline, conn.query_drop("COMMIT")).await, Ok(Ok(())))
+    async fn begin_again(&mut self, limits: Limits, until: Instant) -> Result<(), Reason> {
+        self.reset(until).await?;
+        self.begin(limits, until).await
     }
 
-    /// Ends whatever the connection does, at the server too.
-    pub(super) async fn cancel(&self, deadline: Instant) {
-        self.canceller.cancel("KILL", deadline).await;
-    }
-
-    /// Runs a query and hands its rows to the consumer as they come; the number of rows.
-    pub(super) async fn query<C: Consumer>(
+    async fn query<C: Consumer>(
         &mut self,
         sql: &str,
         parameters: &[Option<String>],
@@ -225,12 +186,12 @@ impl Session {
         outcome
     }
 
-    /// What a query would give.
-    pub(super) async fn describe<E>(&mut self, sql: &str, limits: Limits) -> Result<Description, Failure<E>> {
+    async fn describe<E>(&mut self, sql: &str, limits: Limits) -> Result<Description, Failure<E>> {
         let statement = self.prepare(sql, limits).await?;
         let description = Description {
             columns: Columns::of(&statement.columns()).described,
-            parameters: usize::from(statement.num_params()),
+            parameters: vec![None; usize::from(statement.num_params())],
+            writes: None,
         };
         let rows = statement.num_columns() > 0;
         self.close(statement, limits).await?;
@@ -239,6 +200,49 @@ impl Session {
         } else {
             Err(QueryError::NoRows.into())
         }
+    }
+
+    async fn end(&mut self, deadline: Instant) -> bool {
+        let Ok(conn) = self.conn() else { return false };
+        matches!(answer(deadline, conn.query_drop("COMMIT")).await, Ok(Ok(())))
+    }
+
+    async fn cancel(&self, deadline: Instant) {
+        self.canceller.cancel("KILL", deadline).await;
+    }
+}
+
+impl Session {
+    /// Learns which server it is on a new connection.
+    pub(super) async fn greet(mut conn: Conn, host: String) -> Result<Self, Reason> {
+        let question = format!("SELECT VERSION(), CONNECTION_ID(), {IDENTITY}");
+        let answer: Option<(String, u64, String)> = conn.query_first(question).await?;
+        let (version, id, server) =
+            answer.ok_or_else(|| Reason::Other("the server does not say who it is".to_owned()))?;
+        Ok(Self {
+            limit: ServerLimit::of(&version, conn.server_version()),
+            canceller: Arc::new(Canceller {
+                options: conn.opts().clone(),
+                server,
+                id,
+            }),
+            conn: Some(conn),
+            host,
+        })
+    }
+
+    /// The connection, which is there until the session is dropped.
+    fn conn(&mut self) -> Result<&mut Conn, Loss> {
+        self.conn.as_mut().ok_or(Loss::NoTransaction)
+    }
+
+    /// Brings a connection that was used before back to where a new one is.
+    async fn reset(&mut self, until: Instant) -> Result<(), Loss> {
+        let conn = self.conn()?;
+        if !answer(until, conn.reset()).await?? {
+            answer(until, conn.ping()).await??;
+        }
+        Ok(())
     }
 
     /// Has the server parse a statement, with the limits of what is left of the job's time.
@@ -252,7 +256,10 @@ impl Session {
         let began = Instant::now();
         match answer(limits.guard, conn.prep(sql)).await? {
             Ok(statement) => Ok(statement),
-            Err(Error::Driver(DriverError::MixedParams)) => Err(QueryError::NamedParameter.into()),
+            Err(Error::Driver(DriverError::MixedParams)) => Err(QueryError::Unfit(
+                "the query has a `:name` besides its `?`; a parameter is written `?`".to_owned(),
+            )
+            .into()),
             Err(error) => Err(refused(error, sql, began, limits)),
         }
     }
@@ -385,16 +392,9 @@ struct Canceller {
 }
 
 impl Canceller {
-    /// Sends the request and waits until the server has dealt with it.
     async fn cancel(self: &Arc<Self>, command: &'static str, deadline: Instant) {
         let canceller = Arc::clone(self);
-        // A task of its own goes on when there is no time left to wait.
-        let request = tokio::spawn(async move { timeout(LAST_WORD, canceller.request(command)).await });
-        match timeout_at(deadline, request).await {
-            Ok(Ok(Ok(Ok(())))) => {}
-            Ok(Ok(Ok(Err(error)))) => tracing::debug!(%error, "a query could not be cancelled"),
-            Ok(Ok(Err(_)) | Err(_)) | Err(_) => tracing::debug!("a query could not be cancelled in time"),
-        }
+        database::cancel(async move { canceller.request(command).await }, deadline).await;
     }
 
     async fn request(&self, command: &str) -> Result<(), Loss> {

@@ -6,12 +6,10 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 
-use crate::database_url::{
-    Authority, PASSWORD_AND_TOKEN, Part, Reader, in_order, in_the_way_of_a_token, mask, split_credentials, usable,
-};
-pub use crate::database_url::{UrlError, UrlFinding, UrlSeverity};
+use crate::database::url::{Authority, Part, Parts, Reader};
+use crate::database::{self, NotForToken, UrlError};
 use crate::rds::Login;
 
 const DEFAULT_PORT: u16 = 3306;
@@ -26,9 +24,9 @@ const SSL_MODES: [(&str, SslMode); 5] = [
     ("VERIFY_IDENTITY", SslMode::VerifyIdentity),
 ];
 
-/// Everything a URL says but the password: what tells one warm connection from another.
+/// Everything a URL says but the password.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Target {
+pub struct Target {
     pub(super) host: String,
     pub(super) port: u16,
     pub(super) user: String,
@@ -63,114 +61,68 @@ pub(super) enum SslMode {
     VerifyIdentity,
 }
 
-/// Judges a connection URL as it stands in the configuration, before its `{{NAME}}` placeholders are filled in; they
-/// count as right wherever they stand.
-#[must_use]
-pub fn inspect(url: &str) -> Vec<UrlFinding> {
-    in_order(read(&mask(url)).1)
-}
-
-/// As [`inspect`], of a URL that is used with a token instead of a password: what is wrong with it besides.
-#[must_use]
-pub fn inspect_for_token(url: &str) -> Vec<UrlFinding> {
-    let masked = mask(url);
-    let ((target, password), _) = read(&masked);
-    in_the_way_of_a_token(&masked, problem_with_token(&target, password.is_some()))
-}
-
-/// Whose token a URL asks for.
-///
-/// # Errors
-/// The URL cannot be used with a token.
-pub(crate) fn login_for_token(url: &SecretString, ca_file: Option<&Path>) -> Result<Login, UrlError> {
-    let Target { host, port, user, .. } = parse_for_token(url.expose_secret(), ca_file)?;
-    Ok(Login { host, port, user })
-}
-
-/// As [`parse`], of a URL that is used with a token instead of a password.
-pub(super) fn parse_for_token(url: &str, ca_file: Option<&Path>) -> Result<Target, UrlError> {
-    let (target, password) = parse(url, ca_file)?;
-    match problem_with_token(&target, password.is_some()) {
-        Some((problem, _)) => Err(UrlError(problem.to_owned())),
-        None => Ok(target),
+impl database::Target for Target {
+    fn read(reader: &mut Reader, url: &str) -> (Self, Option<SecretString>) {
+        let mut target = Self {
+            host: String::new(),
+            port: DEFAULT_PORT,
+            user: String::new(),
+            database: None,
+            ssl_mode: SslMode::VerifyIdentity,
+            ca_file: None,
+            connect_timeout: Some(Duration::from_secs(10)),
+        };
+        let whole = Part { text: url, start: 0 };
+        let Some(rest) = reader.after_scheme(whole, &["mysql://", "mariadb://"]) else {
+            return (target, None);
+        };
+        let parts = Parts::of(rest);
+        let mut password = None;
+        if let Some(credentials) = parts.credentials {
+            (target.user, password) = reader.credentials(credentials);
+        }
+        host(reader, parts.authority, &mut target);
+        target.database = parts.path.and_then(|path| reader.database(path));
+        if let Some(given) = parts.parameters {
+            reader.parameters(given, |reader, name, value| parameter(reader, name, value, &mut target));
+        }
+        if !reader.has_errors() && target.user.is_empty() {
+            reader.error(whole, "the URL names no user");
+        }
+        (target, password)
     }
-}
 
-/// Why a token cannot be used, and whether the parameters decide it.
-fn problem_with_token(target: &Target, has_password: bool) -> Option<(&'static str, bool)> {
-    if has_password {
-        Some((PASSWORD_AND_TOKEN, false))
-    } else if target.ssl_mode != SslMode::VerifyIdentity {
-        let problem = "rds_iam needs ssl-mode=VERIFY_IDENTITY: the token goes to the server as it is, and whoever gets it \
-                       can log in";
-        Some((problem, true))
-    } else {
-        None
+    /// Where `ssl-ca` is absent, the file stands in for it.
+    fn with_ca_file(mut self, ca_file: Option<&Path>) -> Result<Self, UrlError> {
+        self.ca_file = self.ca_file.or_else(|| ca_file.map(Path::to_owned));
+        match (self.ssl_mode, &self.ca_file) {
+            (SslMode::VerifyCa, None) => Err(UrlError(
+                "ssl-mode=VERIFY_CA needs a certificate authority of your own: by the public ones, anybody's \
+                 certificate would do; name a file in ssl-ca or ca_file, or use ssl-mode=VERIFY_IDENTITY"
+                    .to_owned(),
+            )),
+            (SslMode::Disabled | SslMode::Preferred | SslMode::Required, Some(_)) => Err(UrlError(
+                "there are certificates to trust, at which only ssl-mode=VERIFY_CA and VERIFY_IDENTITY look: use one \
+                 of these, or remove ssl-ca and ca_file"
+                    .to_owned(),
+            )),
+            _ => Ok(self),
+        }
     }
-}
 
-/// Reads a URL whose placeholders are filled in; `ca_file` stands in for an absent `ssl-ca`.
-pub(super) fn parse(url: &str, ca_file: Option<&Path>) -> Result<(Target, Option<SecretString>), UrlError> {
-    let ((mut target, password), findings) = read(url);
-    usable(findings)?;
-    target.ca_file = target.ca_file.or_else(|| ca_file.map(Path::to_owned));
-    match (target.ssl_mode, &target.ca_file) {
-        (SslMode::VerifyCa, None) => Err(UrlError(
-            "ssl-mode=VERIFY_CA needs a certificate authority of your own: by the public ones, anybody's certificate \
-             would do; name a file in ssl-ca or ca_file, or use ssl-mode=VERIFY_IDENTITY"
-                .to_owned(),
-        )),
-        (SslMode::Disabled | SslMode::Preferred | SslMode::Required, Some(_)) => Err(UrlError(
-            "there are certificates to trust, at which only ssl-mode=VERIFY_CA and VERIFY_IDENTITY look: use one of \
-             these, or remove ssl-ca and ca_file"
-                .to_owned(),
-        )),
-        _ => Ok((target, password)),
+    fn login(&self) -> Result<Login, NotForToken> {
+        if self.ssl_mode != SslMode::VerifyIdentity {
+            return Err(NotForToken(
+                "rds_iam needs ssl-mode=VERIFY_IDENTITY: the token goes to the server as it is, and whoever gets it can \
+                 log in",
+            ));
+        }
+        Ok(Login {
+            host: self.host.clone(),
+            port: self.port,
+            user: self.user.clone(),
+        })
     }
-}
-
-type Reading = (Target, Option<SecretString>);
-
-fn read(url: &str) -> (Reading, Vec<UrlFinding>) {
-    let mut reader = Reader::default();
-    let reading = take_apart(&mut reader, url);
-    (reading, reader.findings)
-}
-
-fn take_apart(reader: &mut Reader, url: &str) -> Reading {
-    let mut target = Target {
-        host: String::new(),
-        port: DEFAULT_PORT,
-        user: String::new(),
-        database: None,
-        ssl_mode: SslMode::VerifyIdentity,
-        ca_file: None,
-        connect_timeout: Some(Duration::from_secs(10)),
-    };
-    let whole = Part { text: url, start: 0 };
-    let Some(rest) = reader.after_scheme(whole, &["mysql://", "mariadb://"]) else {
-        return (target, None);
-    };
-    let (credentials, rest) = split_credentials(rest);
-    let mut password = None;
-    if let Some(credentials) = credentials {
-        (target.user, password) = reader.credentials(credentials);
-    }
-    let (location, parameters) = rest
-        .split_once('?')
-        .map_or((rest, None), |(head, tail)| (head, Some(tail)));
-    let (authority, path) = location
-        .split_once('/')
-        .map_or((location, None), |(head, tail)| (head, Some(tail)));
-    host(reader, authority, &mut target);
-    target.database = path.and_then(|path| reader.database(path));
-    if let Some(given) = parameters {
-        read_parameters(reader, given, &mut target);
-    }
-    if !reader.has_errors() && target.user.is_empty() {
-        reader.error(whole, "the URL names no user");
-    }
-    (target, password)
 }
 
 fn host(reader: &mut Reader, authority: Part<'_>, target: &mut Target) {
@@ -189,51 +141,48 @@ fn host(reader: &mut Reader, authority: Part<'_>, target: &mut Target) {
     }
 }
 
-fn read_parameters(reader: &mut Reader, given: Part<'_>, target: &mut Target) {
-    let mut seen: Vec<&str> = Vec::new();
-    for parameter in given.split('&').filter(|parameter| !parameter.text.is_empty()) {
-        let Some((name, value)) = parameter.split_once('=') else {
-            reader.error(parameter, "a parameter has no value; parameters are written name=value");
-            continue;
-        };
-        if name.masked() {
-            continue;
+fn parameter(reader: &mut Reader, name: Part<'_>, value: Part<'_>, target: &mut Target) {
+    let Some(decoded) = reader.decode(value, name.text) else {
+        return;
+    };
+    match name.text {
+        // MySQL's clients take the modes in any case.
+        "ssl-mode" => {
+            let mode = decoded.to_ascii_uppercase();
+            reader.choose(name, value, &mode, &SSL_MODES, &mut target.ssl_mode);
         }
-        if seen.contains(&name.text) {
-            reader.error(name, format!("the parameter {} is given twice", name.text));
-            continue;
-        }
-        seen.push(name.text);
-        let Some(decoded) = reader.decode(value, name.text) else {
-            continue;
-        };
-        match name.text {
-            // MySQL's clients take the modes in any case.
-            "ssl-mode" => {
-                let mode = decoded.to_ascii_uppercase();
-                reader.choose(name, value, &mode, &SSL_MODES, &mut target.ssl_mode);
-            }
-            "ssl-ca" => target.ca_file = Some(PathBuf::from(decoded)),
-            "connect-timeout" => reader.seconds(name.text, value, &decoded, &mut target.connect_timeout),
-            unknown => {
-                let known = PARAMETERS.join(", ");
-                reader.error(
-                    name,
-                    format!("the parameter {unknown:?} is not supported; known are {known}"),
-                );
-            }
+        "ssl-ca" => target.ca_file = Some(PathBuf::from(decoded)),
+        "connect-timeout" => reader.seconds(name.text, value, &decoded, &mut target.connect_timeout),
+        unknown => {
+            let known = PARAMETERS.join(", ");
+            reader.error(
+                name,
+                format!("the parameter {unknown:?} is not supported; known are {known}"),
+            );
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use secrecy::ExposeSecret as _;
+
+    use super::super::Mysql;
     use super::*;
+    use crate::database::{UrlFinding, UrlSeverity};
 
     const CA: &str = "/etc/ca.pem";
 
     fn target(url: &str) -> Target {
         parse(url, None).unwrap().0
+    }
+
+    fn parse(url: &str, ca_file: Option<&Path>) -> Result<(Target, Option<SecretString>), UrlError> {
+        database::parse::<Mysql>(url, ca_file)
+    }
+
+    fn inspect(url: &str) -> Vec<UrlFinding> {
+        database::inspect::<Mysql>(url)
     }
 
     fn errors(url: &str) -> Vec<(String, &str)> {

@@ -4,17 +4,14 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpStream, UnixStream};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::Instant;
 use tokio_postgres::CancelToken;
 
 use super::handover::{Dialled, Lent, LentTls};
-
-/// How long a cancel request may take when nobody waits for it any more.
-const LAST_WORD: Duration = Duration::from_mins(1);
+use crate::database;
 
 /// Where a host's name leads.
 #[derive(Debug, Clone)]
@@ -44,17 +41,9 @@ pub(super) struct Canceller {
 }
 
 impl Canceller {
-    /// Sends the request and waits until the server has dealt with it, so that it cannot hit the next statement.
     pub(super) async fn cancel(self: &Arc<Self>, deadline: Instant) {
         let canceller = Arc::clone(self);
-        // A task of its own keeps the connection open when there is no time left to wait: PgBouncer 1.18 does not
-        // survive a client that leaves before its cancel request has been passed on.
-        let request = tokio::spawn(async move { timeout(LAST_WORD, canceller.request()).await });
-        match timeout_at(deadline, request).await {
-            Ok(Ok(Ok(Ok(())))) => {}
-            Ok(Ok(Ok(Err(error)))) => tracing::debug!(%error, "a query could not be cancelled"),
-            Ok(Ok(Err(_)) | Err(_)) | Err(_) => tracing::debug!("a query could not be cancelled in time"),
-        }
+        database::cancel(async move { canceller.request().await }, deadline).await;
     }
 
     async fn request(&self) -> io::Result<()> {

@@ -3,36 +3,40 @@
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::session::{Failure, Parsed, Session, refused};
+use super::session::{Parsed, Session, refused};
 use super::wire::{Rows, collect};
-use super::{Description, QueryError};
-use crate::query_limits::Limits;
+use super::{Failure, QueryError};
+use crate::database::{Description, Limits};
 
 const EXPLAIN: &str = "EXPLAIN (FORMAT JSON) ";
 /// `syntax_error`: how the server says that a statement has no plan, once it has parsed without EXPLAIN.
 const NO_PLAN: &str = "42601";
 
-impl Session {
-    /// What a query would give and do, found out without running it.
-    pub(super) async fn describe<E>(&mut self, sql: &str, limits: Limits) -> Result<Description, Failure<E>> {
-        let mut parsed = self.parse(sql, limits).await?;
-        let columns = self.columns(&mut parsed, limits).await?;
-        let writes = self.plan(sql, &parsed, limits).await?.and_then(|plan| written(&plan));
-        if columns.is_none() && writes.is_none() {
-            return Err(QueryError::NoRows.into());
-        }
-        if let Some(question) = self.types.question(parsed.parameters.iter().copied()) {
-            let (_, rows) = self.wire.simple(&question, limits.guard).await?;
-            self.types.learn(&rows);
-        }
-        let parameters = parsed.parameters.iter().map(|oid| self.type_of(*oid).name).collect();
-        Ok(Description {
-            columns: columns.map(|columns| columns.described).unwrap_or_default(),
-            parameters,
-            writes,
-        })
+/// What a query would give and do, found out without running it.
+pub(super) async fn describe<E>(session: &mut Session, sql: &str, limits: Limits) -> Result<Description, Failure<E>> {
+    let mut parsed = session.parse(sql, limits).await?;
+    let columns = session.columns(&mut parsed, limits).await?;
+    let writes = session
+        .plan(sql, &parsed, limits)
+        .await?
+        .and_then(|plan| written(&plan));
+    if columns.is_none() && writes.is_none() {
+        return Err(QueryError::NoRows.into());
     }
+    if let Some(question) = session.types.question(parsed.parameters.iter().copied()) {
+        let (_, rows) = session.wire.simple(&question, limits.guard).await?;
+        session.types.learn(&rows);
+    }
+    let parameters = parsed.parameters.iter();
+    let parameters = parameters.map(|oid| Some(session.type_of(*oid).name)).collect();
+    Ok(Description {
+        columns: columns.map(|columns| columns.described).unwrap_or_default(),
+        parameters,
+        writes,
+    })
+}
 
+impl Session {
     /// The plan in JSON; `None` for a statement that has none, such as SHOW.
     async fn plan<E>(&mut self, sql: &str, parsed: &Parsed, limits: Limits) -> Result<Option<String>, Failure<E>> {
         let began = Instant::now();

@@ -1,7 +1,6 @@
 //! From a target to a logged-in session: hosts in turn, TLS as `sslmode` says, errors that name host and port.
 
 use std::error::Error as _;
-use std::fmt;
 use std::io;
 use std::sync::Arc;
 
@@ -16,83 +15,17 @@ use super::cancel::{Address, Canceller};
 use super::handover::{Lent, LentTls};
 use super::server_error::ServerError;
 use super::session::Session;
-use super::url::{Host, SessionAttributes, SslMode, Target, UrlError};
+use super::url::{Host, SessionAttributes, SslMode, Target};
 use super::verify;
 use super::wire::{Wire, WireError};
-use crate::tls::CaFileError;
-
-/// Why there is no transaction to run queries in.
-#[derive(Debug, thiserror::Error)]
-pub enum ConnectError {
-    /// The URL cannot be used.
-    #[error(transparent)]
-    Url(#[from] UrlError),
-    /// The certificates to trust cannot be read.
-    #[error(transparent)]
-    CaFile(#[from] CaFileError),
-    /// None of the hosts could be used; each says why.
-    #[error("cannot connect to PostgreSQL {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
-    Hosts(Vec<HostFailure>),
-}
-
-impl ConnectError {
-    /// Whether the server refused the user or the password, so that fetching the secret again may help.
-    #[must_use]
-    pub fn is_login_failure(&self) -> bool {
-        matches!(self, Self::Hosts(failures) if failures.iter().any(HostFailure::is_login_failure))
-    }
-}
-
-/// Why one host could not be used.
-#[derive(Debug)]
-pub struct HostFailure {
-    host: String,
-    reason: Reason,
-}
-
-impl HostFailure {
-    pub(super) fn new(host: String, reason: impl Into<Reason>) -> Self {
-        Self {
-            host,
-            reason: reason.into(),
-        }
-    }
-
-    fn is_login_failure(&self) -> bool {
-        matches!(&self.reason, Reason::Server(error) if error.is_login_failure())
-    }
-}
-
-impl fmt::Display for HostFailure {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "at {}: {}", self.host, self.reason)
-    }
-}
-
-#[derive(Debug, thiserror::Error)]
-pub(super) enum Reason {
-    #[error("the host's name cannot be resolved: {0}")]
-    Resolve(io::Error),
-    #[error("{0}")]
-    Dial(io::Error),
-    #[error("no answer in time")]
-    TimedOut,
-    #[error("{0}")]
-    Server(ServerError),
-    #[error("{0}")]
-    Login(String),
-    #[error("{0}")]
-    Wire(WireError),
-    #[error("the server is not what target_session_attrs asks for")]
-    Role,
-}
+use super::{ConnectError, HostFailure, Reason};
 
 impl From<WireError> for Reason {
     fn from(error: WireError) -> Self {
         match error {
             WireError::Deadline => Self::TimedOut,
             WireError::Ended(error) => Self::Server(error),
-            error => Self::Wire(error),
+            error => Self::Other(error.to_string()),
         }
     }
 }
@@ -129,7 +62,7 @@ pub(super) async fn connect(
         for host in &target.hosts {
             match login.host(host, *wanted).await {
                 Ok(session) => return Ok(session),
-                Err(reason) => failures.push(HostFailure::new(host.to_string(), reason)),
+                Err(reason) => failures.push(HostFailure::new(&host.to_string(), reason)),
             }
             // As in libpq: another host would refuse the password too, and count towards locking the user out.
             if failures.last().is_some_and(HostFailure::is_login_failure) {
@@ -211,7 +144,9 @@ impl Login<'_> {
         }
         let mut session = outcome?;
         if !session.has_role(wanted, until).await? {
-            return Err(Reason::Role);
+            return Err(Reason::Other(
+                "the server is not what target_session_attrs asks for".to_owned(),
+            ));
         }
         Ok(session)
     }
@@ -255,7 +190,7 @@ impl Login<'_> {
 fn worth_the_other_way(reason: &Reason) -> bool {
     match reason {
         Reason::Server(error) => error.code != "28P01",
-        Reason::Login(_) => true,
+        Reason::Other(_) => true,
         _ => false,
     }
 }
@@ -266,9 +201,9 @@ fn explain(error: &tokio_postgres::Error) -> Reason {
     }
     match error.source() {
         Some(source) if source.to_string() == "password missing" => {
-            Reason::Login("the server asks for a password and the URL has none".to_owned())
+            Reason::Other("the server asks for a password and the URL has none".to_owned())
         }
-        Some(source) => Reason::Login(format!("{error}: {source}")),
-        None => Reason::Login(error.to_string()),
+        Some(source) => Reason::Other(format!("{error}: {source}")),
+        None => Reason::Other(error.to_string()),
     }
 }

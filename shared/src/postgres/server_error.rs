@@ -6,6 +6,8 @@ use fallible_iterator::FallibleIterator;
 use postgres_protocol::message::backend::ErrorResponseBody;
 use tokio_postgres::error::{DbError, ErrorPosition};
 
+use crate::database;
+
 /// An error that the server reported.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerError {
@@ -52,12 +54,6 @@ impl ServerError {
         self.code.get(..2).unwrap_or_default()
     }
 
-    /// Whether the server refused the user or the password (class 28).
-    #[must_use]
-    pub fn is_login_failure(&self) -> bool {
-        self.class() == "28"
-    }
-
     /// Names of tables and columns may be shown; data may not, since it may be personal.
     fn without_data(mut self) -> Self {
         let names_only = matches!(
@@ -74,6 +70,18 @@ impl ServerError {
             };
         }
         self
+    }
+}
+
+impl database::ServerError for ServerError {
+    /// Class 28.
+    fn is_login_failure(&self) -> bool {
+        self.class() == "28"
+    }
+
+    /// `read_only_sql_transaction`.
+    fn is_write(&self) -> bool {
+        self.code == "25006"
     }
 }
 

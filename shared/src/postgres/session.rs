@@ -13,20 +13,19 @@ use tokio::time::Instant;
 use tokio_postgres::types::Oid;
 
 use super::cancel::Canceller;
-use super::login::Reason;
 use super::row::{Columns, TextRow};
 use super::server_error::ServerError;
 use super::types::{Kind, TypeInfo, UserTypes};
 use super::url::SessionAttributes;
 use super::wire::{Incoming, Status, Wire, WireError};
-use super::{Consumer, Position, QueryError};
-use crate::query_limits::Limits;
+use super::{Consumer, Failure, Position, Postgres, QueryError, Reason, describe};
+use crate::database::{self, Description, Limits};
 
 /// How long the rest of a result may take that nobody wants before the query is cancelled.
 const DRAIN: Duration = Duration::from_millis(100);
 
 /// A logged-in connection and what has been learnt on it.
-pub(super) struct Session {
+pub struct Session {
     pub(super) wire: Wire,
     canceller: Arc<Canceller>,
     pub(super) types: UserTypes,
@@ -34,29 +33,18 @@ pub(super) struct Session {
     pub(super) host: String,
 }
 
-/// Why a query gave nothing.
-pub(super) enum Failure<E> {
-    /// The session can go on.
-    Query(QueryError<E>),
-    /// It cannot.
-    Lost(WireError),
-}
-
 impl<E> From<WireError> for Failure<E> {
     fn from(error: WireError) -> Self {
-        Self::Lost(error)
+        match error {
+            WireError::Deadline => Self::Late,
+            error => Self::Lost(error.to_string()),
+        }
     }
 }
 
 impl<E> From<std::io::Error> for Failure<E> {
     fn from(error: std::io::Error) -> Self {
-        Self::Lost(error.into())
-    }
-}
-
-impl<E> From<QueryError<E>> for Failure<E> {
-    fn from(error: QueryError<E>) -> Self {
-        Self::Query(error)
+        WireError::from(error).into()
     }
 }
 
@@ -69,18 +57,14 @@ pub(super) struct Parsed {
     stale: bool,
 }
 
-impl Session {
-    pub(super) fn new(wire: Wire, canceller: Arc<Canceller>) -> Self {
-        Self {
-            wire,
-            canceller,
-            types: UserTypes::default(),
-            host: String::new(),
-        }
+impl database::Session for Session {
+    type Database = Postgres;
+
+    fn place(&self) -> &str {
+        &self.host
     }
 
-    /// Begins the transaction; on a connection that has been idle this is also how a dead one is found.
-    pub(super) async fn begin(&mut self, limits: Limits, deadline: Instant) -> Result<(), Reason> {
+    async fn begin(&mut self, limits: Limits, deadline: Instant) -> Result<(), Reason> {
         // ISO output is what `number.rs` reads. The zone and the order of day and month stay the user's own.
         let sql = format!(
             "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; \
@@ -100,13 +84,61 @@ impl Session {
         }
     }
 
-    /// Ends the transaction; whether the connection can be used again.
-    pub(super) async fn end(&mut self, deadline: Instant) -> bool {
+    async fn query<C: Consumer>(
+        &mut self,
+        sql: &str,
+        parameters: &[Option<String>],
+        consumer: &mut C,
+        limits: Limits,
+    ) -> Result<u64, Failure<C::Error>> {
+        let mut parsed = self.parse(sql, limits).await?;
+        let columns = self.columns(&mut parsed, limits).await?.ok_or(QueryError::NoRows)?;
+        let (expected, given) = (parsed.parameters.len(), parameters.len());
+        if expected != given {
+            return Err(QueryError::Parameters { expected, given }.into());
+        }
+        let holds_nul = |parameter: &Option<String>| parameter.as_ref().is_some_and(|text| text.contains('\0'));
+        if let Some(index) = parameters.iter().position(holds_nul) {
+            return Err(QueryError::Unfit(format!(
+                "parameter ${} holds a NUL character, which PostgreSQL cannot take",
+                index + 1
+            ))
+            .into());
+        }
+        consumer.columns(&columns.described).map_err(QueryError::Consumer)?;
+
+        if parsed.stale {
+            self.wire.add_parse(sql)?;
+        }
+        self.wire.add_execute(parameters)?;
+        self.wire.add_sync();
+        // Before the server can begin, so that its limit has not passed later there than here.
+        let began = Instant::now();
+        self.wire.send(limits.guard).await?;
+        self.stream(sql, &columns, consumer, limits, began).await
+    }
+
+    async fn describe<E>(&mut self, sql: &str, limits: Limits) -> Result<Description, Failure<E>> {
+        describe::describe(self, sql, limits).await
+    }
+
+    async fn end(&mut self, deadline: Instant) -> bool {
         matches!(self.wire.simple("COMMIT", deadline).await, Ok((ready, _)) if ready.status == Status::Idle)
     }
 
-    pub(super) async fn cancel(&self, deadline: Instant) {
+    async fn cancel(&self, deadline: Instant) {
         self.canceller.cancel(deadline).await;
+    }
+}
+
+impl Session {
+    pub(super) fn new(wire: Wire, canceller: Arc<Canceller>) -> Self {
+        Self {
+            wire,
+            canceller,
+            types: UserTypes::default(),
+            host: String::new(),
+        }
     }
 
     pub(super) async fn has_role(&mut self, wanted: SessionAttributes, until: Instant) -> Result<bool, Reason> {
@@ -128,37 +160,6 @@ impl Session {
             SessionAttributes::Primary => recovery == "f",
             SessionAttributes::Standby => recovery == "t",
         })
-    }
-
-    /// Runs a query and hands its rows to the consumer as they come; the number of rows.
-    pub(super) async fn query<C: Consumer>(
-        &mut self,
-        sql: &str,
-        parameters: &[Option<String>],
-        consumer: &mut C,
-        limits: Limits,
-    ) -> Result<u64, Failure<C::Error>> {
-        let mut parsed = self.parse(sql, limits).await?;
-        let columns = self.columns(&mut parsed, limits).await?.ok_or(QueryError::NoRows)?;
-        let (expected, given) = (parsed.parameters.len(), parameters.len());
-        if expected != given {
-            return Err(QueryError::Parameters { expected, given }.into());
-        }
-        let holds_nul = |parameter: &Option<String>| parameter.as_ref().is_some_and(|text| text.contains('\0'));
-        if let Some(index) = parameters.iter().position(holds_nul) {
-            return Err(QueryError::NulInParameter { parameter: index + 1 }.into());
-        }
-        consumer.columns(&columns.described).map_err(QueryError::Consumer)?;
-
-        if parsed.stale {
-            self.wire.add_parse(sql)?;
-        }
-        self.wire.add_execute(parameters)?;
-        self.wire.add_sync();
-        // Before the server can begin, so that its limit has not passed later there than here.
-        let began = Instant::now();
-        self.wire.send(limits.guard).await?;
-        self.stream(sql, &columns, consumer, limits, began).await
     }
 
     async fn stream<C: Consumer>(
@@ -218,7 +219,7 @@ impl Session {
     /// Has the server parse a statement and describe its result, back at the savepoint.
     pub(super) async fn parse<E>(&mut self, sql: &str, limits: Limits) -> Result<Parsed, Failure<E>> {
         if sql.contains('\0') {
-            return Err(QueryError::NulInSql.into());
+            return Err(QueryError::Unfit("the SQL holds a NUL character".to_owned()).into());
         }
         let back = format!(
             "ROLLBACK TO SAVEPOINT fanlight; SET LOCAL statement_timeout = {}",

@@ -13,17 +13,17 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use tokio_postgres::config::ChannelBinding;
 
-use crate::database_url::{Authority, PASSWORD_AND_TOKEN, in_order, in_the_way_of_a_token, mask, usable};
-pub use crate::database_url::{UrlError, UrlFinding, UrlSeverity};
+use crate::database::url::{Authority, Reader};
+use crate::database::{self, NotForToken, UrlError};
 use crate::rds::Login;
-use reader::{Reading, read};
+use reader::Reading;
 
-/// Everything a URL says but the password: what tells one warm connection from another.
+/// Everything a URL says but the password.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Target {
+pub struct Target {
     pub(super) hosts: Vec<Host>,
     pub(super) user: String,
     pub(super) database: Option<String>,
@@ -86,77 +86,47 @@ pub(super) enum SessionAttributes {
     PreferStandby,
 }
 
-/// Judges a connection URL as it stands in the configuration, before its `{{NAME}}` placeholders are filled in; they
-/// count as right wherever they stand.
-#[must_use]
-pub fn inspect(url: &str) -> Vec<UrlFinding> {
-    in_order(read(&mask(url)).1)
-}
-
-/// As [`inspect`], of a URL that is used with a token instead of a password: what is wrong with it besides.
-#[must_use]
-pub fn inspect_for_token(url: &str) -> Vec<UrlFinding> {
-    let masked = mask(url);
-    let (Reading { target, password }, _) = read(&masked);
-    in_the_way_of_a_token(&masked, problem_with_token(&target, password.is_some()))
-}
-
-/// Whose token a URL asks for, of which RDS makes a part of the host's name.
-///
-/// # Errors
-/// The URL cannot be used with a token.
-pub(crate) fn login_for_token(url: &SecretString, ca_file: Option<&Path>) -> Result<Login, UrlError> {
-    let Target { hosts, user, .. } = parse_for_token(url.expose_secret(), ca_file)?;
-    match hosts.into_iter().next() {
-        Some(Host::Tcp { name: host, port }) => Ok(Login { host, port, user }),
-        _ => Err(UrlError(ONE_HOST.to_owned())),
+impl database::Target for Target {
+    fn read(reader: &mut Reader, url: &str) -> (Self, Option<SecretString>) {
+        let Reading { target, password } = reader.postgres(url);
+        (target, password)
     }
-}
 
-/// As [`parse`], of a URL that is used with a token instead of a password.
-pub(super) fn parse_for_token(url: &str, ca_file: Option<&Path>) -> Result<Target, UrlError> {
-    let (target, password) = parse(url, ca_file)?;
-    match problem_with_token(&target, password.is_some()) {
-        Some((problem, _)) => Err(UrlError(problem.to_owned())),
-        None => Ok(target),
+    /// Where `sslrootcert` is absent, the file stands in for it.
+    fn with_ca_file(mut self, ca_file: Option<&Path>) -> Result<Self, UrlError> {
+        if let (Roots::Unsaid, Some(file)) = (&self.roots, ca_file) {
+            self.roots = Roots::File(file.to_owned());
+        }
+        // As in libpq, a root certificate makes `require` verify; see "34.19.1" of the manual.
+        if self.ssl_mode == SslMode::Require && matches!(self.roots, Roots::File(_)) {
+            self.ssl_mode = SslMode::VerifyCa;
+        }
+        if self.ssl_mode == SslMode::VerifyCa && !matches!(self.roots, Roots::File(_)) {
+            return Err(UrlError(
+                "sslmode=verify-ca needs a certificate authority of your own: by the public ones, anybody's \
+                 certificate would do; name a file in sslrootcert or ca_file, or use sslmode=verify-full"
+                    .to_owned(),
+            ));
+        }
+        Ok(self)
     }
-}
 
-const ONE_HOST: &str = "rds_iam needs one host: the token is for the name of the database's own endpoint";
-
-/// Why a token cannot be used, and whether the parameters decide it.
-fn problem_with_token(target: &Target, has_password: bool) -> Option<(&'static str, bool)> {
-    if has_password {
-        Some((PASSWORD_AND_TOKEN, false))
-    } else if !matches!(target.hosts.as_slice(), [Host::Tcp { .. }]) {
-        Some((ONE_HOST, true))
-    } else if target.ssl_mode != SslMode::VerifyFull {
-        let problem =
-            "rds_iam needs sslmode=verify-full: the token goes to the server as it is, and whoever gets it can log in";
-        Some((problem, true))
-    } else {
-        None
+    /// RDS makes the host's name a part of the token.
+    fn login(&self) -> Result<Login, NotForToken> {
+        let [Host::Tcp { name, port }] = self.hosts.as_slice() else {
+            return Err(NotForToken(
+                "rds_iam needs one host: the token is for the name of the database's own endpoint",
+            ));
+        };
+        if self.ssl_mode != SslMode::VerifyFull {
+            return Err(NotForToken(
+                "rds_iam needs sslmode=verify-full: the token goes to the server as it is, and whoever gets it can log in",
+            ));
+        }
+        Ok(Login {
+            host: name.clone(),
+            port: *port,
+            user: self.user.clone(),
+        })
     }
-}
-
-/// Reads a URL whose placeholders are filled in; `ca_file` stands in for an absent `sslrootcert`.
-pub(super) fn parse(url: &str, ca_file: Option<&Path>) -> Result<(Target, Option<SecretString>), UrlError> {
-    let (reading, findings) = read(url);
-    usable(findings)?;
-    let Reading { mut target, password } = reading;
-    if let (Roots::Unsaid, Some(file)) = (&target.roots, ca_file) {
-        target.roots = Roots::File(file.to_owned());
-    }
-    // As in libpq, a root certificate makes `require` verify; see "34.19.1" of the manual.
-    if target.ssl_mode == SslMode::Require && matches!(target.roots, Roots::File(_)) {
-        target.ssl_mode = SslMode::VerifyCa;
-    }
-    if target.ssl_mode == SslMode::VerifyCa && !matches!(target.roots, Roots::File(_)) {
-        return Err(UrlError(
-            "sslmode=verify-ca needs a certificate authority of your own: by the public ones, anybody's certificate \
-             would do; name a file in sslrootcert or ca_file, or use sslmode=verify-full"
-                .to_owned(),
-        ));
-    }
-    Ok((target, password))
 }

@@ -1,27 +1,6 @@
 //! Sinks besides the Pushgateway as they are configured.
 
-use std::fs;
-
-use crate::config::{Loaded, Mistake, load};
-
-fn loaded(text: &str) -> Loaded {
-    let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("a.yaml"), text).unwrap();
-    load(folder.path()).unwrap()
-}
-
-fn findings(text: &str) -> Vec<String> {
-    let loaded = loaded(text);
-    let tell = |finding: &Mistake| {
-        let help = finding
-            .help
-            .as_ref()
-            .map(|help| format!("; {help}"))
-            .unwrap_or_default();
-        format!("<{}> {}{help}", &text[finding.span.clone()], finding.message)
-    };
-    loaded.report.findings().map(tell).collect()
-}
+use crate::config::sample::{findings, loaded};
 
 /// A job with two sinks; `SINKS` and `JOB` are what a case is about.
 fn job(sinks: &str, job: &str) -> String {

@@ -139,6 +139,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+    use crate::config::sample::loaded;
 
     const JOB: &str = "
   schedule: '* * * * *'
@@ -147,12 +148,6 @@ mod tests {
   - {name: a, help: h, labels: [photo, os], value: n, query: SELECT}
   - {name: b, help: h, labels: [nam], value: n, query: SELECT}
 ";
-
-    fn loaded(text: &str) -> Loaded {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("a.yaml"), text).unwrap();
-        crate::config::load(folder.path()).unwrap()
-    }
 
     #[tokio::test]
     async fn a_source_that_cannot_be_used_is_told_once_and_each_other_source_too() {

@@ -28,7 +28,7 @@ impl MetricFailure {
 pub struct TargetReport {
     /// The column `target` of its rows.
     pub name: String,
-    /// Why it gave no rows.
+    /// Why it gave no rows, or none that some metric takes.
     pub failure: Option<MetricFailure>,
     /// How many of its checks were in a state that is not known; `None` for what has no states.
     pub unknown_states: Option<u64>,

@@ -5,10 +5,13 @@ use std::fmt;
 use super::{MetricFailure, TARGET, TargetReport};
 use crate::assembly::{Form, MetricError, Outcome, QueryAssembler};
 use crate::config::job::{Label, Metric, Query};
-use crate::rows::{Column, Consumer, Row};
+use crate::rows::{Cell, Cells, Column, Consumer, Row};
 
 /// A metric and what was made of it.
 pub(crate) type Made<'q> = (&'q Metric, Result<Outcome, MetricFailure>);
+
+/// Metrics by their places in the query, and why each does not accept a target's rows.
+type Unfit = Vec<(usize, MetricError)>;
 
 /// Takes the rows of one query. A source that hands over neither columns nor a failure has failed.
 pub(crate) struct Intake<'q> {
@@ -17,6 +20,8 @@ pub(crate) struct Intake<'q> {
     /// Whether a metric may be made without the series of a target that has failed.
     partial: bool,
     targets: Vec<TargetReport>,
+    /// Why a target gave no rows at all.
+    lost: Option<MetricFailure>,
     state: State<'q>,
 }
 
@@ -44,6 +49,7 @@ impl<'q> Intake<'q> {
             form,
             partial,
             targets: Vec::new(),
+            lost: None,
             state: State::Waiting,
         }
     }
@@ -57,17 +63,93 @@ impl<'q> Intake<'q> {
         self.state = State::Failed(failure);
     }
 
-    /// What came of one of several services that the source has asked. Where one has failed, a metric that tells targets
-    /// apart loses that one's series only; any other fails, since what it adds up would be incomplete.
+    /// One of several services that the source has asked gave no rows. A metric that tells targets apart loses that one's
+    /// series only; any other fails, since what it adds up would be incomplete.
+    pub(crate) fn lost_target(&mut self, name: &str, failure: MetricFailure) {
+        self.target(TargetReport {
+            name: name.to_owned(),
+            failure: Some(failure.clone()),
+            unknown_states: None,
+        });
+        self.lost.get_or_insert(failure);
+    }
+
+    /// What came of one that gave rows, in [`Self::rows_of_targets`].
     pub(crate) fn target(&mut self, report: TargetReport) {
         self.targets.push(report);
+    }
+
+    /// Takes the rows of several services. A metric that tells targets apart goes without those whose rows it does not
+    /// accept, unless it accepts nobody's: then it is itself at fault. Gives for each target the first metric that goes
+    /// without it, and why.
+    pub(crate) fn rows_of_targets(
+        &mut self,
+        columns: &[Column],
+        targets: &[Vec<Vec<Cell<'_>>>],
+    ) -> Vec<Option<(&'q str, MetricError)>> {
+        let unfit = self.unfit(columns, targets);
+        // Whoever wants no rows knows why, and takes none.
+        let _ = self.columns(columns);
+        if let State::Taking(assembler) = &mut self.state {
+            for (rows, unfit) in targets.iter().zip(&unfit) {
+                // Where nothing may be pushed without a target, the metric is to fail of its row.
+                let without: Vec<usize> = unfit
+                    .iter()
+                    .map(|(metric, _)| *metric)
+                    .filter(|_| self.partial)
+                    .collect();
+                for cells in rows {
+                    assembler.row_without(&Cells { columns, cells }, &without);
+                }
+            }
+        }
+        let first = |unfit: Unfit| {
+            let (metric, error) = unfit.into_iter().next()?;
+            Some((self.query.metrics[metric].name.as_str(), error))
+        };
+        unfit.into_iter().map(first).collect()
+    }
+
+    /// For each target the metrics that do not accept its rows, and those of another.
+    fn unfit(&self, columns: &[Column], targets: &[Vec<Vec<Cell<'_>>>]) -> Vec<Unfit> {
+        if targets.len() == 1 {
+            return vec![Unfit::new()];
+        }
+        let mut unfit: Vec<_> = targets.iter().map(|rows| self.tried_on(columns, rows)).collect();
+        let accepted: Vec<bool> = (0..self.query.metrics.len())
+            .map(|at| {
+                let mut given = targets.iter().zip(&unfit).filter(|(rows, _)| !rows.is_empty());
+                given.any(|(_, unfit)| unfit.iter().all(|(metric, _)| *metric != at))
+            })
+            .collect();
+        for unfit in &mut unfit {
+            unfit.retain(|(metric, _)| accepted[*metric]);
+        }
+        unfit
+    }
+
+    /// The metrics that tell targets apart and do not accept these rows of one.
+    fn tried_on(&self, columns: &[Column], rows: &[Vec<Cell<'_>>]) -> Unfit {
+        let mut trial = QueryAssembler::new(&self.query.metrics, columns, self.form);
+        for cells in rows {
+            trial.row(&Cells { columns, cells });
+        }
+        let outcomes = trial.finish().into_iter().enumerate();
+        let error = |(at, (metric, outcome)): (usize, (&Metric, Result<Outcome, MetricError>))| {
+            let error = outcome.err()?;
+            (tells_targets_apart(metric) && error.is_of_a_row()).then_some((at, error))
+        };
+        outcomes.filter_map(error).collect()
     }
 
     /// What became of each metric and of each target. To be called only when the query has given all of its rows, or has
     /// failed.
     pub(crate) fn finish(self) -> (Vec<Made<'q>>, Vec<TargetReport>) {
-        let failed = self.targets.iter().find_map(|target| target.failure.as_ref());
-        let without = |metric: &Metric| failed.filter(|_| !(self.partial && tells_targets_apart(metric)));
+        let without = |metric: &Metric| {
+            self.lost
+                .as_ref()
+                .filter(|_| !(self.partial && tells_targets_apart(metric)))
+        };
         let failure = match self.state {
             State::Taking(assembler) => {
                 let told = |error: MetricError| metric_failure(self.query, &error);
@@ -81,10 +163,10 @@ impl<'q> Intake<'q> {
                 return (made, self.targets);
             }
             State::Failed(failure) => failure,
-            State::Waiting => {
+            State::Waiting => self.lost.unwrap_or_else(|| {
                 let message = format!("{}: the source gave no answer", self.query.place(None));
                 MetricFailure::new("query", message)
-            }
+            }),
         };
         let metrics = self.query.metrics.iter();
         (

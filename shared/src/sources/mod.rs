@@ -9,7 +9,8 @@
 //! - where it is not asked in SQL, `QuerySpec`, what is asked as written, and `Query`, the same resolved, which implements
 //!   [`Described`];
 //!
-//! and its line below, under what it is asked in. Its failures have one of the kinds that [`MetricFailure`] lists.
+//! and its line below, under what it is asked in. Databases share all but their settings and their SQL's own ways
+//! (`database`). A kind's failures have one of the kinds that [`MetricFailure`] lists.
 
 #[macro_use]
 mod table;
@@ -21,6 +22,7 @@ mod database;
 mod failure;
 pub mod http;
 mod intake;
+mod login;
 pub mod mysql;
 pub mod postgres;
 mod sql;

@@ -1,7 +1,7 @@
 //! The watchdog: which jobs have not run, by what the gateway holds of them.
 
 use anyhow::Result;
-use fanlight_tests::Stage;
+use fanlight_tests::{MetricFilter, Stage};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
@@ -76,7 +76,8 @@ async fn a_job_that_has_not_run_when_it_should_have_is_told_of_until_it_runs() -
         watch(&stage).await?,
         json!({"enabled": 6, "overdue": ["never", "stopped"]})
     );
-    // What the deployed metric filter counts, and what somebody reads who is told of the alarm.
+    assert_eq!(MetricFilter::of("JobsOverdue")?.count(&stage.collector.log()), 1);
+    // What the deployed metric filter adds up, and what somebody reads who is told of the alarm.
     let records = || {
         stage
             .collector

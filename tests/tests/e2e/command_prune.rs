@@ -2,9 +2,10 @@
 
 use anyhow::Result;
 use fanlight_tests::{
-    ConfigFolder, Database, Ended, GATEWAY_PASSWORD, GATEWAY_USER, Postgres, Pushgateway, fanlight,
-    fanlight_at_terminal,
+    ConfigFolder, GATEWAY_PASSWORD, GATEWAY_USER, Postgres, Pushgateway, fanlight, fanlight_at_terminal,
 };
+
+use crate::command_stage::CommandStage as Stage;
 
 /// Jobs of these names, each with further settings, of which the first series is 1.
 fn jobs(head: &str, jobs: &[(&str, &str)]) -> String {
@@ -17,46 +18,7 @@ fn jobs(head: &str, jobs: &[(&str, &str)]) -> String {
     format!("{head}\ndefaults: {{source: '{source}'}}\njobs:\n{list}")
 }
 
-struct Stage {
-    config: ConfigFolder,
-    database: Database,
-    gateway: Pushgateway,
-}
-
 impl Stage {
-    async fn new(config: &str) -> Result<Self> {
-        Ok(Self {
-            config: ConfigFolder::new(&[("fanlight.yaml", config)])?,
-            database: Postgres::shared().await?.maintenance(),
-            gateway: Pushgateway::start().await?,
-        })
-    }
-
-    /// A stage on which these jobs have run.
-    async fn ran(config: &str, jobs: &[&str]) -> Result<Self> {
-        let stage = Self::new(config).await?;
-        for job in jobs {
-            stage.run(job).await?;
-        }
-        Ok(stage)
-    }
-
-    fn environment(&self) -> Vec<(&'static str, String)> {
-        let url = ("PUSHGATEWAY_URL", self.gateway.url());
-        self.database.environment().into_iter().chain([url]).collect()
-    }
-
-    async fn run(&self, job: &str) -> Result<()> {
-        let ended = self.fanlight(&["run", job]).await?;
-        assert_eq!(ended.status, Some(0), "{}", ended.err);
-        Ok(())
-    }
-
-    async fn fanlight(&self, arguments: &[&str]) -> Result<Ended> {
-        let arguments = ["--config", "."].iter().chain(arguments);
-        fanlight(self.config.path(), arguments, self.environment()).await
-    }
-
     async fn keys(&self) -> Result<Vec<String>> {
         self.gateway.keys().await
     }

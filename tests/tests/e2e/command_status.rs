@@ -1,8 +1,10 @@
 //! `fanlight status`: how every job is, in a table, in JSON and by the exit status.
 
 use anyhow::Result;
-use fanlight_tests::{ConfigFolder, Database, Ended, Postgres, Pushgateway, fanlight, fanlight_at_terminal, free_port};
+use fanlight_tests::{fanlight_at_terminal, free_port};
 use serde_json::{Value, json};
+
+use crate::command_stage::CommandStage as Stage;
 
 const CONFIG: &str = "
 defaults: {source: 'postgres://{{DB_USERNAME}}:{{DB_PASSWORD}}@{{DB_HOST}}/{{DB_NAME}}', owner: payments}
@@ -25,31 +27,7 @@ jobs:
   metrics: [{name: idle_number, help: H., value: v, query: SELECT 1 AS v}]
 ";
 
-struct Stage {
-    config: ConfigFolder,
-    database: Database,
-    gateway: Pushgateway,
-}
-
 impl Stage {
-    async fn new(config: &str) -> Result<Self> {
-        Ok(Self {
-            config: ConfigFolder::new(&[("fanlight.yaml", config)])?,
-            database: Postgres::shared().await?.maintenance(),
-            gateway: Pushgateway::start().await?,
-        })
-    }
-
-    fn environment(&self) -> Vec<(&'static str, String)> {
-        let url = ("PUSHGATEWAY_URL", self.gateway.url());
-        self.database.environment().into_iter().chain([url]).collect()
-    }
-
-    async fn fanlight(&self, arguments: &[&str]) -> Result<Ended> {
-        let arguments = ["--config", "."].iter().chain(arguments);
-        fanlight(self.config.path(), arguments, self.environment()).await
-    }
-
     async fn json(&self, arguments: &[&str]) -> Result<(Option<i32>, Value)> {
         let ended = self.fanlight(&[&["status", "--json"], arguments].concat()).await?;
         Ok((ended.status, serde_json::from_str(&ended.out)?))

@@ -261,7 +261,10 @@ async fn holder_of_servers() -> Result<()> {
 /// Starts the process above in a process group of its own and waits until it holds its servers.
 fn hold_servers(end: &str) -> Result<(Child, Remains)> {
     use std::os::unix::process::CommandExt as _;
-    let mut holder = Command::new(std::env::current_exe()?)
+    // An interrupt is ignored by what a shell has put into the background, and by all that it starts.
+    let mut holder = Command::new("env")
+        .arg("--default-signal=INT")
+        .arg(std::env::current_exe()?)
         .args(["--exact", "harness::holder_of_servers", "--ignored", "--nocapture"])
         .env("HOLDER_ENDS_BY", end)
         .stdout(Stdio::piped())

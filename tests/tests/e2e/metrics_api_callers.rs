@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 use fanlight_cli::runner::api_gateway::UsagePlan;
 use fanlight_tests::scripted::{Scripted, Step, head, whole};
-use fanlight_tests::{Answer, Customer, Deployment, MetricsApi, SecretsManager, binaries, configuration, records};
+use fanlight_tests::{
+    Answer, Customer, Deployment, MetricFilter, MetricsApi, SecretsManager, binaries, configuration, records,
+};
 use jiff::Timestamp;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -99,6 +101,8 @@ async fn a_token_is_worth_what_its_record_says() -> Result<()> {
     }
     assert_eq!(log.matches(r#""reason":"unknown_token""#).count(), 2, "{log}");
     assert!(lines(&log, "ERROR").is_empty(), "{:?}", lines(&log, "ERROR"));
+    assert_eq!(MetricFilter::of("Refusals")?.count(&log), customers.len() - 1, "{log}");
+    assert_eq!(MetricFilter::of("AuthorizerFailures")?.count(&log), 0, "{log}");
     Ok(())
 }
 
@@ -179,7 +183,9 @@ async fn a_secret_that_cannot_be_had_is_no_fault_of_the_callers() -> Result<()> 
         failed,
         "a secret that is no document"
     );
-    api.log_until(|log| log.contains("tokens_malformed")).await?;
+    let log = api.log_until(|log| log.contains("tokens_malformed")).await?;
+    assert!(MetricFilter::of("AuthorizerFailures")?.count(&log) >= 2, "{log}");
+    assert_eq!(MetricFilter::of("Refusals")?.count(&log), 0, "{log}");
     aws.stop()?;
     let other = of_a_secret(&upstream, &aws, &customers).await?;
     assert_eq!(

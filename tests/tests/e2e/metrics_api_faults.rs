@@ -11,8 +11,8 @@ use fanlight_tests::canary::ROTATED_PASSWORD;
 use fanlight_tests::faults::{Hanging, refusing};
 use fanlight_tests::scripted::{Scripted, Step, beginning, head, whole};
 use fanlight_tests::{
-    Answer, Customer, Deployment, MetricsApi, PASSWORD, Prometheus, SecretsManager, binaries, configuration,
-    promtool_check_metrics,
+    Answer, Customer, Deployment, MetricFilter, MetricsApi, PASSWORD, Prometheus, SecretsManager, binaries,
+    configuration, promtool_check_metrics,
 };
 use flate2::Compression;
 use flate2::read::MultiGzDecoder;
@@ -656,6 +656,8 @@ async fn an_answer_of_two_gigabytes_is_cut_and_takes_no_memory() -> Result<()> {
         .log_until(|log| log.matches(r#""end":"broken""#).count() == 2)
         .await?;
     assert_eq!(log.matches(r#""kind":"cost_limit""#).count(), 2, "{log}");
+    // Of more requests than these two.
+    assert_eq!(MetricFilter::of("BrokenAnswers")?.count(&log), 2, "{log}");
     Ok(())
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::Host;
 use super::parameters::Listed;
-use crate::database_url::{Part, Reader};
+use crate::database::url::{Part, Reader};
 
 const DEFAULT_PORT: u16 = 5432;
 

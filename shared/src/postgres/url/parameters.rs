@@ -6,7 +6,7 @@ use tokio_postgres::config::ChannelBinding;
 
 use super::reader::Reading;
 use super::{Roots, SessionAttributes, SslMode, Target};
-use crate::database_url::{Part, Reader};
+use crate::database::url::{Part, Reader};
 
 const PARAMETERS: [&str; 14] = [
     "application_name",
@@ -57,40 +57,27 @@ pub(super) struct Listed<'a> {
 }
 
 impl Reader {
-    pub(super) fn parameters<'a>(&mut self, parameters: Part<'a>, reading: &mut Reading) -> Listed<'a> {
+    pub(super) fn postgres_parameters<'a>(&mut self, given: Part<'a>, reading: &mut Reading) -> Listed<'a> {
         let mut listed = Listed::default();
-        let mut seen: Vec<&str> = Vec::new();
-        for parameter in parameters.split('&').filter(|parameter| !parameter.text.is_empty()) {
-            let Some((name, value)) = parameter.split_once('=') else {
-                self.error(parameter, "a parameter has no value; parameters are written name=value");
-                continue;
-            };
-            if name.masked() {
-                continue;
-            }
-            if seen.contains(&name.text) {
-                self.error(name, format!("the parameter {} is given twice", name.text));
-                continue;
-            }
-            seen.push(name.text);
+        self.parameters(given, |reader, name, value| {
             listed.ssl_said |= matches!(name.text, "ssl" | "sslmode");
             if name.text == "password" {
-                reading.password = self.password(value);
-                continue;
+                reading.password = reader.password(value);
+                return;
             }
-            let Some(decoded) = self.decode(value, name.text) else {
-                continue;
+            let Some(decoded) = reader.decode(value, name.text) else {
+                return;
             };
             match name.text {
                 "host" => listed.hosts = Some((value, decoded)),
                 "port" => listed.ports = Some(value),
-                _ => self.parameter(name, value, &decoded, &mut reading.target),
+                _ => reader.parameter(name, value, &decoded, &mut reading.target),
             }
-        }
+        });
         listed
     }
 
-    pub(super) fn parameter(&mut self, name: Part<'_>, value: Part<'_>, decoded: &str, target: &mut Target) {
+    fn parameter(&mut self, name: Part<'_>, value: Part<'_>, decoded: &str, target: &mut Target) {
         match name.text {
             "user" => decoded.clone_into(&mut target.user),
             "dbname" => target.database = Some(decoded.to_owned()),

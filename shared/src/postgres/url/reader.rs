@@ -6,21 +6,15 @@ use secrecy::SecretString;
 use tokio_postgres::config::ChannelBinding;
 
 use super::{Roots, SessionAttributes, SslMode, Target};
-use crate::database_url::{Part, Reader, UrlFinding, split_credentials};
+use crate::database::url::{Part, Parts, Reader};
 
 pub(super) struct Reading {
     pub(super) target: Target,
     pub(super) password: Option<SecretString>,
 }
 
-pub(super) fn read(url: &str) -> (Reading, Vec<UrlFinding>) {
-    let mut reader = Reader::default();
-    let reading = reader.postgres(url);
-    (reading, reader.findings)
-}
-
 impl Reader {
-    fn postgres(&mut self, url: &str) -> Reading {
+    pub(super) fn postgres(&mut self, url: &str) -> Reading {
         let mut reading = Reading {
             target: Target {
                 hosts: Vec::new(),
@@ -40,22 +34,21 @@ impl Reader {
         let Some(rest) = self.after_scheme(whole, &["postgres://", "postgresql://"]) else {
             return reading;
         };
-        let (credentials, rest) = split_credentials(rest);
+        let Parts {
+            credentials,
+            authority,
+            path,
+            parameters,
+        } = Parts::of(rest);
         if let Some(credentials) = credentials {
             (reading.target.user, reading.password) = self.credentials(credentials);
         }
-        let (location, parameters) = rest
-            .split_once('?')
-            .map_or((rest, None), |(head, tail)| (head, Some(tail)));
-        let (authority, path) = location
-            .split_once('/')
-            .map_or((location, None), |(head, tail)| (head, Some(tail)));
         self.authority(authority, &mut reading.target.hosts);
         if let Some(path) = path {
             reading.target.database = self.database(path);
         }
         let listed = parameters
-            .map(|parameters| self.parameters(parameters, &mut reading))
+            .map(|parameters| self.postgres_parameters(parameters, &mut reading))
             .unwrap_or_default();
         let ssl_said = listed.ssl_said;
         self.listed_hosts(listed, whole, &mut reading.target.hosts);

@@ -3,9 +3,19 @@ use std::time::Duration;
 
 use tokio_postgres::config::ChannelBinding;
 
+use super::super::Postgres;
 use super::*;
+use crate::database::{UrlFinding, UrlSeverity};
 
 const CA: &str = "/etc/ca.pem";
+
+fn parse(url: &str, ca_file: Option<&Path>) -> Result<(Target, Option<SecretString>), UrlError> {
+    database::parse::<Postgres>(url, ca_file)
+}
+
+fn inspect(url: &str) -> Vec<UrlFinding> {
+    database::inspect::<Postgres>(url)
+}
 
 fn target(url: &str) -> Target {
     parse(url, None).unwrap().0

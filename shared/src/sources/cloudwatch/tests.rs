@@ -1,28 +1,6 @@
 //! The source and its queries as they are configured.
 
-use std::fs;
-
-use crate::config::{Loaded, Mistake, load};
-
-fn loaded(text: &str) -> Loaded {
-    let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("a.yaml"), text).unwrap();
-    load(folder.path()).unwrap()
-}
-
-/// Each finding as `<what it points at> message; help`.
-fn findings(text: &str) -> Vec<String> {
-    let loaded = loaded(text);
-    let tell = |finding: &Mistake| {
-        let help = finding
-            .help
-            .as_ref()
-            .map(|help| format!("; {help}"))
-            .unwrap_or_default();
-        format!("<{}> {}{help}", &text[finding.span.clone()], finding.message)
-    };
-    loaded.report.findings().map(tell).collect()
-}
+use crate::config::sample::{findings, loaded};
 
 fn job(source: &str, query: &str) -> String {
     format!(

@@ -5,58 +5,56 @@ use serde_json::Value;
 use super::health;
 use super::json::{self, PageProblem};
 use super::query::{Page, Query};
-use crate::rows::{Cell, Cells, Consumer as _};
-use crate::sources::Intake;
+use crate::rows::Cell;
 
-/// Hands the rows of one page after the other to a query's intake.
-pub(super) struct Feed<'f, 'q, 'i> {
+/// Reads one page after the other, and what no row of them has.
+pub(super) struct Feed<'q> {
     query: &'q Query,
-    intake: &'f mut Intake<'i>,
     log: bool,
-    pub(super) begun: bool,
-    rows: u64,
+    rows: usize,
     /// Which of the table's cells any row had.
     seen: Vec<bool>,
 }
 
-impl<'f, 'q, 'i> Feed<'f, 'q, 'i> {
-    pub(super) fn new(query: &'q Query, intake: &'f mut Intake<'i>, log: bool) -> Self {
+/// What a target's page gives.
+pub(super) struct Taken<'p> {
+    pub(super) rows: Vec<Vec<Cell<'p>>>,
+    /// How many checks of a health page are in a state that is not known.
+    pub(super) unknown_states: Option<u64>,
+}
+
+impl<'q> Feed<'q> {
+    pub(super) fn new(query: &'q Query, log: bool) -> Self {
         let cells = match &query.page {
             Page::Health { .. } => 0,
             Page::Table { cells, .. } => cells.len(),
         };
         Self {
             query,
-            intake,
             log,
-            begun: false,
             rows: 0,
             seen: vec![false; cells],
         }
     }
 
-    /// Takes a target's page whole or not at all. Gives the checks of a health page whose state is not known.
-    pub(super) fn take(&mut self, target: &str, page: &Value) -> Result<Option<u64>, PageProblem> {
-        match &self.query.page {
+    /// Takes a target's page whole or not at all.
+    pub(super) fn take<'p>(&mut self, target: &'p str, page: &'p Value) -> Result<Taken<'p>, PageProblem> {
+        let taken = match &self.query.page {
             Page::Health { checks } => {
                 let checks = health::checks(page, checks)?;
                 if self.log {
                     health::log(target, &checks);
                 }
-                self.begin();
-                for check in &checks {
-                    for cells in check.rows(target) {
-                        self.row(&cells);
-                    }
+                let rows = checks.iter().flat_map(|check| check.rows(target));
+                Taken {
+                    rows: rows.map(Vec::from).collect(),
+                    unknown_states: Some(checks.iter().filter(|check| !check.is_known()).count() as u64),
                 }
-                Ok(Some(checks.iter().filter(|check| !check.is_known()).count() as u64))
             }
             Page::Table { rows, keyed, cells } => {
-                let rows = json::rows(page, rows, *keyed)?;
-                self.begin();
-                let mut values = Vec::with_capacity(self.query.columns.len());
-                for (key, row) in rows {
-                    values.clear();
+                let mut taken = Vec::new();
+                for (key, row) in json::rows(page, rows, *keyed)? {
+                    let mut values = Vec::with_capacity(self.query.columns.len());
                     values.push(Cell::Text(target.into()));
                     values.extend(key.map(|key| Cell::Text(key.into())));
                     for (at, pointer) in cells.iter().enumerate() {
@@ -64,27 +62,16 @@ impl<'f, 'q, 'i> Feed<'f, 'q, 'i> {
                         self.seen[at] |= value.is_some();
                         values.push(json::cell(value));
                     }
-                    self.row(&values);
+                    taken.push(values);
                 }
-                Ok(None)
+                Taken {
+                    rows: taken,
+                    unknown_states: None,
+                }
             }
-        }
-    }
-
-    fn begin(&mut self) {
-        if !std::mem::replace(&mut self.begun, true) {
-            // Whoever wants no rows knows why, and takes none.
-            let _ = self.intake.columns(&self.query.columns);
-        }
-    }
-
-    fn row(&mut self, cells: &[Cell<'_>]) {
-        self.rows += 1;
-        let row = Cells {
-            columns: &self.query.columns,
-            cells,
         };
-        let _ = self.intake.row(&row);
+        self.rows += taken.rows.len();
+        Ok(taken)
     }
 
     /// The columns of a table that no row had, if there were rows.

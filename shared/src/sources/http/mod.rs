@@ -1,7 +1,7 @@
 //! Pages of services over HTTP as a source: health pages as older services answer them, and JSON of any shape.
 //!
 //! A source is one service or several, its targets, which share their credentials; each row carries the name of its target.
-//! A target that fails takes down its own series only, where a metric tells targets apart ([`super::Intake::target`]).
+//! A target that fails takes down its own series only, where a metric tells targets apart ([`super::Intake::lost_target`]).
 //!
 //! Credentials go to the targets' own hosts and nowhere else: a redirect to another one is not followed. No message shows
 //! what a page or a URL's path holds, but for the checks of a health page, which are told to the log shortened and on one

@@ -93,11 +93,7 @@ async fn locate(source: &Source, context: &Context<'_>) -> Vec<Located> {
 fn fail(targets: &[Located], intake: &mut Intake<'_>, failure: &MetricFailure) {
     intake.fail(failure.clone());
     for target in targets {
-        intake.target(TargetReport {
-            name: target.name.clone(),
-            failure: Some(failure.clone()),
-            unknown_states: None,
-        });
+        intake.lost_target(&target.name, failure.clone());
     }
 }
 
@@ -151,30 +147,38 @@ impl<'a> Session<'a> {
         };
         let pages = self.pages(query, &parameters).await;
         let place = intake.query().place(None);
-        let mut feed = Feed::new(query, intake, log);
-        let mut reports = Vec::with_capacity(pages.len());
-        for (target, page) in self.targets.iter().zip(pages) {
-            let taken = page.and_then(|page| feed.take(&target.name, &page).map_err(NoPage::Page));
-            let (failure, unknown_states) = match taken {
-                Ok(unknown_states) => (None, unknown_states),
-                Err(no_page) => (Some(target.failure(&place, query, &no_page, &self.source.auth)), None),
+        let failure =
+            |target: &Located, no_page: &NoPage<'_>| target.failure(&place, query, no_page, &self.source.auth);
+        let mut feed = Feed::new(query, log);
+        let (mut answered, mut rows) = (Vec::new(), Vec::new());
+        for (target, page) in self.targets.iter().zip(&pages) {
+            let taken = match page {
+                Ok(page) => feed
+                    .take(&target.name, page)
+                    .map_err(|problem| failure(target, &NoPage::Page(problem))),
+                Err(no_page) => Err(failure(target, no_page)),
             };
-            reports.push(TargetReport {
-                name: target.name.clone(),
-                failure,
-                unknown_states,
-            });
+            match taken {
+                Ok(taken) => {
+                    answered.push((target, taken.unknown_states));
+                    rows.push(taken.rows);
+                }
+                Err(failure) => intake.lost_target(&target.name, failure),
+            }
         }
-        let (absent, begun) = (feed.absent(), feed.begun);
-        if let Some(first) = reports.iter().find_map(|report| report.failure.clone())
-            && !begun
-        {
-            intake.fail(first);
+        if !answered.is_empty() {
+            let unfit = intake.rows_of_targets(&query.columns, &rows);
+            for ((target, unknown_states), unfit) in answered.into_iter().zip(unfit) {
+                let name = target.name.clone();
+                let failure = unfit.map(|(metric, error)| failure(target, &NoPage::Unfit { metric, error }));
+                intake.target(TargetReport {
+                    name,
+                    failure,
+                    unknown_states,
+                });
+            }
         }
-        for report in reports {
-            intake.target(report);
-        }
-        absent
+        feed.absent()
     }
 
     /// What follows the `?`. A NULL is left out.
@@ -189,7 +193,7 @@ impl<'a> Session<'a> {
     }
 
     /// The page of each target; those that refuse the credentials are asked once more with credentials fetched anew.
-    async fn pages(&mut self, query: &Query, parameters: &[(String, String)]) -> Vec<Result<Value, NoPage>> {
+    async fn pages(&mut self, query: &Query, parameters: &[(String, String)]) -> Vec<Result<Value, NoPage<'static>>> {
         let all: Vec<usize> = (0..self.targets.len()).collect();
         let mut pages = self.fetch(query, parameters, &all).await;
         let refused: Vec<usize> = all
@@ -234,7 +238,7 @@ impl<'a> Session<'a> {
         query: &Query,
         parameters: &[(String, String)],
         targets: &[usize],
-    ) -> Vec<Result<Value, NoPage>> {
+    ) -> Vec<Result<Value, NoPage<'static>>> {
         let places = Semaphore::new(self.source.concurrency);
         let page = async |at: &usize| {
             // The semaphore is never closed, and were it, a request too many does no harm.
@@ -244,7 +248,12 @@ impl<'a> Session<'a> {
         join_all(targets.iter().map(page)).await
     }
 
-    async fn page(&self, target: &Located, query: &Query, parameters: &[(String, String)]) -> Result<Value, NoPage> {
+    async fn page(
+        &self,
+        target: &Located,
+        query: &Query,
+        parameters: &[(String, String)],
+    ) -> Result<Value, NoPage<'static>> {
         let base = target
             .url
             .as_ref()

@@ -7,6 +7,7 @@ use super::client::FetchError;
 use super::json::PageProblem;
 use super::query::Query;
 use super::{Auth, Target};
+use crate::assembly::MetricError;
 use crate::endpoint::BaseUrl;
 use crate::sources::{Context, MetricFailure};
 
@@ -34,7 +35,7 @@ impl Located {
     }
 
     /// Why it gave no page, with the place of the query. Of its URL only what cannot be a secret is shown.
-    pub(super) fn failure(&self, place: &str, query: &Query, no_page: &NoPage, auth: &Auth) -> MetricFailure {
+    pub(super) fn failure(&self, place: &str, query: &Query, no_page: &NoPage<'_>, auth: &Auth) -> MetricFailure {
         let target = match &self.url {
             Ok(url) if url.host() == self.name => format!("the target at {}{}", url.at(), query.path),
             Ok(url) => format!("the target `{}` at {}{}", self.name, url.at(), query.path),
@@ -74,13 +75,17 @@ impl Located {
                 ("status", format!("{target} answered {status}{hint}"))
             }
             NoPage::Page(problem) => (problem.kind(), format!("the page of {target} {problem}")),
+            NoPage::Unfit { metric, error } => (
+                "rows",
+                format!("`{metric}` takes no row of the page of {target}: {error}"),
+            ),
         };
         MetricFailure::new(kind, format!("{place}: {told}"))
     }
 }
 
 /// Why a target gave no page.
-pub(super) enum NoPage {
+pub(super) enum NoPage<'q> {
     /// Its URL is not known.
     Unasked(MetricFailure),
     /// No request can be made of what is asked.
@@ -93,4 +98,6 @@ pub(super) enum NoPage {
     Status { status: StatusCode, json: bool },
     /// The page is not what was expected.
     Page(PageProblem),
+    /// Its rows are not what a metric is made from.
+    Unfit { metric: &'q str, error: MetricError },
 }

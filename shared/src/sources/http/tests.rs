@@ -1,34 +1,6 @@
 //! The source and its queries as they are configured.
 
-use std::fs;
-
-use crate::config::{Loaded, load};
-
-fn loaded(text: &str) -> Loaded {
-    let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("a.yaml"), text).unwrap();
-    fs::write(folder.path().join("ca.pem"), "").unwrap();
-    load(folder.path()).unwrap()
-}
-
-/// Each finding as `LINE:COLUMN <what it points at> message; help`.
-fn findings(text: &str) -> Vec<String> {
-    let loaded = loaded(text);
-    let tell = |finding: &crate::config::Mistake| {
-        let (line, column) = loaded.report.position(finding);
-        let help = finding
-            .help
-            .as_ref()
-            .map(|help| format!("; {help}"))
-            .unwrap_or_default();
-        format!(
-            "{line}:{column} <{}> {}{help}",
-            &text[finding.span.clone()],
-            finding.message
-        )
-    };
-    loaded.report.findings().map(tell).collect()
-}
+use crate::config::sample::{findings, loaded};
 
 fn source(settings: &str) -> String {
     format!("sources:\n  s: {{http: {{{settings}}}}}\n")
@@ -142,7 +114,7 @@ fn each_mistake_in_a_source_has_its_place_and_its_remedy() {
     for (settings, expected) in [
         (
             "",
-            "2:13 <{> an HTTP source needs a `url`, or `targets`; add `url: 'https://service.example'`",
+            "<{> an HTTP source needs a `url`, or `targets`; add `url: 'https://service.example'`",
         ),
         (
             "url: 'https://h', targets: {a: 'https://h'}",
@@ -226,6 +198,13 @@ fn each_mistake_in_a_source_has_its_place_and_its_remedy() {
         let shown = loaded(&source(settings)).report.render(false);
         assert!(!shown.contains("hunter2"), "{shown}");
     }
+    let empty = loaded(&source(""));
+    let places: Vec<_> = empty
+        .report
+        .findings()
+        .map(|finding| empty.report.position(finding))
+        .collect();
+    assert_eq!(places, [(2, 13)]);
     let two = findings("sources:\n  s: {http: {url: 'https://h'}, postgres: {url: 'postgres://u@h/d'}}\n");
     assert!(
         two.len() == 1 && two[0].contains("a source is of one kind; remove the other"),

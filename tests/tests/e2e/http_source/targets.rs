@@ -31,6 +31,19 @@ fn config(one: &str, other: &str, more: &str) -> String {
     )
 }
 
+/// A job of these services, with these settings.
+fn job_of(targets: &[(&str, &Scripted)], job: &str) -> String {
+    let targets: Vec<_> = targets
+        .iter()
+        .map(|(name, service)| format!("{name}: '{}'", service.url()))
+        .collect();
+    format!(
+        "sources:\n  pages: {{http: {{targets: {{{}}}}}}}\njobs:\n- name: j\n  schedule: '* * * * *'\n  source: pages\n{}",
+        targets.join(", "),
+        job.trim_start_matches('\n')
+    )
+}
+
 #[tokio::test]
 async fn each_row_has_its_target_and_sums_have_all() -> Result<()> {
     let (one, other) = (
@@ -250,12 +263,13 @@ async fn a_health_page_that_says_a_check_twice_is_that_targets_failure_alone() -
         r#"[{"db": "ok", "db": "critical"}]"#,
     ] {
         let other = page(twice).await?;
-        let config = format!(
-            "sources:\n  pages: {{http: {{targets: {{one: '{}', other: '{}'}}}}}}\njobs:\n- name: j\n  schedule: '* * * * *'\n  \
-             source: pages\n  on_error: drop\n  metrics:\n  - {{name: service_check, help: h, labels: [target, check, state], \
-             value: value, query: {{http: {{page: health}}}}}}\n",
-            one.url(),
-            other.url()
+        let config = job_of(
+            &[("one", &one), ("other", &other)],
+            "
+  on_error: drop
+  metrics:
+  - {name: service_check, help: h, labels: [target, check, state], value: value, query: {http: {page: health}}}
+",
         );
         let pages = Pages::new(&config).await?;
         let (_, message) = pages.fail().await?;
@@ -276,5 +290,90 @@ async fn a_health_page_that_says_a_check_twice_is_that_targets_failure_alone() -
             ]
         );
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn rows_that_a_metric_does_not_take_are_that_targets_failure_alone() -> Result<()> {
+    let one = page(r#"{"rows": [{"q": "a", "n": 1}, {"q": "b", "n": 2}]}"#).await?;
+    let job = "
+  queries: {rows: {query: {http: {rows: /rows, columns: {q: q, n: n}}}}}
+  metrics:
+  - {name: waiting, help: h, labels: [target, q], value: n, from_query: rows}
+  - {name: newest, help: h, labels: [target], value: n, duplicates: last, from_query: rows}
+  - {name: total, help: h, value: n, duplicates: sum, from_query: rows}
+";
+    for (rows, words, others) in [
+        (
+            r#"[{"q": "a", "n": 4}, {"q": "b", "n": 8}, {"q": "a", "n": 16}]"#,
+            "row 3 has the same labels as an earlier row, {target=\"other\",q=\"a\"}",
+            ["newest{target=\"one\"} 2", "newest{target=\"other\"} 16"].as_slice(),
+        ),
+        (
+            r#"[{"q": "a", "n": 4}, {"q": ["secret"], "n": 8}]"#,
+            "row 2: column \"q\"",
+            &["newest{target=\"one\"} 2", "newest{target=\"other\"} 8"],
+        ),
+        (
+            r#"[{"q": "a", "n": "secret"}]"#,
+            "row 1: column \"n\"",
+            &["newest{target=\"one\"} 2"],
+        ),
+    ] {
+        let other = page(&format!(r#"{{"rows": {rows}}}"#)).await?;
+        let config = job_of(&[("one", &one), ("other", &other)], job);
+        let pages = Pages::new(&config).await?;
+        let (kind, message) = pages.fail().await?;
+        assert_eq!(kind, "rows");
+        let told = format!(
+            "`waiting` takes no row of the page of the target `other` at {}: {words}",
+            other.url()
+        );
+        assert!(message.contains(&told) && !message.contains("secret"), "{message}");
+        assert_eq!(
+            pages.series("waiting").await?,
+            [r#"waiting{q="a",target="one"} 1"#, r#"waiting{q="b",target="one"} 2"#]
+        );
+        assert_eq!(pages.series("newest").await?, others, "{rows}");
+        let total: &[&str] = if rows.contains("\"secret\"}") {
+            &[]
+        } else {
+            &["total 31", "total 15"]
+        };
+        let made = pages.series("total").await?;
+        assert!(made.iter().all(|series| total.contains(&series.as_str())) && made.is_empty() == total.is_empty());
+        assert_eq!(
+            pages.series("fanlight_target_up").await?,
+            [
+                r#"fanlight_target_up{target="one"} 1"#,
+                r#"fanlight_target_up{target="other"} 0"#
+            ]
+        );
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn where_no_targets_rows_are_taken_the_metric_is_at_fault() -> Result<()> {
+    let one = page(r#"[{"n": 1}, {"n": 2}]"#).await?;
+    let other = page(r#"[{"n": 4}, {"n": 8}]"#).await?;
+    let empty = page("[]").await?;
+    let config = job_of(
+        &[("one", &one), ("other", &other), ("empty", &empty)],
+        "
+  metrics:
+  - {name: n, help: h, labels: [target], value: n, query: {http: {columns: {n: n}}}}
+",
+    );
+    let pages = Pages::new(&config).await?;
+    let (_, message) = pages.fail().await?;
+    assert!(
+        message.starts_with("job j: n failed: ") && message.contains("row 2 has the same labels"),
+        "{message}"
+    );
+    assert_eq!(
+        pages.series("fanlight_target_up").await?,
+        ["empty", "one", "other"].map(|target| format!("fanlight_target_up{{target=\"{target}\"}} 1"))
+    );
     Ok(())
 }

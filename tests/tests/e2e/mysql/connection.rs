@@ -4,7 +4,8 @@ use anyhow::{Context as _, Result};
 use fanlight_tests::MariaDb;
 use shared::mysql::{Connections, QueryError};
 
-use super::{UpTo, begin, connection_id, table};
+use super::connection_id;
+use crate::databases::{UpTo, begin, table};
 
 #[tokio::test]
 async fn all_queries_of_a_transaction_see_the_same_moment() -> Result<()> {

@@ -2,59 +2,27 @@
 
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
-use fanlight_tests::faults::{Hanging, refusing};
-use fanlight_tests::{MariaDb, USER};
+use anyhow::Result;
+use fanlight_tests::MariaDb;
 use secrecy::SecretString;
-use shared::mysql::{ConnectError, Connections, Position, QueryError};
+use shared::mysql::{Connections, Mysql, Position, QueryError};
 
-use super::{begin, connection_id, failure, soon, table};
-
-/// The end of a short time in which something must have been given up.
-const SHORT: Duration = Duration::from_millis(1500);
-
-/// The same where something must have worked before, also on a slow machine.
-const MODEST: Duration = Duration::from_secs(5);
-
-async fn refusal(url: &str) -> Result<ConnectError> {
-    Connections::new()
-        .begin(&SecretString::from(url), None, soon(SHORT))
-        .await
-        .err()
-        .context("it did not fail")
-}
-
-#[tokio::test]
-async fn a_refused_connection_names_host_and_port() -> Result<()> {
-    let address = refusing()?;
-    let error = refusal(&format!("mysql://{USER}:hunter2@{address}/shop")).await?;
-    let expected = format!("cannot connect to MySQL at {address}: Connection refused (os error 111)");
-    assert_eq!(error.to_string(), expected);
-    assert!(!error.is_login_failure());
-    Ok(())
-}
-
-#[tokio::test]
-async fn an_unknown_host_is_named() -> Result<()> {
-    let error = refusal("mysql://u:hunter2@db.invalid/shop").await?.to_string();
-    let expected = "cannot connect to MySQL at db.invalid:3306: ";
-    assert!(error.starts_with(expected) && !error.contains("hunter2"), "{error}");
-    Ok(())
-}
+use super::connection_id;
+use crate::databases::{MODEST, begin, failure, refusal, soon, table};
 
 #[tokio::test]
 async fn a_wrong_password_is_told_from_other_failures() -> Result<()> {
     let database = MariaDb::shared().await?.database().await?;
     let url = |user: &str, name: &str| format!("mysql://{user}@{}/{name}?ssl-mode=DISABLED", database.host());
     for user in ["fanlight:hunter2", "fanlight", "nobody:hunter2"] {
-        let wrong = refusal(&url(user, database.name())).await?;
+        let wrong = refusal::<Mysql>(&url(user, database.name())).await?;
         assert!(wrong.is_login_failure(), "{wrong}");
         let message = wrong.to_string();
         assert!(message.contains("Access denied for user"), "{message}");
         assert!(message.contains("[error 1045, SQLSTATE 28000]"), "{message}");
         assert!(!format!("{message} {wrong:?}").contains("hunter2"));
     }
-    let elsewhere = refusal(&database.url().replace(database.name(), "nowhere")).await?;
+    let elsewhere = refusal::<Mysql>(&database.url().replace(database.name(), "nowhere")).await?;
     assert!(!elsewhere.is_login_failure());
     assert!(
         elsewhere
@@ -81,17 +49,6 @@ async fn too_many_connections_are_told() -> Result<()> {
         error.to_string().contains("Too many connections [error 1040"),
         "{error}"
     );
-    Ok(())
-}
-
-#[tokio::test]
-async fn a_database_that_hangs_at_the_connection_ends_at_the_deadline() -> Result<()> {
-    let hanging = Hanging::start().await?;
-    for query in ["", "?ssl-mode=DISABLED", "?connect-timeout=1", "?connect-timeout=0"] {
-        let error = refusal(&format!("mysql://u:hunter2@{}/shop{query}", hanging.address())).await?;
-        let expected = format!("cannot connect to MySQL at {}: no answer in time", hanging.address());
-        assert_eq!(error.to_string(), expected);
-    }
     Ok(())
 }
 
@@ -220,7 +177,7 @@ async fn refusals_hold_no_values() -> Result<()> {
             "BIGINT UNSIGNED value is out of range in '..'",
         ),
     ] {
-        let message = failure(&database, sql).await?;
+        let message = failure::<Mysql>(&database.url(), sql).await?;
         assert!(
             message.contains(words) && !message.contains("alice"),
             "{sql}: {message}"

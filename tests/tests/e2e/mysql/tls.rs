@@ -8,7 +8,7 @@ use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
 use secrecy::SecretString;
 use shared::mysql::Connections;
 
-use super::{LONG, soon, table};
+use crate::databases::{LONG, soon, table};
 
 /// Whether the connection is encrypted, or what was said instead.
 async fn encrypted(url: &str, ca_file: Option<&Path>) -> Result<bool, String> {

@@ -4,7 +4,7 @@ use anyhow::Result;
 use fanlight_tests::MariaDb;
 use shared::mysql::Connections;
 
-use super::{begin, table, with_parameters};
+use crate::databases::{begin, table, with_parameters};
 
 /// A column's definition, what is inserted, the type's name, the label and the value.
 type Case = (

@@ -5,7 +5,8 @@ use fanlight_tests::Postgres;
 use fanlight_tests::faults::refusing;
 use shared::postgres::Connections;
 
-use super::{backend, begin, table};
+use super::backend;
+use crate::databases::{LONG, begin, soon, table};
 
 #[tokio::test]
 async fn all_queries_of_a_transaction_see_the_same_moment() -> Result<()> {
@@ -168,7 +169,7 @@ async fn hosts_are_tried_in_turn_and_judged_by_their_role() -> Result<()> {
         ("standby", false),
     ] {
         let outcome = Connections::new()
-            .begin(&url(attributes).into(), None, super::soon(super::LONG))
+            .begin(&url(attributes).into(), None, soon(LONG))
             .await
             .map(drop);
         match outcome {

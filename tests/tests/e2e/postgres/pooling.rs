@@ -4,7 +4,7 @@ use anyhow::Result;
 use fanlight_tests::{PgBouncer, Postgres};
 use shared::postgres::{Connections, QueryError};
 
-use super::{UpTo, begin, table, with_parameters};
+use crate::databases::{UpTo, begin, table, with_parameters};
 
 const LEFT_BEHIND: &str = "SELECT count(*) FROM pg_prepared_statements";
 

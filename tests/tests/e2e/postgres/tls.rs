@@ -9,7 +9,7 @@ use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
 use secrecy::SecretString;
 use shared::postgres::{Connections, QueryError};
 
-use super::{LONG, UpTo, begin, soon, table};
+use crate::databases::{LONG, UpTo, begin, soon, table};
 
 /// Whether the connection is encrypted, or what was said instead.
 async fn encrypted(url: &str, ca_file: Option<&Path>) -> Result<bool, String> {

@@ -4,7 +4,7 @@ use anyhow::Result;
 use fanlight_tests::Postgres;
 use shared::postgres::Connections;
 
-use super::{begin, table, with_parameters};
+use crate::databases::{begin, table, with_parameters};
 
 /// An expression, its type's name, its label and its value.
 type Case = (&'static str, &'static str, &'static str, Option<f64>);

@@ -5,8 +5,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// Until when a query may take, on the server's side and on this one.
-#[derive(Clone, Copy)]
-pub(crate) struct Limits {
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
     /// The server's own limit, in whole milliseconds, after which it reports an error and the session goes on.
     pub(crate) statement: Duration,
     /// When the server is given up.

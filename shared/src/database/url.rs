@@ -66,47 +66,6 @@ pub(crate) fn mask(url: &str) -> String {
     masked
 }
 
-/// The findings in the order of their places.
-pub(crate) fn in_order(mut findings: Vec<UrlFinding>) -> Vec<UrlFinding> {
-    findings.sort_by_key(|finding| (finding.range.start, finding.range.end));
-    findings
-}
-
-/// What is said of a URL with a password that is to be used with a token.
-pub(crate) const PASSWORD_AND_TOKEN: &str = "the URL has a password, and rds_iam makes one: remove it from the URL";
-
-/// A problem of a URL that is used with a token, as a finding; none where a placeholder may yet make it right. The problem
-/// comes with whether the parameters decide it.
-pub(crate) fn in_the_way_of_a_token(masked: &str, problem: Option<(&'static str, bool)>) -> Vec<UrlFinding> {
-    let in_parameters = || {
-        masked
-            .split_once('?')
-            .is_some_and(|(_, parameters)| parameters.contains(MASK))
-    };
-    let Some((message, by_parameters)) = problem.filter(|_| !masked.starts_with(MASK)) else {
-        return Vec::new();
-    };
-    if by_parameters && in_parameters() {
-        return Vec::new();
-    }
-    vec![UrlFinding {
-        range: 0..masked.len(),
-        severity: UrlSeverity::Error,
-        message: message.to_owned(),
-    }]
-}
-
-/// The first finding because of which a URL cannot be used.
-///
-/// # Errors
-/// There is one.
-pub(crate) fn usable(findings: Vec<UrlFinding>) -> Result<(), UrlError> {
-    let error = findings
-        .into_iter()
-        .find(|finding| finding.severity == UrlSeverity::Error);
-    error.map_or(Ok(()), |finding| Err(UrlError(finding.message)))
-}
-
 /// A part of the URL and where it begins.
 #[derive(Clone, Copy)]
 pub(crate) struct Part<'a> {
@@ -136,13 +95,17 @@ impl<'a> Part<'a> {
         Some((self.sub(0..at), self.sub(at + separator.len_utf8()..self.text.len())))
     }
 
+    /// As [`Self::split_once`], where the separator may be absent.
+    fn cut(self, separator: char) -> (Part<'a>, Option<Part<'a>>) {
+        self.split_once(separator)
+            .map_or((self, None), |(head, tail)| (head, Some(tail)))
+    }
+
     pub(crate) fn split(self, separator: char) -> impl Iterator<Item = Part<'a>> {
         let mut rest = Some(self);
         std::iter::from_fn(move || {
             let part = rest?;
-            let (head, tail) = part
-                .split_once(separator)
-                .map_or((part, None), |(head, tail)| (head, Some(tail)));
+            let (head, tail) = part.cut(separator);
             rest = tail;
             Some(head)
         })
@@ -150,17 +113,39 @@ impl<'a> Part<'a> {
 }
 
 /// Notes what is wrong while a URL is taken apart.
-#[derive(Default)]
-pub(crate) struct Reader {
+#[derive(Debug, Default)]
+pub struct Reader {
     pub(crate) findings: Vec<UrlFinding>,
 }
 
-/// Splits off the user's name and the password, up to the first `@` before the path.
-pub(crate) fn split_credentials(rest: Part<'_>) -> (Option<Part<'_>>, Part<'_>) {
-    let path_start = rest.text.find('/').unwrap_or(rest.text.len());
-    match rest.text[..path_start].find('@') {
-        Some(at) => (Some(rest.sub(0..at)), rest.sub(at + 1..rest.text.len())),
-        None => (None, rest),
+/// What follows the scheme, part by part.
+pub(crate) struct Parts<'a> {
+    /// The user's name and the password.
+    pub(crate) credentials: Option<Part<'a>>,
+    /// The hosts.
+    pub(crate) authority: Part<'a>,
+    /// What follows the `/`.
+    pub(crate) path: Option<Part<'a>>,
+    /// What follows the `?`.
+    pub(crate) parameters: Option<Part<'a>>,
+}
+
+impl<'a> Parts<'a> {
+    /// The credentials end at the first `@` before the path.
+    pub(crate) fn of(rest: Part<'a>) -> Self {
+        let path_start = rest.text.find('/').unwrap_or(rest.text.len());
+        let (credentials, rest) = match rest.text[..path_start].find('@') {
+            Some(at) => (Some(rest.sub(0..at)), rest.sub(at + 1..rest.text.len())),
+            None => (None, rest),
+        };
+        let (location, parameters) = rest.cut('?');
+        let (authority, path) = location.cut('/');
+        Self {
+            credentials,
+            authority,
+            path,
+            parameters,
+        }
     }
 }
 
@@ -319,6 +304,26 @@ impl Reader {
             return Some(host.to_owned());
         }
         None
+    }
+
+    /// Hands over each parameter's name and value, as far as they are that.
+    pub(crate) fn parameters<'a>(&mut self, given: Part<'a>, mut take: impl FnMut(&mut Self, Part<'a>, Part<'a>)) {
+        let mut seen: Vec<&str> = Vec::new();
+        for parameter in given.split('&').filter(|parameter| !parameter.text.is_empty()) {
+            let Some((name, value)) = parameter.split_once('=') else {
+                self.error(parameter, "a parameter has no value; parameters are written name=value");
+                continue;
+            };
+            if name.masked() {
+                continue;
+            }
+            if seen.contains(&name.text) {
+                self.error(name, format!("the parameter {} is given twice", name.text));
+                continue;
+            }
+            seen.push(name.text);
+            take(self, name, value);
+        }
     }
 
     /// Picks one of a parameter's values by its name.
