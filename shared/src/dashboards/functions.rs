@@ -152,7 +152,7 @@ fn limits(jobs: &[&DrawnJob]) -> Vec<Panel> {
         |job| vec![(job.freshness.limit().as_secs().to_string(), job.name.as_str())],
         JOB_LABEL,
         // The age itself goes up and down with every push.
-        |of_jobs| format!("max_over_time((time() - {SCHEDULED}{of_jobs})[1h:1m])"),
+        |of_jobs| format!("max_over_time((time() - {SCHEDULED}{of_jobs})[1h:])"),
     );
     vec![
         panel::lines_below(

@@ -241,7 +241,7 @@ async fn every_dashboard_fits_one_page_and_has_what_all_have() -> Result<()> {
             let place = |key: &str| panel["gridPos"][key].as_u64().unwrap_or(99);
             let (x, y, w, h) = (place("x"), place("y"), place("w"), place("h"));
             assert!(
-                x + w <= 24 && y + h <= 24 && w >= 3 && h >= 4,
+                x + w <= 24 && y + h <= 24 && w >= 3 && h >= 3,
                 "{path}: {}",
                 panel["gridPos"]
             );
