@@ -14,8 +14,6 @@ mod page;
 mod panel;
 mod promql;
 mod service;
-#[cfg(test)]
-mod tests;
 mod thresholds;
 mod unit;
 

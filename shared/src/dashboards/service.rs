@@ -24,18 +24,14 @@ pub(super) fn pages(service: &Service, alerts: &[Alert]) -> Vec<Page> {
         return Vec::new();
     }
     let firing = firing(service, alerts);
-    let (mut panels, top) = strip(service, alerts, firing.as_deref());
-    // What is watched comes first where not all fits.
-    let (watched, rest): (Vec<_>, Vec<_>) = metrics(service, alerts).into_iter().partition(|(watched, _)| *watched);
-    let fits = watched.len() + rest.len() <= layout::capacity(ROWS - top);
-    let all: Vec<Panel> = if fits {
-        metrics(service, alerts).into_iter().map(|(_, panel)| panel).collect()
-    } else {
-        watched.into_iter().chain(rest).map(|(_, panel)| panel).collect()
-    };
-    let mut left = all.into_iter().peekable();
+    let (mut panels, mut top) = strip(service, alerts, firing.as_deref());
+    let mut all = metrics(service, alerts);
+    if all.len() > layout::capacity(ROWS - top) {
+        // What is watched comes first where not all fits.
+        all.sort_by_key(|(watched, _)| !watched);
+    }
+    let mut left = all.into_iter().map(|(_, panel)| panel).peekable();
     let mut pages = Vec::new();
-    let mut top = top;
     while left.peek().is_some() || pages.is_empty() {
         let rows = ROWS - top;
         let here: Vec<Panel> = left.by_ref().take(layout::capacity(rows)).collect();
