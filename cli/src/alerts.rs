@@ -1,4 +1,4 @@
-//! `fanlight alerts`: Prometheus' rules of the alerts that teams declare, and the tests that prove each of them.
+//! `fanlight alerts`: Prometheus' rules of the alerts and SLOs that teams declare, and the tests that prove each of them.
 
 mod files;
 mod promtool;
@@ -13,7 +13,7 @@ use shared::config::FolderError;
 
 use self::files::Written;
 
-/// Writes and tests Prometheus' rules for the alerts beside the metrics.
+/// Writes and tests Prometheus' rules for the alerts and SLOs beside the metrics.
 #[derive(Debug, Args)]
 pub struct AlertsArgs {
     #[command(subcommand)]
@@ -88,7 +88,7 @@ pub fn run(args: &AlertsArgs, config: &Path) -> Result<ExitCode, AlertsError> {
     match &args.command {
         Command::Build { out, check: true } => check(&files, out),
         Command::Build { out, check: false } => build(&files, out),
-        Command::Test => promtool::test(&files),
+        Command::Test => promtool::test(&files, &shared::alerts::parts(&loaded.configuration.environments)?),
     }
 }
 
@@ -121,25 +121,29 @@ fn check(files: &[BuiltFile], out: &Path) -> Result<ExitCode, AlertsError> {
     Ok(ExitCode::FAILURE)
 }
 
-/// `prod: 5 alerts, 27 tests`, for each environment.
+/// `prod: 5 alerts, 1 SLO, 42 tests`, for each environment.
 fn summaries(files: &[BuiltFile]) -> Vec<String> {
-    let mut lines: Vec<(&str, usize, usize)> = Vec::new();
+    let mut lines: Vec<(&str, [usize; 3])> = Vec::new();
     for file in files {
-        let alerts = file.alerts.unwrap_or_default();
+        let own = [file.alerts.unwrap_or_default(), file.slos, file.tests];
         match lines.last_mut() {
-            Some((environment, all, tests)) if *environment == file.environment => {
-                *all += alerts;
-                *tests += file.tests;
+            Some((environment, all)) if *environment == file.environment => {
+                all.iter_mut().zip(own).for_each(|(all, own)| *all += own);
             }
-            _ => lines.push((&file.environment, alerts, file.tests)),
+            _ => lines.push((&file.environment, own)),
         }
     }
-    let lines = lines.into_iter();
-    lines
-        .map(|(environment, alerts, tests)| {
-            format!("{environment}: {}, {}", count(alerts, "alert"), count(tests, "test"))
-        })
-        .collect()
+    let lines = lines.into_iter().map(|(environment, [alerts, slos, tests])| {
+        let slos = (slos > 0)
+            .then(|| format!(", {}", count(slos, "SLO")))
+            .unwrap_or_default();
+        format!(
+            "{environment}: {}{slos}, {}",
+            count(alerts, "alert"),
+            count(tests, "test")
+        )
+    });
+    lines.collect()
 }
 
 fn count(number: usize, what: &str) -> String {

@@ -20,5 +20,6 @@ pub mod prune;
 pub mod render;
 pub mod run;
 pub mod runner;
+pub mod slo;
 pub mod status;
 pub mod token;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use fanlight_cli::{
-    alerts, check, dashboards, dev, enforce, heal, import, invoke, output, prune, render, run, status, token,
+    alerts, check, dashboards, dev, enforce, heal, import, invoke, output, prune, render, run, slo, status, token,
 };
 
 /// Business queries into Prometheus, and each customer his own metrics out of it.
@@ -38,6 +38,7 @@ enum Command {
     Enforce(enforce::EnforceArgs),
     Alerts(alerts::AlertsArgs),
     Dashboards(dashboards::DashboardsArgs),
+    Slo(slo::SloArgs),
     Token(token::TokenArgs),
     Import(import::ImportArgs),
     /// Prints the JSON Schema of a configuration file
@@ -75,6 +76,7 @@ async fn execute(Arguments { config, command }: Arguments) -> Result<ExitCode, B
         Command::Enforce(args) => Ok(enforce::run(&args)),
         Command::Alerts(args) => Ok(alerts::run(&args, &config)?),
         Command::Dashboards(args) => Ok(dashboards::run(&args, &config)?),
+        Command::Slo(args) => Ok(slo::run(&args, &config)?),
         Command::Import(args) => Ok(import::run(&args)?),
         Command::Token(args) => Ok(token::run(args, &config)?),
         Command::Schema => {

@@ -33,6 +33,7 @@ pub mod rows;
 pub mod schedule;
 pub mod secrets;
 pub mod sinks;
+pub mod slo;
 pub mod sources;
 pub mod suggest;
 pub mod tidy;

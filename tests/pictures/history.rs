@@ -43,6 +43,26 @@ pub(crate) fn of(page: &str, hours: u64) -> (String, u64) {
             }
         }
     }
+    // What rules record: an hour in which a promise is broken, and the budget that it costs.
+    let slo = r#"sloth_id="transfers-transfers-not-failed",sloth_service="transfers",sloth_slo="transfers-not-failed""#;
+    let burn = |time: u64| {
+        let wave = 0.3 * (TAU * time as f64 / HOUR / 2.6).sin();
+        if BROKEN.contains(&before(time, end)) {
+            5.6 + wave
+        } else {
+            0.5 + wave
+        }
+    };
+    text += "# TYPE slo:current_burn_rate:ratio gauge\n";
+    for time in times() {
+        let _ = writeln!(text, "slo:current_burn_rate:ratio{{{slo}}} {} {time}", burn(time));
+    }
+    text += "# TYPE slo:period_error_budget_remaining:ratio gauge\n";
+    let mut left = 0.74;
+    for time in times() {
+        left -= burn(time) * STEP as f64 / HOUR / 720.0;
+        let _ = writeln!(text, "slo:period_error_budget_remaining:ratio{{{slo}}} {left} {time}");
+    }
     text += "# TYPE ALERTS gauge\n";
     for (labels, delay) in [
         (

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::freshness::Freshness;
+use crate::slo::Slo;
 
 /// What is built for one environment, such as `prod`.
 #[derive(Debug, Clone)]
@@ -16,6 +17,13 @@ pub struct Environment {
     pub services: Vec<Service>,
 }
 
+impl Environment {
+    /// The SLOs of all services.
+    pub fn slos(&self) -> impl Iterator<Item = &Slo> {
+        self.services.iter().flat_map(|service| &service.slos)
+    }
+}
+
 /// What one team's file says, with the folders beside it.
 #[derive(Debug, Clone)]
 pub struct Service {
@@ -23,6 +31,8 @@ pub struct Service {
     pub name: String,
     /// Its alerts, in the order of their names.
     pub alerts: Vec<Alert>,
+    /// Its SLOs, in the order of their names.
+    pub slos: Vec<Slo>,
 }
 
 /// When someone is told, who, and what.

@@ -17,24 +17,31 @@ pub(crate) fn of_alert(alert: &Alert) -> String {
         // On lines of its own, so that a comment at its end ends with it.
         text = format!("(\n{text}\n)");
     }
-    for subject in &alert.subjects {
-        for gate in fresh(subject) {
-            text += "\nand on () ";
-            text += &gate;
-        }
-    }
+    text += &gate(&alert.subjects);
     text
+}
+
+/// What stands behind an expression that holds only while all of these metrics are fresh.
+pub(crate) fn gate(subjects: &[Subject]) -> String {
+    let fresh = subjects
+        .iter()
+        .flat_map(|subject| fresh(subject, subject.freshness.limit()));
+    fresh.map(|fresh| format!("\nand on () {fresh}")).collect()
 }
 
 /// The expression of the alert that tells that a metric is stale: what is left when no gate is open.
 pub(super) fn stale(subject: &Subject) -> String {
-    let [age, made] = fresh(subject);
+    older_than(subject, subject.freshness.limit())
+}
+
+/// What is 1 while a metric is older than it may be, and nothing otherwise.
+pub(crate) fn older_than(subject: &Subject, limit: Duration) -> String {
+    let [age, made] = fresh(subject, limit);
     format!("vector(1) unless on () (\n  {age}\n  and on () {made}\n)")
 }
 
 /// What holds while a metric is fresh: its last push is young enough, and it has been made in one of the runs of that time.
-fn fresh(subject: &Subject) -> [String; 2] {
-    let limit = subject.freshness.limit();
+fn fresh(subject: &Subject, limit: Duration) -> [String; 2] {
     let scheduled = format!("{SCHEDULED}{}", labels(self_labels(subject)));
     let metric = [("metric", subject.metric.as_str())];
     let made = format!("{METRIC_UP}{}", labels(self_labels(subject).chain(metric)));
@@ -45,7 +52,7 @@ fn fresh(subject: &Subject) -> [String; 2] {
 }
 
 /// The labels of the self-metrics of a metric's job.
-pub(super) fn self_labels(subject: &Subject) -> impl Iterator<Item = (&str, &str)> {
+pub(crate) fn self_labels(subject: &Subject) -> impl Iterator<Item = (&str, &str)> {
     [(JOB_LABEL, subject.job.as_str())]
         .into_iter()
         .chain(pairs(&subject.grouping))
@@ -124,7 +131,7 @@ fn condition(subjects: &[Subject], condition: &Condition) -> String {
     }
 }
 
-fn sign(comparison: Comparison) -> &'static str {
+pub(crate) fn sign(comparison: Comparison) -> &'static str {
     match comparison {
         Comparison::Below => "<",
         Comparison::Above => ">",
@@ -150,7 +157,7 @@ fn quotient(part: &str, whole: &str) -> String {
 }
 
 /// The series of a selection, each as `read` has it, added up where it says so.
-fn selected(subjects: &[Subject], selection: &Selection, read: impl Fn(String) -> String) -> String {
+pub(crate) fn selected(subjects: &[Subject], selection: &Selection, read: impl Fn(String) -> String) -> String {
     let series = read(selector(subjects, &selection.term));
     match &selection.by {
         None => series,
@@ -159,7 +166,7 @@ fn selected(subjects: &[Subject], selection: &Selection, read: impl Fn(String) -
     }
 }
 
-fn selector(subjects: &[Subject], term: &Term) -> String {
+pub(crate) fn selector(subjects: &[Subject], term: &Term) -> String {
     let Some(subject) = subjects.get(term.subject.0) else {
         return String::new();
     };
@@ -172,7 +179,7 @@ fn selector(subjects: &[Subject], term: &Term) -> String {
 }
 
 /// The equality matchers of a term's selector.
-pub(super) fn matchers<'a>(subject: &'a Subject, term: &'a Term) -> Vec<(&'a str, &'a str)> {
+pub(crate) fn matchers<'a>(subject: &'a Subject, term: &'a Term) -> Vec<(&'a str, &'a str)> {
     let job = [("job", subject.job.as_str())];
     job.into_iter()
         .chain(pairs(&subject.grouping))

@@ -19,11 +19,13 @@ mod tests;
 pub use alert::{
     Alert, Case, Comparison, Condition, Environment, Selection, Service, Severity, Subject, SubjectId, Term,
 };
-pub use build::{BuildError, BuiltFile, HEAD, build};
+pub use build::{BuildError, BuiltFile, HEAD, build, parts};
 pub use cases::CaseKind;
 pub use freshness::Freshness;
 pub use proof::Unproved;
 
-pub(crate) use expression::{compared, of_alert};
-pub(crate) use notation::{duration, is_template_of, labels, templates};
-pub(crate) use rules::{OWN_LABELS, STALE};
+pub(crate) use cases::{Expected, Minutes, Pusher, Test, Told, UnitTest, minutes, series_labels};
+pub(crate) use expression::{compared, gate, of_alert, older_than, selected, selector, self_labels, sign};
+pub(crate) use notation::{duration, filled, is_template_of, labels, number, templates};
+pub(crate) use rules::{Group, OWN_LABELS, Rule, STALE, annotations, own_labels};
+pub(crate) use series::Sample;

@@ -80,7 +80,7 @@ pub(super) fn go_number(value: f64) -> String {
 }
 
 /// A threshold as it stands in PromQL.
-pub(super) fn number(value: f64) -> String {
+pub(crate) fn number(value: f64) -> String {
     format!("{value}")
 }
 
@@ -109,7 +109,7 @@ pub(crate) fn is_template_of(template: &str) -> Option<&str> {
 pub(crate) const VALUE_TEMPLATE: &str = "$value";
 
 /// A description with its templates filled in as Prometheus would.
-pub(super) fn filled(text: &str, labels: &[(String, String)], value: f64) -> String {
+pub(crate) fn filled(text: &str, labels: &[(String, String)], value: f64) -> String {
     let mut filled = String::new();
     let mut rest = text;
     while let Some((before, inside)) = rest.split_once("{{") {

@@ -2,7 +2,7 @@
 
 /// What a step has.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Sample {
+pub(crate) enum Sample {
     /// Nothing.
     Missing,
     /// The marker by which Prometheus knows that a series has ended.
@@ -22,7 +22,7 @@ impl Sample {
 }
 
 /// A value for each step up to and with the one at or after `end`, from its minute.
-pub(super) fn each_step(end: u64, step: u64, value: impl Fn(u64) -> Sample) -> Vec<Sample> {
+pub(crate) fn each_step(end: u64, step: u64, value: impl Fn(u64) -> Sample) -> Vec<Sample> {
     let step = step.max(1);
     (0..=end.div_ceil(step)).map(|count| value(count * step)).collect()
 }

@@ -44,6 +44,7 @@ fn built(alert: Alert) -> Result<Vec<BuiltFile>, BuildError> {
     let services = vec![Service {
         name: "growth".to_owned(),
         alerts: vec![alert],
+        slos: Vec::new(),
     }];
     build(&[Environment {
         name: "prod".to_owned(),

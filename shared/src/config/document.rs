@@ -4,6 +4,7 @@ mod alerts;
 mod dashboards;
 mod heal;
 mod metrics_api;
+mod slos;
 
 use std::fmt;
 use std::time::Duration;
@@ -23,6 +24,7 @@ pub(crate) use heal::HealSpec;
 pub(crate) use metrics_api::{
     AuthorizerSpec, IssuerSpec, LabelSpec, MetricsApiSpec, PlanSpec, SigV4Spec, UpstreamSpec,
 };
+pub(crate) use slos::{EventsSpec, FreshnessSpec, IndicatorSpec, SloSpec, ThresholdSpec};
 
 /// One file of a Fanlight configuration: a team's jobs, or what all teams share.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -50,6 +52,8 @@ pub(crate) struct Document {
     pub(crate) metrics_api: Option<Entry<MetricsApiSpec>>,
     /// Alerts of no one metric, and in an environment's folder what is different there.
     pub(crate) alerts: Option<Entry<Vec<Entry<AlertSpec>>>>,
+    /// SLOs of no one metric, and in an environment's folder what is different there.
+    pub(crate) slos: Option<Entry<Vec<Entry<SloSpec>>>>,
     /// The environments for which alerts are built. In `fanlight.yaml` only. Default: develop and prod.
     pub(crate) environments: Option<Entry<Vec<Entry<String>>>>,
     /// Where the dashboards of this file's jobs stand; in `fanlight.yaml`, of those of all files that do not say.
@@ -72,6 +76,7 @@ impl Document {
             + self.metrics_api.as_ref().map_or(0, |section| section.problems)
             + self.heal.as_ref().map_or(0, |section| section.problems)
             + self.alerts.as_ref().map_or(0, |section| section.problems)
+            + self.slos.as_ref().map_or(0, |section| section.problems)
             + self.environments.as_ref().map_or(0, |section| section.problems)
             + self.dashboards.as_ref().map_or(0, |section| section.problems)
     }
@@ -168,12 +173,13 @@ pub(crate) struct JobSpec {
 }
 
 impl JobSpec {
-    /// How much could not be read of the alerts and funnels beside its metrics, which keeps no job from running.
+    /// How much could not be read of the alerts, SLOs and funnels beside its metrics, which keeps no job from running.
     pub(crate) fn problems_beside_metrics(&self) -> usize {
         let metrics = self.metrics.iter().filter_map(Entry::get).flatten();
         let beside = |metric: &MetricSpec| {
             let alerts = metric.alerts.as_ref().map_or(0, |alerts| alerts.problems);
-            alerts + metric.funnel.as_ref().map_or(0, |funnel| funnel.problems)
+            let slos = metric.slos.as_ref().map_or(0, |slos| slos.problems);
+            alerts + slos + metric.funnel.as_ref().map_or(0, |funnel| funnel.problems)
         };
         metrics.filter_map(Entry::get).map(beside).sum()
     }
@@ -246,6 +252,8 @@ pub(crate) struct MetricSpec {
     pub(crate) external: Option<Entry<bool>>,
     /// When someone is told.
     pub(crate) alerts: Option<Entry<Vec<Entry<AlertSpec>>>>,
+    /// What is promised.
+    pub(crate) slos: Option<Entry<Vec<Entry<SloSpec>>>>,
     /// Steps one after the other, which get a dashboard of their own.
     pub(crate) funnel: Option<Entry<FunnelSpec>>,
 }

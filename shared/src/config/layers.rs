@@ -156,10 +156,9 @@ fn only_alerts(file: &File, report: &mut Report) {
         if let Some(span) = span {
             let message = format!("`{key}` does not belong into an environment's folder");
             let mistake = Mistake::new(&file.path, span, message);
-            report.add(
-                mistake
-                    .help("only `alerts` differ from one environment to another; put it into the service's own file"),
-            );
+            report.add(mistake.help(
+                "only `alerts` and `slos` differ from one environment to another; put it into the service's own file",
+            ));
         }
     }
 }

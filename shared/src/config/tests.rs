@@ -2,6 +2,7 @@
 
 mod alerts;
 mod metrics_api;
+mod slos;
 
 use std::fs;
 use std::time::{Duration, Instant};

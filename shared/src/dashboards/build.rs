@@ -77,9 +77,10 @@ fn pages(environment: &Environment, services: &[Service]) -> Vec<Page> {
     let mut pages = Vec::new();
     for drawn in services {
         let mut of_service = environment.services.iter();
-        let alerts = of_service.find(|service| service.name == drawn.name);
-        let alerts = alerts.map_or(&[][..], |service| &service.alerts);
-        pages.extend(service::pages(drawn, alerts));
+        let declared = of_service.find(|service| service.name == drawn.name);
+        let alerts = declared.map_or(&[][..], |service| &service.alerts);
+        let slos = declared.map_or(&[][..], |service| &service.slos);
+        pages.extend(service::pages(drawn, alerts, slos));
         pages.extend(drawn.funnels.iter().map(|funnel| funnel::page(drawn, funnel, alerts)));
     }
     pages.extend(functions::page(services));

@@ -14,6 +14,7 @@ mod page;
 mod panel;
 mod promql;
 mod service;
+mod slo;
 mod thresholds;
 mod unit;
 

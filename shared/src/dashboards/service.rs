@@ -6,25 +6,35 @@ use super::model::{Drawn, DrawnJob, Service};
 use super::page::Page;
 use super::panel::{self, Ask};
 use super::promql::{self, Drawing, one_of};
+use super::slo;
 use super::thresholds::Limit;
 use super::unit::Unit;
 use crate::alerts::{self, Alert, Comparison, Condition, STALE, Severity, duration};
 use crate::collect::self_metrics::{JOB_LABEL, SCHEDULED};
+use crate::slo::Slo;
 
 /// Rows for what fires and how old everything is.
 const STRIP: u32 = 4;
 /// More jobs than fit into the strip as bars below each other make it higher, up to this.
 const HIGHEST_STRIP: u32 = 8;
+/// Rows for what was promised.
+const PROMISED: u32 = 5;
 /// Organisations are many, and those are drawn that are nearest to the threshold.
 const NEAREST: usize = 16;
 
 /// Its pages: `SERVICE-main`, and further ones where there is more than fits one.
-pub(super) fn pages(service: &Service, alerts: &[Alert]) -> Vec<Page> {
+pub(super) fn pages(service: &Service, alerts: &[Alert], slos: &[Slo]) -> Vec<Page> {
     if service.jobs.is_empty() {
         return Vec::new();
     }
-    let firing = firing(service, alerts);
-    let (mut panels, mut top) = strip(service, alerts, firing.as_deref());
+    let firing = firing(service, alerts, slos);
+    let (mut panels, mut top) = strip(service, alerts, slos, firing.as_deref());
+    if !slos.is_empty() {
+        let promised = slo::over_time(&service.name, slos);
+        let places = layout::line(&vec![1; promised.len()], top, PROMISED);
+        panels.extend(promised.into_iter().zip(places).map(|(panel, place)| panel.at(place)));
+        top += PROMISED;
+    }
     let mut all = metrics(service, alerts);
     if all.len() > layout::capacity(ROWS - top) {
         // What is watched comes first where not all fits.
@@ -58,19 +68,23 @@ pub(super) fn pages(service: &Service, alerts: &[Alert]) -> Vec<Page> {
 }
 
 /// The series of all its alerts that fire.
-fn firing(service: &Service, alerts: &[Alert]) -> Option<String> {
-    if alerts.is_empty() {
+fn firing(service: &Service, alerts: &[Alert], slos: &[Slo]) -> Option<String> {
+    let own = (!alerts.is_empty()).then(|| {
+        let names = one_of("alertname", alerts.iter().map(|alert| alert.name.as_str()));
+        format!("ALERTS{{alertstate=\"firing\", {names}}}")
+    });
+    let promised = (!slos.is_empty()).then(|| slo::firing(&service.name));
+    if own.is_none() && promised.is_none() {
         return None;
     }
-    let names = one_of("alertname", alerts.iter().map(|alert| alert.name.as_str()));
     let jobs = one_of(JOB_LABEL, service.jobs.iter().map(|job| job.name.as_str()));
-    Some(format!(
-        "ALERTS{{alertstate=\"firing\", {names}}} or ALERTS{{alertstate=\"firing\", alertname=\"{STALE}\", {jobs}}}"
-    ))
+    let stale = format!("ALERTS{{alertstate=\"firing\", alertname=\"{STALE}\", {jobs}}}");
+    let all: Vec<_> = own.into_iter().chain(promised).chain([stale]).collect();
+    Some(all.join(" or "))
 }
 
 /// The panels at the top, and the first row below them.
-fn strip(service: &Service, alerts: &[Alert], firing: Option<&str>) -> (Vec<Panel>, u32) {
+fn strip(service: &Service, alerts: &[Alert], slos: &[Slo], firing: Option<&str>) -> (Vec<Panel>, u32) {
     let jobs = u32::try_from(service.jobs.len()).unwrap_or(u32::MAX);
     let height = jobs.saturating_add(2).clamp(STRIP, HIGHEST_STRIP);
     let mut panels = Vec::new();
@@ -81,7 +95,7 @@ fn strip(service: &Service, alerts: &[Alert], firing: Option<&str>) -> (Vec<Pane
             severity: Severity::Critical,
         };
         let query = format!("count({firing}) or vector(0)");
-        let links = alerts.iter().map(handbook).collect();
+        let links = alerts.iter().map(handbook).chain(slo::handbooks(slos)).collect();
         panels.push((
             1,
             panel::numbers("Alerts that fire", &[Ask::new(query, "firing")], &Unit::count(), &[any])
@@ -91,7 +105,10 @@ fn strip(service: &Service, alerts: &[Alert], firing: Option<&str>) -> (Vec<Pane
                 .linked(links),
         ));
     }
-    panels.push((if panels.is_empty() { 1 } else { 4 }, freshness(&service.jobs)));
+    panels.push((4, freshness(&service.jobs)));
+    if !slos.is_empty() {
+        panels.push((3, slo::budgets(&service.name, slos)));
+    }
     let weights: Vec<u32> = panels.iter().map(|(weight, _)| *weight).collect();
     let places = layout::line(&weights, 0, height);
     let panels = panels

@@ -41,6 +41,8 @@ jobs:
     - {name: Share, ratio: {of: {where: {os: ios}}, to: {}, minimum: 50}, by: [campaign], below: 0.4, for: 40m, severity: warning, REST}
     - {name: Gone, absent_for: 1h, where: {os: ios}, severity: critical, REST}
     funnel: {name: by-campaign, steps: campaign, begun: {os: ios}, completed: {os: android}, by: os}
+    slos:
+    - {name: leads-come, objective: 95, indicator: {threshold: {bad_below: 1}}, severity: warning, REST}
   - name: mails_total
     help: h
     type: counter
@@ -330,14 +332,29 @@ async fn thresholds_are_lines_and_handbooks_are_linked() -> Result<()> {
     let age = panel("Age of the newest push")?;
     let limit = &age["fieldConfig"]["overrides"][0]["properties"];
     assert_eq!((&limit[0]["id"], &limit[0]["value"]), (&json!("max"), &json!(1800.0)));
+    // What was promised has its budget, which ends at 0, and its burn rate, at 1 of which it lasts as long as it should.
+    let budget = panel("Error budgets left")?;
+    assert_eq!(
+        budget["targets"][0]["expr"],
+        r#"slo:period_error_budget_remaining:ratio{sloth_service="shop"}"#
+    );
+    assert_eq!(steps(budget), "red:null green:0.0");
+    assert!(
+        budget["description"]
+            .as_str()
+            .is_some_and(|words| words.contains("leads-come: 95 % over 30 days"))
+    );
+    assert_eq!(steps(panel("Burn rates")?), "transparent:null orange:1.0");
     // All alerts are counted and marked, that of stale metrics for this service's jobs.
     let firing = panel("Alerts that fire")?;
-    assert_eq!(firing["links"].as_array().map(Vec::len), Some(8));
+    assert_eq!(firing["links"].as_array().map(Vec::len), Some(9));
     let marked = dashboard["annotations"]["list"][1]["target"]["expr"]
         .as_str()
         .context("marks")?;
     assert!(
-        marked.contains(r#"fanlight_job=~"the\\.jobs""#) && marked.contains("Few|FewOfOs|Gone"),
+        marked.contains(r#"fanlight_job=~"the\\.jobs""#)
+            && marked.contains("Few|FewOfOs|Gone")
+            && marked.contains(r#"sloth_service="shop""#),
         "{marked}"
     );
     Ok(())
@@ -389,7 +406,7 @@ async fn the_folder_is_kept_as_it_is_built_and_nothing_else_is_touched() -> Resu
     let first = dashboards(config.path(), &["build"]).await?;
     assert_eq!(
         first.out,
-        "dashboards/prod/Fanlight/shop-main.json: 8 panels\ndashboards/prod/Fanlight/shop-by-campaign.json: 7 panels\n\
+        "dashboards/prod/Fanlight/shop-main.json: 11 panels\ndashboards/prod/Fanlight/shop-by-campaign.json: 7 panels\n\
          dashboards/prod/Fanlight/fanlight-functions.json: 11 panels\ndashboards: 3 dashboards, 3 written\n"
     );
     assert!(

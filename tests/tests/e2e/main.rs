@@ -28,6 +28,7 @@ mod command_prune;
 mod command_render;
 mod command_run;
 mod command_schema;
+mod command_slos;
 mod command_stage;
 mod command_status;
 mod databases;

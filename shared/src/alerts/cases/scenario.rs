@@ -8,10 +8,10 @@ use super::super::notation::labels;
 use super::super::series::{Sample, each_step};
 
 /// Whole minutes from the beginning of a test.
-pub(super) type Minutes = u64;
+pub(crate) type Minutes = u64;
 
 /// A duration in whole minutes, and never in fewer than it has.
-pub(super) fn minutes(duration: Duration) -> Minutes {
+pub(crate) fn minutes(duration: Duration) -> Minutes {
     let minutes = duration.as_nanos().div_ceil(60_000_000_000);
     Minutes::try_from(minutes).unwrap_or(Minutes::MAX)
 }
@@ -331,7 +331,7 @@ fn is_bad(data: Data, minute: Minutes) -> bool {
 }
 
 /// The labels of an example of a term's series.
-fn series_labels(subject: &Subject, term: &Term) -> Vec<(String, String)> {
+pub(crate) fn series_labels(subject: &Subject, term: &Term) -> Vec<(String, String)> {
     let value = |name: &str, example: &str| {
         let filter = term.filters.iter().find(|(label, _)| label == name);
         filter.map_or_else(|| example.to_owned(), |(_, value)| value.clone())

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::{Declared, Teller};
 use crate::alerts::{Alert, Case, Condition, Subject};
-use crate::config::document::{CaseSpec, DurationText};
+use crate::config::document::{AlertSpec, CaseSpec, DurationText};
 use crate::config::folder::File;
 use crate::config::read::{Entry, Mapping};
 use crate::promql::{self, Limits};
@@ -13,7 +13,7 @@ use crate::suggest;
 
 const MAX_CASES: usize = 50;
 
-pub(super) fn resolve(teller: &mut Teller<'_>, declared: &Declared<'_>, alert: &Alert) -> Option<Vec<Case>> {
+pub(super) fn resolve(teller: &mut Teller<'_>, declared: &Declared<'_, AlertSpec>, alert: &Alert) -> Option<Vec<Case>> {
     let mut cases = Vec::new();
     let mut names = BTreeSet::new();
     if let Some((file, entry)) = declared.field(|spec| &spec.tests) {
@@ -38,7 +38,7 @@ pub(super) fn resolve(teller: &mut Teller<'_>, declared: &Declared<'_>, alert: &
 }
 
 /// What makes an expression fire, only its team knows.
-fn demand(teller: &mut Teller<'_>, declared: &Declared<'_>, cases: &[Case], tells_of_absence: bool) {
+fn demand(teller: &mut Teller<'_>, declared: &Declared<'_, AlertSpec>, cases: &[Case], tells_of_absence: bool) {
     let lacks = |is: fn(&Case) -> bool| !cases.iter().any(is);
     let lacking = [
         (

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::{Resolved, metric};
-use super::Declared;
 use crate::alerts::{Freshness, Subject};
 use crate::config::document::Defaults;
 use crate::config::folder::File;
@@ -88,9 +87,8 @@ impl<'a> Catalogue<'a> {
         self.left_out.contains(name)
     }
 
-    /// Whether an alert stands beside a metric of a job that has a mistake.
-    pub(super) fn is_left_out(&self, declared: &Declared<'_>) -> bool {
-        let home = declared.home.as_ref();
+    /// Whether what stands beside a metric does so in a job that has a mistake.
+    pub(super) fn is_left_out(&self, home: Option<&(String, String)>) -> bool {
         home.is_some_and(|(job, metric)| self.left_out_jobs.contains(job) || self.left_out.contains(metric))
     }
 

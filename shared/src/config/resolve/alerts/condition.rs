@@ -5,13 +5,14 @@ use std::ops::Range;
 use std::time::Duration;
 
 use super::catalogue::{Catalogue, Known};
+use super::lookup::Resolver;
 use super::{Declared, Field, Layer, Teller, listed};
 use crate::alerts::{Comparison, Condition, Selection, Subject, SubjectId, Term, duration};
 use crate::collect::self_metrics;
-use crate::config::document::{DurationText, Number, RatioSpec, TermSpec};
+use crate::config::document::{AlertSpec, DurationText, Number, RatioSpec, TermSpec};
 use crate::config::folder::File;
-use crate::config::job::{EXTERNAL_PURPOSE, ORGANISATION_LABEL, Origin};
-use crate::config::read::{Entry, Mapping};
+use crate::config::job::{EXTERNAL_PURPOSE, Origin};
+use crate::config::read::Entry;
 use crate::config::resolve::query;
 use crate::promql::{self, Limits, Matched, ParseError, Reading};
 use crate::suggest;
@@ -31,7 +32,7 @@ struct Form<'a> {
 }
 
 impl<'a> Form<'a> {
-    fn of(layers: &[Layer<'a>]) -> Self {
+    fn of(layers: &[Layer<'a, AlertSpec>]) -> Self {
         layers.iter().fold(Self::default(), |before, Layer { file, spec, .. }| {
             fn field<'a, T>(file: &'a File, entry: Option<&'a Entry<T>>) -> Field<'a, T> {
                 entry.map(|entry| (file, entry))
@@ -82,7 +83,7 @@ impl<'a> Form<'a> {
 pub(super) fn resolve<'n>(
     teller: &mut Teller<'_>,
     catalogue: &Catalogue<'_>,
-    declared: &Declared<'_>,
+    declared: &Declared<'_, AlertSpec>,
     near: &impl Fn() -> Option<&'n str>,
 ) -> Option<(Condition, Vec<Subject>)> {
     let form = Form::of(&declared.layers);
@@ -132,96 +133,7 @@ pub(super) fn resolve<'n>(
     Some((condition, resolver.subjects))
 }
 
-struct Resolver<'r, 'c, 'a> {
-    teller: &'r mut Teller<'c>,
-    catalogue: &'r Catalogue<'r>,
-    declared: &'r Declared<'a>,
-    /// The metrics that the alert reads; the one that it stands beside first.
-    subjects: Vec<Subject>,
-}
-
-impl<'a> Resolver<'_, '_, 'a> {
-    /// The metric that the alert is about, where it names none.
-    fn home(&mut self) -> Option<SubjectId> {
-        if let Some((file, entry)) = self.declared.field(|spec| &spec.metric) {
-            let name = entry.get()?;
-            return self.metric(file, &entry.span, name);
-        }
-        if let Some((job, metric)) = &self.declared.home {
-            let known = self
-                .catalogue
-                .named(metric)
-                .iter()
-                .find(|known| known.subject.job == *job)?;
-            let (file, span) = self.declared.place();
-            return self.add(file, &span, known);
-        }
-        let (file, span) = self.declared.place();
-        let message = format!(
-            "the alert `{}` does not say which metric it is about",
-            self.declared.name
-        );
-        self.teller.mistake(
-            file,
-            &span,
-            message,
-            "add `metric: ..` with its full name, or put the alert under `alerts` of a metric",
-        );
-        None
-    }
-
-    /// A metric by its full name.
-    fn metric(&mut self, file: &File, span: &Range<usize>, name: &str) -> Option<SubjectId> {
-        let own_job = self.declared.home.as_ref().map(|(job, _)| job.as_str());
-        let known = match self.catalogue.named(name) {
-            [] => {
-                if !self.catalogue.is_of_flawed_job(name) {
-                    let help = suggest::remedy(name, self.catalogue.names(), "metrics", "no job has any");
-                    self.teller
-                        .mistake(file, span, format!("there is no metric `{name}`"), help);
-                }
-                return None;
-            }
-            [only] => only,
-            several => match several.iter().find(|known| Some(known.subject.job.as_str()) == own_job) {
-                Some(own) => own,
-                None => {
-                    let jobs = several.iter().map(|known| known.subject.job.as_str()).collect();
-                    let message = format!("several jobs push `{name}`: {}", listed(&jobs));
-                    self.teller
-                        .mistake(file, span, message, "put the alert beside the metric of one of them");
-                    return None;
-                }
-            },
-        };
-        self.add(file, span, known)
-    }
-
-    fn add(&mut self, file: &File, span: &Range<usize>, known: &Known) -> Option<SubjectId> {
-        if !known.enabled && self.declared.is_enabled() {
-            let job = &known.subject.job;
-            let message = format!("the job `{job}` is not enabled, so that its metrics are always stale");
-            self.teller.mistake(
-                file,
-                span,
-                message,
-                "say `enabled: false` for the alert as well, or enable the job",
-            );
-            return None;
-        }
-        let position = self.subjects.iter().position(|subject| *subject == known.subject);
-        Some(SubjectId(position.unwrap_or_else(|| {
-            self.subjects.push(known.subject.clone());
-            self.subjects.len() - 1
-        })))
-    }
-
-    fn known(&self, subject: SubjectId) -> Option<&Known> {
-        let subject = &self.subjects[subject.0];
-        let named = self.catalogue.named(&subject.metric);
-        named.iter().find(|known| known.subject == *subject)
-    }
-
+impl<'a> Resolver<'_, '_, 'a, AlertSpec> {
     fn compare(&mut self, threshold: (&'a File, &'a Entry<Number>), comparison: Comparison) -> Option<Condition> {
         let value = self.selection()?;
         let subject = &self.subjects[value.term.subject.0];
@@ -361,7 +273,8 @@ impl<'a> Resolver<'_, '_, 'a> {
                 return None;
             }
         };
-        self.check_parts(file, entry, &part, &whole, &by)?;
+        let help = "write `of: {where: {status: failed}}` and `to: {}`, `by` another label; or `where` with other values in both";
+        self.check_parts(file, &entry.span, &part, &whole, &by, help)?;
         let limit = self.share(threshold, comparison, part.is_within(&whole))?;
         Some(Condition::Ratio {
             part,
@@ -395,35 +308,6 @@ impl<'a> Resolver<'_, '_, 'a> {
         };
         self.teller
             .mistake(file, &entry.span, problem, "write a share, such as 0.5");
-        None
-    }
-
-    /// A part is some of its whole, or something else altogether; and it is not told apart by what makes it the part.
-    fn check_parts(
-        &mut self,
-        file: &File,
-        entry: &Entry<RatioSpec>,
-        part: &Term,
-        whole: &Term,
-        by: &[String],
-    ) -> Option<()> {
-        let message = if whole.is_within(part) {
-            "the part is all of the whole, or more".to_owned()
-        } else if !part.is_within(whole) && !part.is_apart_from(whole) {
-            "some of the part is in the whole, and some is not".to_owned()
-        } else {
-            let same = part.subject == whole.subject;
-            let fixed = part
-                .filters
-                .iter()
-                .filter(|filter| same && !whole.filters.contains(filter));
-            let Some((label, _)) = fixed.into_iter().find(|(label, _)| by.contains(label)) else {
-                return Some(());
-            };
-            format!("`{label}` makes the part, so that the ratio cannot be told apart by it")
-        };
-        let help = "write `of: {where: {status: failed}}` and `to: {}`, `by` another label; or `where` with other values in both";
-        self.teller.mistake(file, &entry.span, message, help);
         None
     }
 
@@ -464,13 +348,7 @@ impl<'a> Resolver<'_, '_, 'a> {
             );
             return None;
         };
-        let spec = entry.get()?;
-        let subject = match &spec.metric {
-            Some(metric) => self.metric(file, &metric.span, metric.get()?)?,
-            None => self.home()?,
-        };
-        let filters = self.filters(subject, spec.filters.as_ref().map(|filters| (file, filters)))?;
-        Some(Term { subject, filters })
+        self.some_series(file, entry)
     }
 
     fn selection(&mut self) -> Option<Selection> {
@@ -484,66 +362,12 @@ impl<'a> Resolver<'_, '_, 'a> {
     /// The labels to add up by, with those by which customers find their own.
     #[expect(clippy::option_option, reason = "the outer one is whether to go on")]
     fn by(&mut self, terms: &[&Term]) -> Option<Option<Vec<String>>> {
-        let mut by = Vec::new();
         let field = self.declared.field(|spec| &spec.by);
-        if let Some((file, entry)) = field {
-            for label in entry.get()? {
-                let name = label.get()?;
-                for term in terms {
-                    self.check_label(file, &label.span, name, term.subject)?;
-                }
-                if !by.contains(name) {
-                    by.push(name.clone());
-                }
-            }
-        }
         let is_ratio = terms.len() > 1;
         if field.is_none() && !is_ratio {
             return Some(None);
         }
-        if terms.iter().any(|term| self.subjects[term.subject.0].external) {
-            for label in [EXTERNAL_PURPOSE.0, ORGANISATION_LABEL] {
-                if !by.iter().any(|name| name == label) {
-                    by.push(label.to_owned());
-                }
-            }
-        }
-        Some(Some(by))
-    }
-
-    fn filters(&mut self, subject: SubjectId, field: Field<'_, Mapping<String>>) -> Option<Vec<(String, String)>> {
-        let Some((file, entry)) = field else {
-            return Some(Vec::new());
-        };
-        let mut filters = std::collections::BTreeMap::new();
-        for (name, value) in &entry.get()?.0 {
-            let (label, text) = (name.get()?, value.get()?);
-            self.check_label(file, &name.span, label, subject)?;
-            let allowed = self
-                .known(subject)
-                .and_then(|known| known.allowed(label))
-                .unwrap_or_default();
-            if !allowed.is_empty() && !allowed.contains(text) {
-                let message = format!("the label `{label}` is never `{text}`");
-                let help = suggest::remedy(text, allowed.iter().map(String::as_str), "values", "it has no values");
-                self.teller.mistake(file, &value.span, message, help);
-                return None;
-            }
-            filters.insert(label.clone(), text.clone());
-        }
-        Some(filters.into_iter().collect())
-    }
-
-    fn check_label(&mut self, file: &File, span: &Range<usize>, label: &str, subject: SubjectId) -> Option<()> {
-        let subject = &self.subjects[subject.0];
-        if subject.has(label) {
-            return Some(());
-        }
-        let message = format!("`{}` has no label `{label}`", subject.metric);
-        let names: Vec<_> = subject.labels().map(|(name, _)| name).collect();
-        let help = suggest::remedy(label, names.iter().copied(), "metric's labels", "it has none");
-        self.teller.mistake(file, span, message, help);
-        None
+        self.labels_kept(field, terms).map(Some)
     }
 
     fn expression(&mut self, (file, entry): (&'a File, &'a Entry<String>)) -> Option<Condition> {

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use super::catalogue::Catalogue;
+use super::spec::{Common, Spec};
 use super::{Declared, Teller, case, condition};
-use crate::alerts::{Alert, Condition, OWN_LABELS, Subject, duration, is_template_of, of_alert, templates};
+use crate::alerts::{Alert, Condition, OWN_LABELS, Severity, Subject, duration, is_template_of, of_alert, templates};
 use crate::config::document::AlertSpec;
 use crate::config::job::{EXTERNAL_PURPOSE, ORGANISATION_LABEL};
 use crate::config::read::Entry;
@@ -19,68 +20,96 @@ const MAX_HOLD: Duration = Duration::from_hours(30 * 24);
 pub(super) fn resolve<'n>(
     teller: &mut Teller<'_>,
     catalogue: &Catalogue<'_>,
-    declared: &Declared<'_>,
+    declared: &Declared<'_, AlertSpec>,
     near: impl Fn() -> Option<&'n str>,
 ) -> Option<Alert> {
     check_name(teller, declared);
     let condition = condition::resolve(teller, catalogue, declared, &near);
-    let team = required(teller, declared, "team", |spec| &spec.team, &near);
-    let severity = required(teller, declared, "severity", |spec| &spec.severity, &near);
-    let handbook = required(teller, declared, "handbook", |spec| &spec.handbook, &near);
-    let description = required(teller, declared, "description", |spec| &spec.description, &near);
-    check_team(teller, declared);
-    check_channel(teller, declared);
-    check_handbook(teller, declared);
+    let told = told(teller, declared, &near);
     let hold = hold(teller, declared);
     let (condition, subjects) = condition?;
+    let Told {
+        severity,
+        team,
+        slack_channel,
+        handbook,
+        description,
+    } = told?;
     let mut alert = Alert {
         name: declared.name.to_owned(),
         condition,
         subjects,
         hold: hold?,
-        severity: severity?,
-        team: team?,
-        slack_channel: declared.value(|spec| &spec.slack_channel).cloned(),
-        handbook: handbook?,
-        description: description?.trim().to_owned(),
+        severity,
+        team,
+        slack_channel,
+        handbook,
+        description,
         cases: Vec::new(),
     };
     check_hold(teller, declared, &alert);
-    check_description(teller, declared, &alert);
+    check_description(teller, declared, &alert.description, |label| yields(&alert, label));
     check_labels(teller, declared, &alert);
     alert.cases = case::resolve(teller, declared, &alert)?;
     Some(alert)
 }
 
-/// A field that every alert has, told where no layer gives it.
-fn required<'a, 'n, T: Clone + 'a>(
+/// Who is told, and what.
+pub(super) struct Told {
+    pub(super) severity: Severity,
+    pub(super) team: String,
+    pub(super) slack_channel: Option<String>,
+    pub(super) handbook: String,
+    pub(super) description: String,
+}
+
+pub(super) fn told<'n, S: Spec>(
     teller: &mut Teller<'_>,
-    declared: &Declared<'a>,
+    declared: &Declared<'_, S>,
+    near: &impl Fn() -> Option<&'n str>,
+) -> Option<Told> {
+    let team = required(teller, declared, "team", |common| common.team, near);
+    let severity = required(teller, declared, "severity", |common| common.severity, near);
+    let handbook = required(teller, declared, "handbook", |common| common.handbook, near);
+    let description = required(teller, declared, "description", |common| common.description, near);
+    check_team(teller, declared);
+    check_channel(teller, declared);
+    check_handbook(teller, declared);
+    let channel = declared.common(|common| common.slack_channel);
+    Some(Told {
+        severity: severity?,
+        team: team?,
+        slack_channel: channel.and_then(|(_, entry)| entry.get()).cloned(),
+        handbook: handbook?,
+        description: description?.trim().to_owned(),
+    })
+}
+
+/// A field that each of them has, told where no layer gives it.
+fn required<'a, 'n, S: Spec, T: Clone + 'a>(
+    teller: &mut Teller<'_>,
+    declared: &Declared<'a, S>,
     key: &str,
-    field: impl Fn(&'a AlertSpec) -> &'a Option<Entry<T>>,
+    field: impl Fn(&Common<'a>) -> Option<&'a Entry<T>>,
     near: &impl Fn() -> Option<&'n str>,
 ) -> Option<T> {
-    if let Some((_, entry)) = declared.field(field) {
+    if let Some((_, entry)) = declared.common(field) {
         return entry.get().cloned();
     }
     let (file, span) = declared.place();
     let help = match (key, near()) {
-        (_, Some(near)) => format!("did you mean the alert `{near}`? Or add `{key}`"),
+        (_, Some(near)) => format!("did you mean the {} `{near}`? Or add `{key}`", S::KIND),
         ("team", None) => "add `team: ..`, in lower case: whom it is for".to_owned(),
         ("severity", None) => "add `severity: warning`, or `critical` for what somebody is woken for".to_owned(),
         ("handbook", None) => "add `handbook: https://..`: what is to be done about it".to_owned(),
         _ => format!("add `{key}: ..`: what it means, in a sentence"),
     };
-    teller.mistake(
-        file,
-        &span,
-        format!("the alert `{}` has no `{key}`", declared.name),
-        help,
-    );
+    let message = format!("the {} `{}` has no `{key}`", S::KIND, declared.name);
+    teller.mistake(file, &span, message, help);
     None
 }
 
-fn check_name(teller: &mut Teller<'_>, declared: &Declared<'_>) {
+fn check_name(teller: &mut Teller<'_>, declared: &Declared<'_, AlertSpec>) {
     let name = declared.name;
     let plain = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
     let problem = if !plain || !name.starts_with(|c: char| c.is_ascii_alphabetic()) || name.len() > LONGEST_NAME {
@@ -96,8 +125,8 @@ fn check_name(teller: &mut Teller<'_>, declared: &Declared<'_>) {
     teller.mistake(file, &span, problem, "call it by what has happened, such as `NoLeads`");
 }
 
-fn check_team(teller: &mut Teller<'_>, declared: &Declared<'_>) {
-    let Some((file, entry)) = declared.field(|spec| &spec.team) else {
+fn check_team<S: Spec>(teller: &mut Teller<'_>, declared: &Declared<'_, S>) {
+    let Some((file, entry)) = declared.common(|common| common.team) else {
         return;
     };
     let Some(team) = entry.get() else { return };
@@ -109,8 +138,8 @@ fn check_team(teller: &mut Teller<'_>, declared: &Declared<'_>) {
     }
 }
 
-fn check_channel(teller: &mut Teller<'_>, declared: &Declared<'_>) {
-    let Some((file, entry)) = declared.field(|spec| &spec.slack_channel) else {
+fn check_channel<S: Spec>(teller: &mut Teller<'_>, declared: &Declared<'_, S>) {
+    let Some((file, entry)) = declared.common(|common| common.slack_channel) else {
         return;
     };
     let Some(channel) = entry.get() else { return };
@@ -125,8 +154,8 @@ fn check_channel(teller: &mut Teller<'_>, declared: &Declared<'_>) {
     }
 }
 
-fn check_handbook(teller: &mut Teller<'_>, declared: &Declared<'_>) {
-    let Some((file, entry)) = declared.field(|spec| &spec.handbook) else {
+fn check_handbook<S: Spec>(teller: &mut Teller<'_>, declared: &Declared<'_, S>) {
+    let Some((file, entry)) = declared.common(|common| common.handbook) else {
         return;
     };
     let Some(handbook) = entry.get() else { return };
@@ -144,7 +173,7 @@ fn check_handbook(teller: &mut Teller<'_>, declared: &Declared<'_>) {
     }
 }
 
-fn hold(teller: &mut Teller<'_>, declared: &Declared<'_>) -> Option<Duration> {
+fn hold(teller: &mut Teller<'_>, declared: &Declared<'_, AlertSpec>) -> Option<Duration> {
     let Some((file, entry)) = declared.field(|spec| &spec.hold) else {
         return Some(Duration::ZERO);
     };
@@ -159,7 +188,7 @@ fn hold(teller: &mut Teller<'_>, declared: &Declared<'_>) -> Option<Duration> {
 
 /// A last value that is bad stays so, and counts as fresh for a while after its pusher has died: a `for` within that while is
 /// decided by one push, and does not say so.
-fn check_hold(teller: &mut Teller<'_>, declared: &Declared<'_>, alert: &Alert) {
+fn check_hold(teller: &mut Teller<'_>, declared: &Declared<'_, AlertSpec>, alert: &Alert) {
     let Some((file, entry)) = declared.field(|spec| &spec.hold) else {
         return;
     };
@@ -176,11 +205,16 @@ fn check_hold(teller: &mut Teller<'_>, declared: &Declared<'_>, alert: &Alert) {
     }
 }
 
-fn check_description(teller: &mut Teller<'_>, declared: &Declared<'_>, alert: &Alert) {
-    let Some((file, entry)) = declared.field(|spec| &spec.description) else {
+pub(super) fn check_description<S: Spec>(
+    teller: &mut Teller<'_>,
+    declared: &Declared<'_, S>,
+    description: &str,
+    yields: impl Fn(&str) -> bool,
+) {
+    let Some((file, entry)) = declared.common(|common| common.description) else {
         return;
     };
-    if alert.description.is_empty() {
+    if description.is_empty() {
         teller.mistake(
             file,
             &entry.span,
@@ -188,7 +222,7 @@ fn check_description(teller: &mut Teller<'_>, declared: &Declared<'_>, alert: &A
             "say what it means, in a sentence",
         );
     }
-    let Ok(templates) = templates(&alert.description) else {
+    let Ok(templates) = templates(description) else {
         teller.mistake(
             file,
             &entry.span,
@@ -211,7 +245,7 @@ fn check_description(teller: &mut Teller<'_>, declared: &Declared<'_>, alert: &A
             );
             continue;
         };
-        if !yields(alert, label) {
+        if !yields(label) {
             let message = format!("the alert's series have no label `{label}`");
             teller.mistake(
                 file,
@@ -242,7 +276,7 @@ fn yields(alert: &Alert, label: &str) -> bool {
 }
 
 /// Labels that the alert gives are not its series' own; and those by which customers find theirs are kept.
-fn check_labels(teller: &mut Teller<'_>, declared: &Declared<'_>, alert: &Alert) {
+fn check_labels(teller: &mut Teller<'_>, declared: &Declared<'_, AlertSpec>, alert: &Alert) {
     let (file, span) = declared.place();
     let expression = of_alert(alert);
     let tree = match promql::parse(&expression, &Limits::default()) {

@@ -1,22 +1,26 @@
-//! Alerts: the layers of each environment one over the other, then every name looked up and every field checked.
+//! Alerts and SLOs: the layers of each environment one over the other, then every name looked up and every field checked.
 
 mod case;
 mod catalogue;
 mod condition;
 mod fields;
+mod lookup;
+mod slo;
+mod spec;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use super::{Place, Resolved, span_or_start};
-use crate::alerts::{Alert, Environment, Service};
-use crate::config::document::AlertSpec;
+use crate::alerts::{Environment, Service};
+use crate::config::document::{AlertSpec, SloSpec};
 use crate::config::folder::File;
 use crate::config::layers::{self, LayerFile};
 use crate::config::mistake::{Mistake, Report};
 use crate::config::read::Entry;
 use crate::suggest;
 use catalogue::Catalogue;
+use spec::{Common, Spec};
 
 pub(super) use catalogue::defaults;
 
@@ -30,22 +34,67 @@ pub(crate) fn resolve(
 ) -> Vec<Environment> {
     let mut teller = Teller { report };
     let catalogue = Catalogue::new(files, resolved);
-    let mut declared = Declarations::default();
+    let mut alerts = Declarations::<AlertSpec>::default();
+    let mut slos = Declarations::<SloSpec>::default();
     for file in files {
-        declared.add_file(&mut teller, &catalogue, file);
+        alerts.add_file(&mut teller, &catalogue, file);
+        slos.add_file(&mut teller, &catalogue, file);
     }
-    declared.add_layers(&mut teller, layers.iter().filter(|layer| layer.environment.is_none()));
+    let common = || layers.iter().filter(|layer| layer.environment.is_none());
+    alerts.add_layers(&mut teller, common());
+    slos.add_layers(&mut teller, common());
     let environments: Vec<_> = environments
         .into_iter()
         .map(|name| {
-            let mut declared = declared.clone();
-            let own = |layer: &&LayerFile| layer.environment.as_ref() == Some(&name);
-            declared.add_layers(&mut teller, layers.iter().filter(own));
-            let services = declared.resolve(&mut teller, &catalogue);
+            let own = || {
+                layers
+                    .iter()
+                    .filter(|layer| layer.environment.as_deref() == Some(name.as_str()))
+            };
+            let (mut alerts, mut slos) = (alerts.clone(), slos.clone());
+            alerts.add_layers(&mut teller, own());
+            slos.add_layers(&mut teller, own());
+            let services = services(&mut teller, &catalogue, &alerts, &slos);
             Environment { name, services }
         })
         .collect();
     environments
+}
+
+/// What there is of each service, in the order of names.
+fn services(
+    teller: &mut Teller<'_>,
+    catalogue: &Catalogue<'_>,
+    alerts: &Declarations<'_, AlertSpec>,
+    slos: &Declarations<'_, SloSpec>,
+) -> Vec<Service> {
+    let resolve_alert = |teller: &mut Teller<'_>, declared: &Declared<'_, AlertSpec>| {
+        fields::resolve(teller, catalogue, declared, || alerts.near(declared))
+    };
+    let resolve_slo = |teller: &mut Teller<'_>, declared: &Declared<'_, SloSpec>| {
+        slo::resolve(teller, catalogue, declared, || slos.near(declared))
+    };
+    let mut services: BTreeMap<String, Service> = BTreeMap::new();
+    let service = |name: &str| Service {
+        name: name.to_owned(),
+        alerts: Vec::new(),
+        slos: Vec::new(),
+    };
+    for (name, alert) in alerts.resolve(teller, catalogue, resolve_alert) {
+        let found = services.entry(name.to_owned()).or_insert_with(|| service(name));
+        found.alerts.push(alert);
+    }
+    slo::check_names(teller, alerts, slos);
+    for (name, slo) in slos.resolve(teller, catalogue, resolve_slo) {
+        let found = services.entry(name.to_owned()).or_insert_with(|| service(name));
+        found.slos.push(slo);
+    }
+    let services = services.into_values().map(|mut service| {
+        service.alerts.sort_by(|one, other| one.name.cmp(&other.name));
+        service.slos.sort_by(|one, other| one.name.cmp(&other.name));
+        service
+    });
+    services.collect()
 }
 
 /// Tells what is wrong.
@@ -69,56 +118,88 @@ impl Teller<'_> {
     }
 }
 
-/// What one place says of an alert.
-#[derive(Clone, Copy)]
-struct Layer<'a> {
+/// What one place says of an alert or an SLO.
+struct Layer<'a, S> {
     file: &'a File,
-    entry: &'a Entry<AlertSpec>,
-    spec: &'a AlertSpec,
+    entry: &'a Entry<S>,
+    spec: &'a S,
 }
+
+// Derived, these would ask for the same of what is only referred to.
+impl<S> Clone for Layer<'_, S> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<S> Copy for Layer<'_, S> {}
 
 /// A field, and the file that it stands in.
 type Field<'a, T> = Option<(&'a File, &'a Entry<T>)>;
 
-/// An alert with all that is said of it.
-#[derive(Clone)]
-struct Declared<'a> {
+/// An alert or an SLO with all that is said of it.
+struct Declared<'a, S> {
     name: &'a str,
     service: String,
     /// The farthest first.
-    layers: Vec<Layer<'a>>,
+    layers: Vec<Layer<'a, S>>,
     /// The job and the metric that it stands beside.
     home: Option<(String, String)>,
 }
 
-impl<'a> Declared<'a> {
+impl<S> Clone for Declared<'_, S> {
+    fn clone(&self) -> Self {
+        Self {
+            name: self.name,
+            service: self.service.clone(),
+            layers: self.layers.clone(),
+            home: self.home.clone(),
+        }
+    }
+}
+
+impl<'a, S: Spec> Declared<'a, S> {
     /// The nearest layer's word on a field.
-    fn field<T>(&self, field: impl Fn(&'a AlertSpec) -> &'a Option<Entry<T>>) -> Field<'a, T> {
+    fn field<T>(&self, field: impl Fn(&'a S) -> &'a Option<Entry<T>>) -> Field<'a, T> {
         let mut layers = self.layers.iter().rev();
         layers.find_map(|layer| Some((layer.file, field(layer.spec).as_ref()?)))
     }
 
-    fn value<T>(&self, field: impl Fn(&'a AlertSpec) -> &'a Option<Entry<T>>) -> Option<&'a T> {
-        self.field(field).and_then(|(_, entry)| entry.get())
+    /// The nearest layer's word on a field that alerts and SLOs have in common.
+    fn common<T>(&self, field: impl Fn(&Common<'a>) -> Option<&'a Entry<T>>) -> Field<'a, T> {
+        let mut layers = self.layers.iter().rev();
+        layers.find_map(|layer| Some((layer.file, field(&layer.spec.common())?)))
     }
 
     fn is_enabled(&self) -> bool {
-        self.value(|spec| &spec.enabled).copied().unwrap_or(true)
+        let enabled = self.common(|common| common.enabled);
+        enabled.and_then(|(_, entry)| entry.get()).copied().unwrap_or(true)
     }
 
     /// Where to tell of something that no layer says: at its name in the first of them.
     fn place(&self) -> (&'a File, Range<usize>) {
         // A declaration is made with its first layer.
         let first = self.layers[0];
-        (first.file, span_or_start(first.spec.name.as_ref(), &first.entry.span))
+        (first.file, span_or_start(first.spec.common().name, &first.entry.span))
     }
 }
 
-#[derive(Default, Clone)]
-struct Declarations<'a>(Vec<Declared<'a>>);
+struct Declarations<'a, S>(Vec<Declared<'a, S>>);
 
-impl<'a> Declarations<'a> {
-    /// The alerts of a team's file: beside metrics, and for the file.
+impl<S> Default for Declarations<'_, S> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<S> Clone for Declarations<'_, S> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<'a, S: Spec + 'a> Declarations<'a, S> {
+    /// What a team's file declares: beside metrics, and for the file.
     fn add_file(&mut self, teller: &mut Teller<'_>, catalogue: &Catalogue<'_>, file: &'a File) {
         let mut seen = BTreeMap::new();
         let defaults = catalogue::defaults(file, catalogue.shared(file));
@@ -133,23 +214,22 @@ impl<'a> Declarations<'a> {
             {
                 let full_name = super::metric::name_of(&defaults, job, metric);
                 let home = name.cloned().zip(full_name);
-                for entry in metric.alerts.iter().filter_map(Entry::get).flatten() {
-                    if let Some(spec) = entry.get()
-                        && let Some(place) = spec.metric.as_ref().map(|metric| &metric.span)
-                    {
-                        let message = "the alert stands beside its metric and names another";
-                        teller.mistake(
-                            file,
-                            place,
-                            message,
-                            "remove `metric`, or put the alert under the file's `alerts`",
+                for entry in S::beside(metric).into_iter().filter_map(Entry::get).flatten() {
+                    let named = entry.get().and_then(|spec| spec.common().metric);
+                    if let Some(place) = named.map(|metric| &metric.span) {
+                        let message = format!("the {} stands beside its metric and names another", S::KIND);
+                        let help = format!(
+                            "remove `metric`, or put the {} under the file's `{}`",
+                            S::KIND,
+                            S::SECTION
                         );
+                        teller.mistake(file, place, message, help);
                     }
                     self.declare(teller, file, entry, layers::service(file), home.clone(), &mut seen);
                 }
             }
         }
-        for entry in file.document.alerts.iter().filter_map(Entry::get).flatten() {
+        for entry in S::of_file(&file.document).into_iter().filter_map(Entry::get).flatten() {
             self.declare(teller, file, entry, layers::service(file), None, &mut seen);
         }
     }
@@ -158,7 +238,7 @@ impl<'a> Declarations<'a> {
         &mut self,
         teller: &mut Teller<'_>,
         file: &'a File,
-        entry: &'a Entry<AlertSpec>,
+        entry: &'a Entry<S>,
         service: String,
         home: Option<(String, String)>,
         seen: &mut BTreeMap<&'a str, Place<'a>>,
@@ -174,16 +254,16 @@ impl<'a> Declarations<'a> {
         });
     }
 
-    /// What the folders of environments say: more of an alert that there is, or one that there is only here.
+    /// What the folders of environments say: more of what there is, or something that there is only here.
     fn add_layers(&mut self, teller: &mut Teller<'_>, layers: impl Iterator<Item = &'a LayerFile>) {
         let mut seen: BTreeMap<&str, BTreeMap<&str, Place<'a>>> = BTreeMap::new();
         for LayerFile { service, file, .. } in layers {
             let seen = seen.entry(service).or_default();
-            for entry in file.document.alerts.iter().filter_map(Entry::get).flatten() {
+            for entry in S::of_file(&file.document).into_iter().filter_map(Entry::get).flatten() {
                 let Some((name, layer)) = named(teller, file, entry, seen) else {
                     continue;
                 };
-                let same = |declared: &&mut Declared<'_>| declared.service == *service && declared.name == name;
+                let same = |declared: &&mut Declared<'_, S>| declared.service == *service && declared.name == name;
                 match self.0.iter_mut().find(same) {
                     Some(declared) => declared.layers.push(layer),
                     None => self.0.push(Declared {
@@ -197,10 +277,15 @@ impl<'a> Declarations<'a> {
         }
     }
 
-    /// The alerts, by service.
-    fn resolve(&self, teller: &mut Teller<'_>, catalogue: &Catalogue<'_>) -> Vec<Service> {
+    /// Those that are enabled and have no mistakes, each with its service.
+    fn resolve<T>(
+        &self,
+        teller: &mut Teller<'_>,
+        catalogue: &Catalogue<'_>,
+        resolve: impl Fn(&mut Teller<'_>, &Declared<'a, S>) -> Option<T>,
+    ) -> Vec<(&str, T)> {
         let mut names: BTreeMap<&str, Place<'_>> = BTreeMap::new();
-        let mut services: BTreeMap<&str, Vec<Alert>> = BTreeMap::new();
+        let mut found = Vec::new();
         for declared in &self.0 {
             let (file, span) = declared.place();
             let place = Place {
@@ -208,47 +293,31 @@ impl<'a> Declarations<'a> {
                 span: span.clone(),
             };
             if let Some(first) = names.insert(declared.name, place) {
-                let message = format!("the alert `{}` is declared a second time", declared.name);
+                let message = format!("the {} `{}` is declared a second time", S::KIND, declared.name);
                 let help = format!("the first stands at {}; rename one of them", first.position());
                 teller.mistake(file, &span, message, help);
                 continue;
             }
+            if catalogue.is_left_out(declared.home.as_ref()) {
+                // Its job has a mistake, which has been told.
+                continue;
+            }
             let readable = declared.layers.iter().all(|layer| layer.entry.problems == 0);
             let before = teller.told();
-            let alert = self.resolve_one(teller, catalogue, declared);
-            if let Some(alert) = alert
+            let resolved = resolve(teller, declared);
+            if let Some(resolved) = resolved
                 && readable
                 && teller.told() == before
+                && declared.is_enabled()
             {
-                services.entry(&declared.service).or_default().push(alert);
+                found.push((declared.service.as_str(), resolved));
             }
         }
-        let services = services.into_iter().map(|(name, mut alerts)| {
-            alerts.sort_by(|one, other| one.name.cmp(&other.name));
-            Service {
-                name: name.to_owned(),
-                alerts,
-            }
-        });
-        services.collect()
+        found
     }
 
-    fn resolve_one(
-        &self,
-        teller: &mut Teller<'_>,
-        catalogue: &Catalogue<'_>,
-        declared: &Declared<'_>,
-    ) -> Option<Alert> {
-        if catalogue.is_left_out(declared) {
-            // Its job has a mistake, which has been told.
-            return None;
-        }
-        let alert = fields::resolve(teller, catalogue, declared, || self.near(declared))?;
-        declared.is_enabled().then_some(alert)
-    }
-
-    /// The name of the same service that was meant, where an alert of an environment's folder is not whole.
-    fn near(&self, declared: &Declared<'_>) -> Option<&'a str> {
+    /// The name of the same service that was meant, where what an environment's folder has is not whole.
+    fn near(&self, declared: &Declared<'_, S>) -> Option<&'a str> {
         let others = self
             .0
             .iter()
@@ -258,20 +327,21 @@ impl<'a> Declarations<'a> {
 }
 
 /// An entry with its name; one that stands twice in the same layer is a mistake.
-fn named<'a>(
+fn named<'a, S: Spec>(
     teller: &mut Teller<'_>,
     file: &'a File,
-    entry: &'a Entry<AlertSpec>,
+    entry: &'a Entry<S>,
     seen: &mut BTreeMap<&'a str, Place<'a>>,
-) -> Option<(&'a str, Layer<'a>)> {
+) -> Option<(&'a str, Layer<'a, S>)> {
     let spec = entry.get()?;
-    let Some(name) = &spec.name else {
+    let Some(name) = spec.common().name else {
         let start = entry.span.start..entry.span.start;
+        let message = format!("the {} has no `name`", S::KIND);
         teller.mistake(
             file,
             &start,
-            "the alert has no `name`",
-            "add `name: ..`, such as `NoLeads`",
+            message,
+            format!("add `name: ..`, such as `{}`", S::EXAMPLE),
         );
         return None;
     };
@@ -282,12 +352,8 @@ fn named<'a>(
     };
     if let Some(first) = seen.insert(text, place) {
         let help = format!("the first stands at {}; rename one of them", first.position());
-        teller.mistake(
-            file,
-            &name.span,
-            format!("the alert `{text}` is declared a second time"),
-            help,
-        );
+        let message = format!("the {} `{text}` is declared a second time", S::KIND);
+        teller.mistake(file, &name.span, message, help);
         return None;
     }
     Some((text, Layer { file, entry, spec }))

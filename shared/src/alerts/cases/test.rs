@@ -1,0 +1,306 @@
+//! One unit test that is being put together, and the file of them that promtool reads.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::super::alert::Subject;
+use super::super::expression::self_labels;
+use super::super::notation::labels;
+use super::super::rules::STALE;
+use super::super::series::{Sample, each_step, notation};
+use super::CaseKind;
+use super::scenario::{Minutes, minutes};
+use crate::collect::self_metrics::{JOB_LABEL, METRIC_LABEL, METRIC_UP, SCHEDULED};
+
+/// A file of unit tests, as promtool reads it.
+#[derive(Debug, Serialize)]
+pub(crate) struct TestFile {
+    rule_files: Vec<String>,
+    evaluation_interval: String,
+    tests: Vec<Group>,
+}
+
+/// A test, and what it is for.
+#[derive(Debug)]
+pub(crate) struct UnitTest {
+    pub(crate) alert: String,
+    pub(crate) kind: CaseKind,
+    /// The minutes from one value to the next.
+    pub(crate) step: Minutes,
+    pub(crate) group: Group,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct Group {
+    name: String,
+    interval: String,
+    input_series: Vec<Input>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) alert_rule_test: Vec<AlertTest>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) promql_expr_test: Vec<ExpressionTest>,
+}
+
+#[derive(Debug, Serialize)]
+struct Input {
+    series: String,
+    values: String,
+}
+
+impl Group {
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+/// Which alerts of a name fire, to the letter.
+#[derive(Debug, Serialize)]
+pub(crate) struct AlertTest {
+    eval_time: String,
+    pub(crate) alertname: String,
+    pub(crate) exp_alerts: Vec<Expected>,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct Expected {
+    pub(crate) exp_labels: BTreeMap<String, String>,
+    pub(crate) exp_annotations: BTreeMap<String, String>,
+}
+
+/// How many alerts fire, told apart by some labels.
+#[derive(Debug, Serialize)]
+pub(crate) struct ExpressionTest {
+    pub(crate) expr: String,
+    eval_time: String,
+    pub(crate) exp_samples: Vec<ExpectedSample>,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct ExpectedSample {
+    labels: String,
+    value: f64,
+}
+
+impl TestFile {
+    pub(crate) fn new(rule_files: Vec<String>, step: Minutes, tests: Vec<UnitTest>) -> Self {
+        Self {
+            rule_files,
+            evaluation_interval: format!("{step}m"),
+            tests: tests.into_iter().map(|test| test.group).collect(),
+        }
+    }
+}
+
+/// What is told of a metric that is stale.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Told {
+    /// Nothing, and nothing is about to be.
+    Nothing,
+    /// At least that it will be told soon.
+    Pending,
+    /// That it is.
+    Firing,
+}
+
+/// What becomes of what pushes.
+#[derive(Clone, Copy)]
+pub(crate) enum Pusher {
+    /// It pushes whenever it should.
+    Alive,
+    /// It has pushed for the last time at this minute.
+    DiesAt(Minutes),
+    /// It has been dead since long before the first minute.
+    Dead,
+    /// It pushes nothing between two minutes, and afterwards as before.
+    Pauses {
+        /// When it has pushed for the last time.
+        from: Minutes,
+        /// From when on it pushes again.
+        to: Minutes,
+    },
+    /// From this minute on, the metrics cannot be made.
+    FailsFrom(Minutes),
+}
+
+impl Pusher {
+    /// How many minutes old the last push is that was made, by one that pushes every so many minutes.
+    pub(crate) fn age(self, minute: Minutes, period: Minutes) -> Minutes {
+        let last = match self {
+            Self::DiesAt(death) => minute.min(death),
+            Self::Pauses { from, to } if (from..to).contains(&minute) => from,
+            Self::Pauses { .. } | Self::Alive | Self::Dead | Self::FailsFrom(_) => minute,
+        };
+        minute - (last - last % period)
+    }
+}
+
+/// A test that is being put together.
+pub(crate) struct Test {
+    alert: String,
+    kind: CaseKind,
+    name: String,
+    end: Minutes,
+    step: Minutes,
+    /// Each series once: two metrics of one job share a pusher.
+    inputs: BTreeMap<String, String>,
+    alerts: Vec<AlertTest>,
+    expressions: Vec<ExpressionTest>,
+}
+
+impl Test {
+    /// A test of the alert of this name.
+    pub(crate) fn new(alert: &str, kind: CaseKind, name: &str, end: Minutes, step: Minutes) -> Self {
+        let colon = if name.is_empty() { "" } else { ": " };
+        Self {
+            alert: alert.to_owned(),
+            kind,
+            name: format!("{alert}: {}{colon}{name}", kind.name()),
+            end,
+            step,
+            inputs: BTreeMap::new(),
+            alerts: Vec::new(),
+            expressions: Vec::new(),
+        }
+    }
+
+    /// Series, each with its samples.
+    pub(crate) fn series(&mut self, series: impl IntoIterator<Item = (String, Vec<Sample>)>) {
+        let written = series.into_iter().map(|(series, samples)| (series, notation(&samples)));
+        self.inputs.extend(written);
+    }
+
+    /// Series in promtool's own notation.
+    pub(crate) fn written(&mut self, series: &[(String, String)]) {
+        self.inputs.extend(series.iter().cloned());
+    }
+
+    pub(crate) fn pushers(&mut self, subjects: &[Subject], pusher: Pusher) {
+        for subject in subjects {
+            let period = minutes(subject.freshness.longest);
+            let limit = minutes(subject.freshness.limit());
+            let scheduled = each_step(self.end, self.step, |minute| {
+                Sample::Value(match pusher {
+                    Pusher::Dead => -60.0 * (limit + 1) as f64,
+                    _ => (minute - pusher.age(minute, period)) as f64 * 60.0,
+                })
+            });
+            let made = each_step(self.end, self.step, |minute| match pusher {
+                Pusher::FailsFrom(from) if minute >= from => Sample::Value(0.0),
+                _ => Sample::Value(1.0),
+            });
+            let group = || [("job", "fanlight")].into_iter().chain(self_labels(subject));
+            let metric = [(METRIC_LABEL, subject.metric.as_str())];
+            self.inputs
+                .insert(format!("{SCHEDULED}{}", labels(group())), notation(&scheduled));
+            self.inputs
+                .insert(format!("{METRIC_UP}{}", labels(group().chain(metric))), notation(&made));
+        }
+    }
+
+    /// At a minute, alerts of this name fire as expected, to the letter.
+    pub(crate) fn expect_alerts(&mut self, name: &str, at: Minutes, exp_alerts: Vec<Expected>) {
+        self.alerts.push(AlertTest {
+            eval_time: format!("{at}m"),
+            alertname: name.to_owned(),
+            exp_alerts,
+        });
+    }
+
+    /// At a minute, one alert fires for each of these sets of labels, and no other; all sets have the same labels. `matchers` say which
+    /// alerts are meant.
+    pub(crate) fn expect_count(&mut self, matchers: &[(&str, &str)], at: Minutes, fires: &[Vec<(String, String)>]) {
+        let firing = matchers.iter().copied().chain([("alertstate", "firing")]);
+        let firing = format!("ALERTS{}", labels(firing));
+        let by: Vec<_> = fires
+            .first()
+            .into_iter()
+            .flatten()
+            .map(|(name, _)| name.as_str())
+            .collect();
+        let samples = fires.iter().map(|fires| ExpectedSample {
+            labels: braces(&labels(
+                fires.iter().map(|(name, value)| (name.as_str(), value.as_str())),
+            )),
+            value: 1.0,
+        });
+        self.expression(
+            &format!("count by ({}) ({firing})", by.join(", ")),
+            at,
+            samples.collect(),
+        );
+    }
+
+    /// At a minute, an expression has this value and no labels.
+    pub(crate) fn expect_value(&mut self, expr: &str, at: Minutes, value: f64) {
+        let labels = braces("");
+        self.expression(expr, at, vec![ExpectedSample { labels, value }]);
+    }
+
+    /// At a minute, an expression has no value.
+    pub(crate) fn expect_nothing(&mut self, expr: &str, at: Minutes) {
+        self.expression(expr, at, Vec::new());
+    }
+
+    /// At a minute, this is told of the metrics that the alert reads.
+    pub(crate) fn expect_stale(&mut self, subjects: &[Subject], team: &str, at: Minutes, told: Told) {
+        for subject in subjects {
+            let told_apart = [
+                (JOB_LABEL, subject.job.as_str()),
+                (METRIC_LABEL, subject.metric.as_str()),
+            ];
+            let state = (told == Told::Firing).then_some(("alertstate", "firing"));
+            let matchers = [("alertname", STALE), ("team", team)];
+            let matchers = labels(matchers.into_iter().chain(state).chain(told_apart));
+            let samples = (told != Told::Nothing).then(|| ExpectedSample {
+                labels: labels(told_apart),
+                value: 1.0,
+            });
+            self.expression(
+                &format!("count by ({JOB_LABEL}, metric) (ALERTS{matchers})"),
+                at,
+                samples.into_iter().collect(),
+            );
+        }
+    }
+
+    /// promtool tells of an expression that fails and not of its test, so the test's name stands in a comment.
+    fn expression(&mut self, expr: &str, at: Minutes, exp_samples: Vec<ExpectedSample>) {
+        let name = self.name.replace(char::is_control, " ");
+        self.expressions.push(ExpressionTest {
+            expr: format!("{expr} # {name}"),
+            eval_time: format!("{at}m"),
+            exp_samples,
+        });
+    }
+
+    /// The last minute for which it needs values.
+    pub(crate) fn end(&self) -> Minutes {
+        self.end
+    }
+
+    pub(crate) fn finish(self) -> UnitTest {
+        let inputs = self.inputs.into_iter();
+        UnitTest {
+            alert: self.alert,
+            kind: self.kind,
+            step: self.step,
+            group: Group {
+                name: self.name,
+                interval: format!("{}m", self.step),
+                input_series: inputs.map(|(series, values)| Input { series, values }).collect(),
+                alert_rule_test: self.alerts,
+                promql_expr_test: self.expressions,
+            },
+        }
+    }
+}
+
+/// promtool reads no labels as `{}`.
+fn braces(labels: &str) -> String {
+    if labels.is_empty() {
+        "{}".to_owned()
+    } else {
+        labels.to_owned()
+    }
+}

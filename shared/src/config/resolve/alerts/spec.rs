@@ -1,0 +1,88 @@
+//! What alerts and SLOs have in common as they are written.
+
+use crate::alerts::Severity;
+use crate::config::document::{AlertSpec, Document, MetricSpec, SloSpec};
+use crate::config::read::Entry;
+
+/// An alert or an SLO as one place has it.
+pub(super) trait Spec: Sized {
+    /// What it is called.
+    const KIND: &'static str;
+    /// The key under which a file has them.
+    const SECTION: &'static str;
+    /// What a name looks like.
+    const EXAMPLE: &'static str;
+
+    /// Those of a file that stand beside no metric.
+    fn of_file(document: &Document) -> Option<&Entry<Vec<Entry<Self>>>>;
+    /// Those that stand beside a metric.
+    fn beside(metric: &MetricSpec) -> Option<&Entry<Vec<Entry<Self>>>>;
+    /// The fields of both.
+    fn common(&self) -> Common<'_>;
+}
+
+/// The fields that both have.
+pub(super) struct Common<'a> {
+    pub(super) name: Option<&'a Entry<String>>,
+    pub(super) metric: Option<&'a Entry<String>>,
+    pub(super) severity: Option<&'a Entry<Severity>>,
+    pub(super) team: Option<&'a Entry<String>>,
+    pub(super) slack_channel: Option<&'a Entry<String>>,
+    pub(super) handbook: Option<&'a Entry<String>>,
+    pub(super) description: Option<&'a Entry<String>>,
+    pub(super) enabled: Option<&'a Entry<bool>>,
+}
+
+impl Spec for AlertSpec {
+    const KIND: &'static str = "alert";
+    const SECTION: &'static str = "alerts";
+    const EXAMPLE: &'static str = "NoLeads";
+
+    fn of_file(document: &Document) -> Option<&Entry<Vec<Entry<Self>>>> {
+        document.alerts.as_ref()
+    }
+
+    fn beside(metric: &MetricSpec) -> Option<&Entry<Vec<Entry<Self>>>> {
+        metric.alerts.as_ref()
+    }
+
+    fn common(&self) -> Common<'_> {
+        Common {
+            name: self.name.as_ref(),
+            metric: self.metric.as_ref(),
+            severity: self.severity.as_ref(),
+            team: self.team.as_ref(),
+            slack_channel: self.slack_channel.as_ref(),
+            handbook: self.handbook.as_ref(),
+            description: self.description.as_ref(),
+            enabled: self.enabled.as_ref(),
+        }
+    }
+}
+
+impl Spec for SloSpec {
+    const KIND: &'static str = "SLO";
+    const SECTION: &'static str = "slos";
+    const EXAMPLE: &'static str = "transfers-sent";
+
+    fn of_file(document: &Document) -> Option<&Entry<Vec<Entry<Self>>>> {
+        document.slos.as_ref()
+    }
+
+    fn beside(metric: &MetricSpec) -> Option<&Entry<Vec<Entry<Self>>>> {
+        metric.slos.as_ref()
+    }
+
+    fn common(&self) -> Common<'_> {
+        Common {
+            name: self.name.as_ref(),
+            metric: self.metric.as_ref(),
+            severity: self.severity.as_ref(),
+            team: self.team.as_ref(),
+            slack_channel: self.slack_channel.as_ref(),
+            handbook: self.handbook.as_ref(),
+            description: self.description.as_ref(),
+            enabled: self.enabled.as_ref(),
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! What happens in a test of an SLO, step by step, and what its alerts must make of it, whichever way windows count their ends.
+//!
+//! Up to version 2 of Prometheus a window holds what stands at its beginning, and since version 3 it does not. A test therefore asks
+//! only at steps at which both agree, and by some distance.
+
+use std::time::Duration;
+
+use super::model::{Indicator, Slo};
+use super::rules::Speed;
+use super::windows::BurnRate;
+use crate::alerts::{Minutes, minutes};
+
+/// What is closer to a threshold than this part of it is not asked for.
+const DISTANCE: f64 = 0.001;
+/// Where each counter begins: so far from 0 that Prometheus does not take their first value for all that there ever was.
+const BEGINNING: f64 = 1e12;
+
+/// What is bad and what there is at each step.
+pub(super) struct Course<'a> {
+    slo: &'a Slo,
+    step: Minutes,
+    counters: bool,
+    bad: Vec<f64>,
+    total: Vec<f64>,
+    /// What has been bad and what there has been up to each step.
+    bad_sums: Vec<f64>,
+    total_sums: Vec<f64>,
+}
+
+/// How an alert must stand at a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum State {
+    Firing,
+    Quiet,
+    /// It depends on what no test should depend on.
+    Either,
+}
+
+/// The minutes from one step of a test to the next: at most so many, and such that pushes fall on steps.
+pub(super) fn step(period: Minutes, most: Minutes) -> Minutes {
+    let most = most.max(1);
+    if period <= most {
+        return most - most % period.max(1);
+    }
+    (1..=most).rev().find(|step| period.is_multiple_of(*step)).unwrap_or(1)
+}
+
+impl<'a> Course<'a> {
+    /// Of events, so many at each push, of which `share` says what part was bad.
+    pub(super) fn of_events(
+        slo: &'a Slo,
+        (step, period): (Minutes, Minutes),
+        end: Minutes,
+        volume: &dyn Fn(Minutes) -> f64,
+        share: &dyn Fn(Minutes) -> f64,
+    ) -> Self {
+        let counters = matches!(slo.indicator, Indicator::Ratio { counters: true, .. });
+        let mut bad = Vec::new();
+        let mut total = Vec::new();
+        let (mut bad_sum, mut total_sum) = (BEGINNING, 2.0 * BEGINNING);
+        for minute in steps(step, end) {
+            let push = minute - minute % period;
+            let all = volume(push);
+            let part = share(push);
+            let failed = if part < 1.0 { (part * all).round() } else { all };
+            if counters {
+                if minute == push && minute > 0 {
+                    bad_sum += failed;
+                    total_sum += all;
+                }
+                bad.push(bad_sum);
+                total.push(total_sum);
+            } else {
+                bad.push(failed);
+                total.push(all);
+            }
+        }
+        Self::new(slo, step, counters, bad, total)
+    }
+
+    /// Of time, of which `is_bad` says when it was.
+    pub(super) fn of_time(slo: &'a Slo, step: Minutes, end: Minutes, is_bad: &dyn Fn(Minutes) -> bool) -> Self {
+        let bad: Vec<_> = steps(step, end)
+            .map(|minute| f64::from(u8::from(is_bad(minute))))
+            .collect();
+        let total = vec![1.0; bad.len()];
+        Self::new(slo, step, false, bad, total)
+    }
+
+    fn new(slo: &'a Slo, step: Minutes, counters: bool, bad: Vec<f64>, total: Vec<f64>) -> Self {
+        let sums = |values: &[f64]| {
+            let mut sum = 0.0;
+            let sums = values.iter().map(|value| {
+                sum += value;
+                sum
+            });
+            sums.collect()
+        };
+        Self {
+            slo,
+            step,
+            counters,
+            bad_sums: sums(&bad),
+            total_sums: sums(&total),
+            bad,
+            total,
+        }
+    }
+
+    /// The same, with what stands there at a minute standing there for ever.
+    pub(super) fn frozen_from(mut self, minute: Minutes) -> Self {
+        let from = usize::try_from(minute / self.step).unwrap_or(usize::MAX);
+        for values in [&mut self.bad, &mut self.total] {
+            if let Some(last) = values.get(from).copied() {
+                values[from..].fill(last);
+            }
+        }
+        Self::new(self.slo, self.step, self.counters, self.bad, self.total)
+    }
+
+    /// What is bad and what there is at each step, as the series have it.
+    pub(super) fn samples(&self) -> (&[f64], &[f64]) {
+        (&self.bad, &self.total)
+    }
+
+    /// The part of what was bad in a window; with what stands at its beginning, or without.
+    pub(super) fn ratio(&self, at: usize, window: Duration, with_beginning: bool) -> Option<f64> {
+        let window = minutes(window);
+        let back = window / self.step;
+        let whole = window.is_multiple_of(self.step);
+        let count = if whole && !with_beginning {
+            back.saturating_sub(1)
+        } else {
+            back
+        };
+        let first = at.saturating_sub(usize::try_from(count).unwrap_or(usize::MAX));
+        let (bad, total) = if self.counters {
+            (self.bad[at] - self.bad[first], self.total[at] - self.total[first])
+        } else {
+            let of = |sums: &[f64], values: &[f64]| sums[at] - sums[first] + values[first];
+            (of(&self.bad_sums, &self.bad), of(&self.total_sums, &self.total))
+        };
+        (total > 0.0).then(|| bad / total)
+    }
+
+    /// Whether everything was bad in a window.
+    pub(super) fn is_all_bad(&self, at: usize, window: Duration) -> bool {
+        [true, false]
+            .into_iter()
+            .all(|way| self.ratio(at, window, way).is_some_and(|ratio| ratio >= 1.0))
+    }
+
+    /// Whether a burn rate is exceeded at a step, with a threshold moved by this part of it.
+    fn exceeds(&self, at: usize, rate: &BurnRate, way: bool, moved: f64) -> bool {
+        let threshold = rate.factor * self.slo.error_budget() * (1.0 + moved);
+        [rate.short, rate.long]
+            .into_iter()
+            .all(|window| self.ratio(at, window, way).is_some_and(|ratio| ratio > threshold))
+    }
+
+    /// How an alert must stand at a step, were it for these burn rates alone.
+    pub(super) fn state_of(&self, at: usize, rates: &[BurnRate]) -> State {
+        let any = |way, moved| rates.iter().any(|rate| self.exceeds(at, rate, way, moved));
+        if [true, false].into_iter().all(|way| any(way, DISTANCE)) {
+            State::Firing
+        } else if [true, false].into_iter().any(|way| any(way, -DISTANCE)) {
+            State::Either
+        } else {
+            State::Quiet
+        }
+    }
+
+    /// How an alert must stand at each step.
+    pub(super) fn states(&self, speed: &Speed<'_>) -> Vec<State> {
+        (0..self.bad.len()).map(|at| self.state_of(at, speed.rates)).collect()
+    }
+
+    /// The minutes at which it is worth asking how an alert stands: around where it begins to fire for the first time, and where it ends.
+    pub(super) fn turns(&self, speed: &Speed<'_>) -> Vec<(Minutes, bool)> {
+        let states = self.states(speed);
+        let Some(first) = states.iter().position(|state| *state == State::Firing) else {
+            return Vec::new();
+        };
+        let before = states[..first].iter().rposition(|state| *state == State::Quiet);
+        let run = states[first..]
+            .iter()
+            .take_while(|state| **state == State::Firing)
+            .count();
+        let after = states[first..]
+            .iter()
+            .position(|state| *state == State::Quiet)
+            .map(|after| first + after);
+        let mut turns = vec![(first, true), (first + run - 1, true)];
+        turns.extend(before.map(|before| (before, false)));
+        turns.extend(after.map(|after| (after, false)));
+        turns.sort_unstable();
+        turns.dedup();
+        turns
+            .into_iter()
+            .map(|(at, fires)| (at as Minutes * self.step, fires))
+            .collect()
+    }
+
+    /// Whether an alert is quiet at every step.
+    pub(super) fn is_quiet(&self, speed: &Speed<'_>) -> bool {
+        self.states(speed).iter().all(|state| *state == State::Quiet)
+    }
+
+    /// The part of what was bad in all.
+    pub(super) fn whole(&self) -> f64 {
+        let last = self.bad.len().saturating_sub(1);
+        self.ratio(last, self.slo.window * 2, true).unwrap_or_default()
+    }
+}
+
+/// The minutes of the steps up to and with the one at or after the end.
+pub(super) fn steps(step: Minutes, end: Minutes) -> impl Iterator<Item = Minutes> {
+    (0..=end.div_ceil(step.max(1))).map(move |count| count * step)
+}
