@@ -134,9 +134,11 @@ fn summaries(files: &[BuiltFile]) -> Vec<String> {
         }
     }
     let lines = lines.into_iter().map(|(environment, [alerts, slos, tests])| {
-        let slos = (slos > 0)
-            .then(|| format!(", {}", count(slos, "SLO")))
-            .unwrap_or_default();
+        let slos = if slos > 0 {
+            format!(", {}", count(slos, "SLO"))
+        } else {
+            String::new()
+        };
         format!(
             "{environment}: {}{slos}, {}",
             count(alerts, "alert"),

@@ -56,7 +56,7 @@ pub fn build(environments: &[Environment]) -> Result<Vec<BuiltFile>, BuildError>
             let Rules { alerts, slos } = Rules::of(service);
             let tests = cases::of_service(service);
             let slo_tests: Vec<_> = service.slos.iter().flat_map(slo::of_slo).collect();
-            proof::prove(service, [&alerts, &slos], tests.iter().chain(&slo_tests))?;
+            proof::prove(service, [&alerts, &slos], &tests.iter().chain(&slo_tests))?;
             let name = &service.name;
             let mut rule_files = Vec::new();
             if !alerts.is_empty() {

@@ -26,7 +26,12 @@ pub(crate) fn gate(subjects: &[Subject]) -> String {
     let fresh = subjects
         .iter()
         .flat_map(|subject| fresh(subject, subject.freshness.limit()));
-    fresh.map(|fresh| format!("\nand on () {fresh}")).collect()
+    let mut text = String::new();
+    for fresh in fresh {
+        text += "\nand on () ";
+        text += &fresh;
+    }
+    text
 }
 
 /// The expression of the alert that tells that a metric is stale: what is left when no gate is open.

@@ -45,7 +45,7 @@ pub enum Unproved {
 pub(super) fn prove<'a>(
     service: &Service,
     rules: [&RuleFile; 2],
-    tests: impl Iterator<Item = &'a UnitTest> + Clone,
+    tests: &(impl Iterator<Item = &'a UnitTest> + Clone),
 ) -> Result<(), Unproved> {
     let known: BTreeSet<&str> = rules.into_iter().flat_map(RuleFile::names).collect();
     let of_slo = |name: &str| service.slos.iter().any(|slo| slo.alert_name() == name);

@@ -133,7 +133,7 @@ pub fn openslo<'a>(slos: impl IntoIterator<Item = &'a Slo>) -> Result<String, se
     for slo in slos {
         documents.push(serde_saphyr::to_string(&object(slo))?);
     }
-    Ok(documents.iter().map(|document| format!("---\n{document}")).collect())
+    Ok(documents.iter().flat_map(|document| ["---\n", document]).collect())
 }
 
 fn named<'a>(name: String) -> Metadata<'a> {

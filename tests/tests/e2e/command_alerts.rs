@@ -204,9 +204,12 @@ async fn the_tests_notice_every_change_of_a_rule() -> Result<()> {
             let own: Vec<_> = blocks
                 .iter()
                 .filter(own)
-                .map(|block| match block.starts_with(&format!("  - alert: {alert}\n")) {
-                    true => change(block),
-                    false => block.clone(),
+                .map(|block| {
+                    if block.starts_with(&format!("  - alert: {alert}\n")) {
+                        change(block)
+                    } else {
+                        block.clone()
+                    }
                 })
                 .collect();
             format!("{beginning}{}", own.concat())

@@ -85,7 +85,7 @@ async fn promtool_agrees_with_every_generated_test_whatever_is_promised() -> Res
     ] {
         let config = config(schedule, names, keys)?;
         let ended = run(&config, &["alerts", "test"]).await?;
-        told += &format!("{schedule}, {keys}: {}{}", ended.out, ended.err);
+        told.extend([schedule, ", ", keys, ": ", &ended.out, &ended.err]);
     }
     insta::assert_snapshot!(told, @r"
     */10 * * * *, objective: 99.9, severity: critical: prod: 0 alerts, 6 SLOs, 84 tests: all pass
@@ -98,95 +98,101 @@ async fn promtool_agrees_with_every_generated_test_whatever_is_promised() -> Res
     Ok(())
 }
 
+/// What a test is called that notices a change.
+const MORE: &str = "firing: just more than";
+const LESS: &str = "quiet: just less than";
+const MONTH: &str = "quiet: a quiet month";
+const OUTAGE: &str = "firing: an outage";
+
+/// Changes of a rule: what becomes of what, and the test that notices.
+type Changes = &'static [(&'static str, &'static str, &'static str)];
+
+const CHANGES: [(&str, Changes); 6] = [
+    (
+        "sent",
+        &[
+            ("(14.4 * 0.001)", "(144 * 0.001)", MORE),
+            ("(14.4 * 0.001)", "(12 * 0.001)", LESS),
+            ("(6 * 0.001)", "(7 * 0.001)", MORE),
+            ("(3 * 0.001)", "(2.5 * 0.001)", LESS),
+            ("(1 * 0.001)", "(1.2 * 0.001)", MORE),
+            ("(1 * 0.001)", "(0.9 * 0.001)", LESS),
+            (
+                "max(slo:sli_error:ratio_rate30m",
+                "max(slo:sli_error:ratio_rate1h",
+                OUTAGE,
+            ),
+            (
+                "max(slo:sli_error:ratio_rate6h",
+                "max(slo:sli_error:ratio_rate30m",
+                LESS,
+            ),
+            (">= 200", ">= 2", "quiet: too few events"),
+            (" * 0\n", " * 1\n", "quiet: no series of what is bad"),
+            ("vector(0.999)", "vector(0.99)", MONTH),
+            ("vector(0.001)", "vector(0.002)", MONTH),
+            ("vector(30)", "vector(28)", MONTH),
+            ("1 - slo:period", "2 - slo:period", MONTH),
+            ("[30d]", "[30m]", MONTH),
+            (
+                "slo:sli_error:ratio_rate30m{sloth_id=\"fanlight-sent\"}\n",
+                "slo:sli_error:ratio_rate3d{sloth_id=\"fanlight-sent\"}\n",
+                OUTAGE,
+            ),
+            ("severity: critical", "severity: warning", OUTAGE),
+            ("sloth_severity: page", "sloth_severity: pager", OUTAGE),
+            ("team: shop", "team: other", OUTAGE),
+            ("alert: Sent", "alert: Send", OUTAGE),
+            ("{{ $value }} of", "{{ $value }} in", OUTAGE),
+            ("sloth_slo: sent", "sloth_slo: send", OUTAGE),
+        ],
+    ),
+    (
+        "arrived",
+        &[
+            ("clamp_min(", "clamp_max(", MORE),
+            (" * 0)", " * 1)", "firing: no series of what is good"),
+        ],
+    ),
+    (
+        "went",
+        &[
+            ("sum_over_time(slo:sli_bad:now", "max_over_time(slo:sli_bad:now", MORE),
+            ("<= 1800", "<= 180000", "stale pusher"),
+            ("[30m])) == 1", "[30m])) >= 0", "failing metric"),
+            ("sum by (os)", "sum by (status)", MORE),
+            (" * 36 >= 200", " * 1 >= 20000000", MORE),
+            (">= 200", ">= 50", "quiet: too few events"),
+        ],
+    ),
+    (
+        "quick",
+        &[
+            ("> bool 1800", ">= bool 1800", MONTH),
+            ("> bool 1800", "< bool 1800", OUTAGE),
+            ("avg_over_time", "max_over_time", OUTAGE),
+        ],
+    ),
+    ("enough", &[("< bool 2", "<= bool 2", MONTH)]),
+    (
+        "fresh",
+        &[
+            ("<= 1800", "<= 180000", OUTAGE),
+            ("or vector(0)", "or vector(1)", MONTH),
+            (
+                "max_over_time(fanlight_metric_up",
+                "min_over_time(fanlight_metric_down",
+                MONTH,
+            ),
+            ("[30m])) == 1", "[30m])) >= 0", "failing metric"),
+        ],
+    ),
+];
+
 /// A rule that is not what it was fails a test by name: otherwise the tests would prove nothing.
 #[tokio::test]
 async fn the_tests_notice_every_change_of_a_rule() -> Result<()> {
-    const MORE: &str = "firing: just more than";
-    const LESS: &str = "quiet: just less than";
-    const MONTH: &str = "quiet: a quiet month";
-    const OUTAGE: &str = "firing: an outage";
-    for (name, changes) in [
-        (
-            "sent",
-            [
-                ("(14.4 * 0.001)", "(144 * 0.001)", MORE),
-                ("(14.4 * 0.001)", "(12 * 0.001)", LESS),
-                ("(6 * 0.001)", "(7 * 0.001)", MORE),
-                ("(3 * 0.001)", "(2.5 * 0.001)", LESS),
-                ("(1 * 0.001)", "(1.2 * 0.001)", MORE),
-                ("(1 * 0.001)", "(0.9 * 0.001)", LESS),
-                (
-                    "max(slo:sli_error:ratio_rate30m",
-                    "max(slo:sli_error:ratio_rate1h",
-                    OUTAGE,
-                ),
-                (
-                    "max(slo:sli_error:ratio_rate6h",
-                    "max(slo:sli_error:ratio_rate30m",
-                    LESS,
-                ),
-                (">= 200", ">= 2", "quiet: too few events"),
-                (" * 0\n", " * 1\n", "quiet: no series of what is bad"),
-                ("vector(0.999)", "vector(0.99)", MONTH),
-                ("vector(0.001)", "vector(0.002)", MONTH),
-                ("vector(30)", "vector(28)", MONTH),
-                ("1 - slo:period", "2 - slo:period", MONTH),
-                ("[30d]", "[30m]", MONTH),
-                (
-                    "slo:sli_error:ratio_rate30m{sloth_id=\"fanlight-sent\"}\n",
-                    "slo:sli_error:ratio_rate3d{sloth_id=\"fanlight-sent\"}\n",
-                    OUTAGE,
-                ),
-                ("severity: critical", "severity: warning", OUTAGE),
-                ("sloth_severity: page", "sloth_severity: pager", OUTAGE),
-                ("team: shop", "team: other", OUTAGE),
-                ("alert: Sent", "alert: Send", OUTAGE),
-                ("{{ $value }} of", "{{ $value }} in", OUTAGE),
-                ("sloth_slo: sent", "sloth_slo: send", OUTAGE),
-            ]
-            .as_slice(),
-        ),
-        (
-            "arrived",
-            &[
-                ("clamp_min(", "clamp_max(", MORE),
-                (" * 0)", " * 1)", "firing: no series of what is good"),
-            ],
-        ),
-        (
-            "went",
-            &[
-                ("sum_over_time(slo:sli_bad:now", "max_over_time(slo:sli_bad:now", MORE),
-                ("<= 1800", "<= 180000", "stale pusher"),
-                ("[30m])) == 1", "[30m])) >= 0", "failing metric"),
-                ("sum by (os)", "sum by (status)", MORE),
-                (" * 36 >= 200", " * 1 >= 20000000", MORE),
-                (">= 200", ">= 50", "quiet: too few events"),
-            ],
-        ),
-        (
-            "quick",
-            &[
-                ("> bool 1800", ">= bool 1800", MONTH),
-                ("> bool 1800", "< bool 1800", OUTAGE),
-                ("avg_over_time", "max_over_time", OUTAGE),
-            ],
-        ),
-        ("enough", &[("< bool 2", "<= bool 2", MONTH)]),
-        (
-            "fresh",
-            &[
-                ("<= 1800", "<= 180000", OUTAGE),
-                ("or vector(0)", "or vector(1)", MONTH),
-                (
-                    "max_over_time(fanlight_metric_up",
-                    "min_over_time(fanlight_metric_down",
-                    MONTH,
-                ),
-                ("[30m])) == 1", "[30m])) >= 0", "failing metric"),
-            ],
-        ),
-    ] {
+    for (name, changes) in CHANGES {
         let config = config("*/10 * * * *", &[name], "objective: 99.9, severity: critical")?;
         let ended = run(&config, &["alerts", "build"]).await?;
         ensure!(ended.status == Some(0), "{ended:?}");

@@ -135,6 +135,7 @@ fn external_slos_have_a_budget_for_each_customer() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn what_is_wrong_is_told_with_its_place_and_a_remedy() {
     for (schedule, slo, expected) in [
         (
