@@ -1,10 +1,12 @@
 # Two commands do everything: `make demo` and `make test`. `make help` lists the rest.
 
-.PHONY: help demo test isolation lint deny bench schema schedules validate build ci-full
+.PHONY: help demo test isolation lint deny bench schema schedules dashboards pictures validate build ci-full
 .DEFAULT_GOAL := help
 
 # Passed on to the demo: with ONCE=1 it runs every job once, shows the series and ends.
 export ONCE
+# To the pictures.
+export OUT
 # And to the proof of isolation.
 export N SEED
 
@@ -31,10 +33,11 @@ isolation: ## N requests through the Metrics API against a Prometheus of one cus
 	@scripts/install isolation
 	@cargo run --quiet --locked --release --bin isolation
 
-lint: ## formatting and Clippy, warnings being errors, and whether schedules.yaml is that of config/
+lint: ## formatting and Clippy, warnings being errors, and whether schedules.yaml and dashboards/ are those of config/
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	cargo run --quiet --locked --bin fanlight -- render --check
+	cargo run --quiet --locked --bin fanlight -- dashboards build --check
 
 deny: ## licences, banned crates and sources of all dependencies
 	@scripts/install deny
@@ -52,6 +55,13 @@ schema: ## the JSON Schema of configuration files, into config/
 
 schedules: ## schedules.yaml, from config/
 	cargo run --quiet --locked --bin fanlight -- render
+
+dashboards: ## dashboards/, from config/
+	cargo run --quiet --locked --bin fanlight -- dashboards build
+
+pictures: ## each dashboard drawn in Chromium from a Prometheus' answers, into target/pictures (OUT=..: elsewhere)
+	@scripts/install pictures
+	@cargo run --quiet --locked --bin pictures
 
 validate: ## what CloudFormation will get: SAM's and cfn-lint's rules, and what the expanded template has to say
 	@scripts/install deploy

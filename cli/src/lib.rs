@@ -6,8 +6,10 @@ pub mod output;
 
 mod age;
 pub mod alerts;
+mod built;
 pub mod check;
 mod colour;
+pub mod dashboards;
 pub mod dev;
 pub mod enforce;
 pub mod heal;

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use fanlight_cli::{alerts, check, dev, enforce, heal, import, invoke, output, prune, render, run, slo, status, token};
+use fanlight_cli::{
+    alerts, check, dashboards, dev, enforce, heal, import, invoke, output, prune, render, run, slo, status, token,
+};
 
 /// Business queries into Prometheus, and each customer his own metrics out of it.
 #[derive(Debug, Parser)]
@@ -35,6 +37,7 @@ enum Command {
     Render(render::RenderArgs),
     Enforce(enforce::EnforceArgs),
     Alerts(alerts::AlertsArgs),
+    Dashboards(dashboards::DashboardsArgs),
     Slo(slo::SloArgs),
     Token(token::TokenArgs),
     Import(import::ImportArgs),
@@ -72,6 +75,7 @@ async fn execute(Arguments { config, command }: Arguments) -> Result<ExitCode, B
         Command::Render(args) => Ok(render::run(&args, &config)?),
         Command::Enforce(args) => Ok(enforce::run(&args)),
         Command::Alerts(args) => Ok(alerts::run(&args, &config)?),
+        Command::Dashboards(args) => Ok(dashboards::run(&args, &config)?),
         Command::Slo(args) => Ok(slo::run(&args, &config)?),
         Command::Import(args) => Ok(import::run(&args)?),
         Command::Token(args) => Ok(token::run(args, &config)?),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
-use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
 
 use crate::runner::Function;
 use crate::runner::api_gateway::{Authorizer, GatewayResponse, Integration, ResponseType, RestApi, RestApiBuilder};
@@ -32,12 +32,22 @@ const GATEWAY_RESPONSES: [(ResponseType, &str, Option<&str>); 10] = [
     (ResponseType::Default5xx, "internal", None),
 ];
 
+/// The methods of readers of the dashboards, for which no API key is asked.
+const DASHBOARDS: [&str; 2] = ["/grafana", "/grafana/{file}"];
+
 /// The API: everything to the function `metrics-api`, streamed for at most `timeout`, and only past the authorizer.
 /// Errors of API Gateway itself are in Prometheus' form.
-pub fn rest_api(authorizer: Authorizer, metrics_api: Function, timeout: Duration) -> RestApiBuilder {
+pub fn rest_api(authorizer: Authorizer, metrics_api: &Function, timeout: Duration) -> RestApiBuilder {
+    let integration = || Integration::streamed(metrics_api.clone()).timeout(timeout);
     let builder = RestApi::builder()
-        .any("/{proxy+}", Integration::streamed(metrics_api).timeout(timeout))
+        .any("/{proxy+}", integration())
         .authorizer(authorizer);
+    let builder = DASHBOARDS.into_iter().fold(builder, |builder, path| {
+        let methods = [Method::GET, Method::HEAD].into_iter();
+        methods.fold(builder, |builder, method| {
+            builder.method(method, path, integration().without_key())
+        })
+    });
     GATEWAY_RESPONSES
         .into_iter()
         .fold(builder, |builder, (response_type, error_type, words)| {

@@ -14,7 +14,8 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use shared::authorization::{
-    DocumentError, NoRandomness, Origin, Record, Records, Token, is_client, is_id, random_text, usage_identifier_key,
+    DocumentError, NoRandomness, Opens, Origin, Record, Records, Token, is_client, is_id, random_text,
+    usage_identifier_key,
 };
 use shared::config::metrics_api::{DEFAULT_PLAN, MetricsApi};
 use shared::promql::Limits;
@@ -45,13 +46,16 @@ struct NewArgs {
     #[arg(
         long = "organisation",
         value_name = "ORGANISATION",
-        required = true,
+        required_unless_present = "dashboards",
         value_parser = NonEmptyStringValueParser::new()
     )]
     organisations: Vec<String>,
     /// The plan whose limits it is held to
     #[arg(long, default_value = DEFAULT_PLAN, value_parser = NonEmptyStringValueParser::new())]
     plan: String,
+    /// It opens the dashboards, for one's own Grafana, and no series
+    #[arg(long, conflicts_with_all = ["organisations", "plan"])]
+    dashboards: bool,
     /// When it ends: a number of days such as 90d, a day such as 2027-06-30 (its beginning in UTC), or a point in time
     #[arg(long, default_value = "365d", value_name = "WHEN")]
     expires: String,
@@ -71,6 +75,9 @@ struct NewArgs {
 struct CheckArgs {
     /// The secret's text in a file; `-` for standard input
     file: PathBuf,
+    /// They are those of readers of the dashboards
+    #[arg(long)]
+    dashboards: bool,
 }
 
 /// A token that cannot be made, or records that cannot be checked.
@@ -165,18 +172,29 @@ fn new(args: NewArgs, config: &Path, api: Option<&MetricsApi>) -> Result<ExitCod
         organisations,
         origins: (!args.origins.is_empty()).then_some(args.origins),
         expires,
-        plan: args.plan,
+        plan: if args.dashboards { String::new() } else { args.plan },
     };
+    if args.dashboards {
+        return print_new(&token, &record, Opens::Dashboards, args.json);
+    }
     if let Some(reason) = api.and_then(|api| refusal(api, &record)) {
         let folder = config.display().to_string();
         return Err(TokenError::Refused { folder, reason });
     }
-    let text = if args.json {
-        let key = usage_identifier_key(&record.client);
-        let made = json!({"token": token.expose(), "record": record.to_json(), "usage_identifier_key": key});
-        format!("{made}\n")
-    } else {
-        explained(&token, &record)
+    print_new(&token, &record, Opens::Series, args.json)
+}
+
+fn print_new(token: &Token, record: &Record, opens: Opens, as_json: bool) -> Result<ExitCode, TokenError> {
+    let text = match (as_json, opens) {
+        (true, _) => {
+            let mut made = json!({"token": token.expose(), "record": record.to_json()});
+            if opens == Opens::Series {
+                made["usage_identifier_key"] = usage_identifier_key(&record.client).into();
+            }
+            format!("{made}\n")
+        }
+        (false, Opens::Series) => explained(token, record),
+        (false, Opens::Dashboards) => explained_for_dashboards(token, record),
     };
     let mut output = io::stdout().lock();
     unless_closed(output.write_all(text.as_bytes()).and_then(|()| output.flush()))?;
@@ -206,6 +224,21 @@ fn explained(token: &Token, record: &Record) -> String {
     )
 }
 
+/// Likewise, where it opens the dashboards.
+fn explained_for_dashboards(token: &Token, record: &Record) -> String {
+    let token = token.expose();
+    format!(
+        "The token of {} for the dashboards, which is shown this once and kept nowhere:\n\
+         \n  {token}\n\
+         \nIts record, to be added to the list `tokens` of the secret that `metrics_api.authorizer.dashboards` names:\n\
+         \n  {}\n\
+         \nGET /grafana lists the dashboards, GET /grafana/FILE is one, with\n\
+         \n  Authorization: Bearer {token}\n",
+        record.client,
+        record.to_json(),
+    )
+}
+
 /// Why the authorizer would not let the record's client in.
 fn refusal(api: &MetricsApi, record: &Record) -> Option<String> {
     let plans = || api.plans.keys().map(String::as_str);
@@ -230,7 +263,13 @@ fn check(args: &CheckArgs, api: Option<&MetricsApi>) -> Result<ExitCode, TokenEr
         file: file.clone(),
         error,
     })?;
-    let records = match Records::read(&text) {
+    let opens = if args.dashboards {
+        Opens::Dashboards
+    } else {
+        Opens::Series
+    };
+    let api = api.filter(|_| opens == Opens::Series);
+    let records = match Records::read(&text, opens) {
         Ok(records) => records,
         Err(error) => return Err(TokenError::Document { file, error }),
     };
@@ -442,7 +481,7 @@ metrics_api:
         assert!(text.contains(&usage_identifier_key("ac \"me")), "{text}");
         let stored = text.lines().find(|line| line.starts_with("  {")).unwrap();
         assert!(!stored.contains(token.expose()), "the record does not hold the token");
-        let records = Records::read(&format!("{{\"tokens\": [{stored}]}}")).unwrap();
+        let records = Records::read(&format!("{{\"tokens\": [{stored}]}}"), Opens::Series).unwrap();
         assert_eq!((records.records, records.flaws), (vec![record], Vec::new()));
     }
 

@@ -14,6 +14,7 @@ mod cloudwatch;
 pub mod collect;
 pub mod compression;
 pub mod config;
+pub mod dashboards;
 pub mod database;
 mod endpoint;
 pub mod envelope;

@@ -4,7 +4,7 @@ import json
 import re
 
 import pytest
-from expansion import Deployment
+from expansion import ROOT, Deployment
 
 
 def body(**parameters):
@@ -15,33 +15,50 @@ def stage(**parameters):
     return Deployment(**parameters).of_type("AWS::ApiGateway::Stage")["ApiprodStage"]
 
 
+ANY = "x-amazon-apigateway-any-method"
+# Those of readers of the dashboards, who are no customers.
+READERS = {("/grafana", "get"), ("/grafana", "head"), ("/grafana/{file}", "get"), ("/grafana/{file}", "head")}
+
+
+def methods(**parameters):
+    paths = body(**parameters)["paths"]
+    return {(path, name): method for path, methods in paths.items() for name, method in methods.items()}
+
+
 def test_every_path_is_streamed_to_the_function():
-    paths = body()["paths"]
-    assert list(paths) == ["/{proxy+}"]
-    assert list(paths["/{proxy+}"]) == ["x-amazon-apigateway-any-method"]
-    integration = paths["/{proxy+}"]["x-amazon-apigateway-any-method"]["x-amazon-apigateway-integration"]
-    assert integration["type"] == "aws_proxy"
-    assert integration["responseTransferMode"] == "STREAM"
-    assert integration["uri"].endswith("functions/<MetricsApi.Arn>/response-streaming-invocations")
+    found = methods()
+    assert set(found) == READERS | {("/{proxy+}", ANY)}
+    for place, method in found.items():
+        integration = method["x-amazon-apigateway-integration"]
+        assert integration["type"] == "aws_proxy", place
+        assert integration["responseTransferMode"] == "STREAM", place
+        assert integration["uri"].endswith("functions/<MetricsApi.Arn>/response-streaming-invocations"), place
 
 
 def test_the_function_ends_an_answer_no_later_than_the_gateway_does():
     deployment = Deployment()
-    paths = deployment.properties("Api")["Body"]["paths"]
-    method = paths["/{proxy+}"]["x-amazon-apigateway-any-method"]
-    timeout = method["x-amazon-apigateway-integration"]["timeoutInMillis"]
-    # The longest that API Gateway streams.
-    assert deployment.properties("MetricsApi")["Timeout"] * 1000 <= timeout <= 900_000
+    for place, method in methods().items():
+        timeout = method["x-amazon-apigateway-integration"]["timeoutInMillis"]
+        # The longest that API Gateway streams.
+        assert deployment.properties("MetricsApi")["Timeout"] * 1000 <= timeout <= 900_000, place
 
 
-def test_every_method_asks_the_authorizer_and_counts_by_the_key_that_it_names():
-    deployment = Deployment()
-    api = deployment.properties("Api")
-    assert api["ApiKeySourceType"] == "AUTHORIZER"
-    methods = [method for path in api["Body"]["paths"].values() for method in path.values()]
-    assert methods
-    for method in methods:
-        assert method["security"] == [{"Customers": []}, {"api_key": []}]
+def test_every_method_asks_the_authorizer_and_counts_customers_by_the_key_that_it_names():
+    assert Deployment().properties("Api")["ApiKeySourceType"] == "AUTHORIZER"
+    found = methods()
+    assert found
+    for place, method in found.items():
+        # A reader of dashboards has no key, so that no customer's path lets him in.
+        key = [] if place in READERS else [{"api_key": []}]
+        assert method["security"] == [{"Customers": []}, *key], place
+
+
+@pytest.mark.parametrize("environment", ["prod", "develop"])
+def test_the_dashboards_are_those_of_the_environment(environment):
+    deployment = Deployment(Environment=environment)
+    variables = deployment.properties("MetricsApi")["Environment"]["Variables"]
+    assert variables["FANLIGHT_ENVIRONMENT"] == environment
+    assert (ROOT / "layer" / "dashboards" / environment).is_dir(), "what the layer holds"
 
 
 @pytest.mark.parametrize("ttl", [0, 60, 3600])

@@ -55,3 +55,4 @@ def test_the_built_template_has_every_function_where_it_was_built():
     }
     layer = template["Resources"]["Configuration"]["Properties"]["ContentUri"]
     assert (BUILD / layer / "config" / "fanlight.yaml").is_file()
+    assert list((BUILD / layer / "dashboards" / "prod").glob("*/*-main.json"))

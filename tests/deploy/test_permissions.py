@@ -194,7 +194,12 @@ def test_who_may_call_the_functions():
     permissions = Deployment().of_type("AWS::Lambda::Permission").values()
     api = f"arn:aws:execute-api:{REGION}:{ACCOUNT}:<Api>/"
     found = {(one["FunctionName"], one["Action"], one["Principal"], one["SourceArn"]) for one in permissions}
-    assert found == {
+    dashboards = {
+        ("<MetricsApi>", "lambda:InvokeFunction", "apigateway.amazonaws.com", f"{api}*/{method}/{path}")
+        for method in ["GET", "HEAD"]
+        for path in ["grafana", "grafana/*"]
+    }
+    assert found == dashboards | {
         ("<MetricsApi>", "lambda:InvokeFunction", "apigateway.amazonaws.com", f"{api}*/*/*"),
         ("<Authorizer.Arn>", "lambda:InvokeFunction", "apigateway.amazonaws.com", f"{api}authorizers/*"),
     }

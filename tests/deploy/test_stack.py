@@ -40,18 +40,19 @@ def test_the_configuration_comes_as_a_layer(tmp_path):
     for name, function in deployment.of_type("AWS::Lambda::Function").items():
         assert function["Layers"] == [f"<{layer}>"], name
         assert "FANLIGHT_CONFIG" not in function.get("Environment", {}).get("Variables", {}), name
-    # Lambda unpacks a layer into /opt, and the functions look into /opt/config.
+    # Lambda unpacks a layer into /opt, and the functions look into /opt/config and /opt/dashboards.
     folder = ROOT / source()["Resources"]["Configuration"]["Properties"]["ContentUri"]
     packed = make_zip(str(tmp_path / "layer"), str(folder))
     with zipfile.ZipFile(packed) as archive:
         files = {name: archive.read(name) for name in archive.namelist()}
-    config = ROOT / "config"
     expected = {
-        str(Path("config") / path.relative_to(config)): path.read_bytes()
-        for path in config.rglob("*")
+        str(path.relative_to(ROOT)): path.read_bytes()
+        for folder in ["config", "dashboards"]
+        for path in (ROOT / folder).rglob("*")
         if path.is_file()
     }
     assert "config/fanlight.yaml" in expected
+    assert "dashboards/prod/Fanlight/fanlight-functions.json" in expected
     assert files == expected
 
 
@@ -63,7 +64,7 @@ def test_the_functions_environments_are_what_the_parameters_say_and_hold_no_secr
     variables = {name: one.get("Environment", {}).get("Variables", {}) for name, one in functions.items()}
     assert variables == {
         "Collector": {"DB_HOST": "db.example", "DB_NAME": "shop", "PUSHGATEWAY_URL": "https://g.example"},
-        "MetricsApi": {"PROMETHEUS_URL": "https://p.example"},
+        "MetricsApi": {"FANLIGHT_ENVIRONMENT": "prod", "PROMETHEUS_URL": "https://p.example"},
         "Authorizer": {},
     }
 

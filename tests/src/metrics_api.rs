@@ -223,7 +223,7 @@ impl<'a> Deployment<'a> {
                 .build()
         };
         let authorizer = Authorizer::new(function("authorizer", binaries::authorizer()?)?).cache_ttl(self.cache_ttl);
-        let api = rest_api(authorizer, function(METRICS_API, binaries::metrics_api()?)?, TIMEOUT);
+        let api = rest_api(authorizer, &function(METRICS_API, binaries::metrics_api()?)?, TIMEOUT);
         let api = (self.gateway)(api).build()?;
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let url = api.url(listener.local_addr()?);

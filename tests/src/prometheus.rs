@@ -106,6 +106,26 @@ impl Prometheus {
         Self::run(server, program, config, &[]).await
     }
 
+    /// One that scrapes nothing and holds these samples: `OpenMetrics` text with times.
+    ///
+    /// # Errors
+    /// When promtool does not take the text, or Prometheus is not installed or does not start, with its log.
+    pub async fn with_history(text: &str) -> Result<Self> {
+        let server = Supervised::new("prometheus", StopSignal::Term)?;
+        server.write("history.txt", text)?;
+        let file = |name: &str| server.folder().join(name).display().to_string();
+        promtool(&[
+            "tsdb",
+            "create-blocks-from",
+            "openmetrics",
+            &file("history.txt"),
+            &file("data"),
+        ])
+        .await?;
+        let program = program("prometheus", "prometheus")?;
+        Self::run(server, program, "global: {}\n", &[]).await
+    }
+
     /// An empty one that takes what is written to it remotely; `program` is another than Debian's.
     ///
     /// # Errors

@@ -45,7 +45,7 @@ impl LocalApi {
         let metrics_api = build(METRICS_API, &args.metrics_api, timeout)?;
         let authorizer = build(AUTHORIZER, &args.authorizer, AUTHORIZER_TIMEOUT)?;
         let functions = [metrics_api.clone(), authorizer.clone()];
-        let api = rest_api(Authorizer::new(authorizer), metrics_api, timeout).build()?;
+        let api = rest_api(Authorizer::new(authorizer), &metrics_api, timeout).build()?;
         let listening = |source| api_listen(args, source);
         let listener = TcpListener::bind(args.api_listen).await.map_err(listening)?;
         let address = listener.local_addr().map_err(listening)?;

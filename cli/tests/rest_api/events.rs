@@ -310,12 +310,21 @@ fn the_events_to_try_functions_with_have_the_shape_of_those_that_are_sent() {
             expected["type"] = "REQUEST".into();
             expected["methodArn"] = "arn".into();
         } else {
-            let authorizer = ["principalId", "client", "organisations", "plan", "expires"].map(|name| (name, "text"));
-            let mut authorizer = json!(BTreeMap::from(authorizer));
+            // A reader of dashboards has no organisations and no API key.
+            let is_reader = name.contains("-grafana");
+            let of_customers = ["principalId", "client", "organisations", "plan", "expires"];
+            let of_readers = ["principalId", "client", "scope", "expires"];
+            let names = if is_reader { &of_readers[..] } else { &of_customers };
+            let authorizer: BTreeMap<_, _> = names.iter().map(|name| (*name, "text")).collect();
+            let mut authorizer = json!(authorizer);
             authorizer["integrationLatency"] = 1.into();
             context.insert("authorizer".into(), authorizer);
-            context["identity"]["apiKey"] = "key".into();
-            context["identity"]["apiKeyId"] = "id".into();
+            if is_reader {
+                expected["pathParameters"] = json!({"file": "text"});
+            } else {
+                context["identity"]["apiKey"] = "key".into();
+                context["identity"]["apiKeyId"] = "id".into();
+            }
             expected["isBase64Encoded"] = false.into();
             expected["body"] = event["body"].is_string().then_some("text").into();
         }

@@ -27,8 +27,8 @@ async fn start() -> Result<(), Error> {
 
 async fn handle(authenticator: &Authenticator, event: &LambdaEvent<Value>) -> Result<Value, Failure> {
     let request = Request::parse(&event.payload)?;
-    let caller = authenticator.authenticate(&request, Timestamp::now()).await?;
-    Ok(request.allow(&caller))
+    let admitted = authenticator.authenticate(&request, Timestamp::now()).await?;
+    Ok(request.allow(&admitted))
 }
 
 /// Why nobody is let in, as API Gateway understands it: the message `Unauthorized` makes it answer with 401, any other

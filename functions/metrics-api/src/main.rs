@@ -34,7 +34,8 @@ async fn start() -> Result<(), Error> {
     // A mistake in a job is none of this function's business; one in `metrics_api` keeps it from serving anything.
     let settings = loaded.configuration.metrics_api()?.clone();
     let resolver = Resolver::of_process(loaded.configuration.providers.clone());
-    let api = MetricsApi::new(settings.clone(), Upstream::new(settings.upstream, resolver));
+    let upstream = Upstream::new(settings.upstream.clone(), resolver);
+    let api = MetricsApi::new(settings, upstream, &shared::config::deployed_dashboards());
     lambda_runtime::run(service_fn(async |event| answer(&api, event).await)).await
 }
 

@@ -63,6 +63,33 @@ pub(crate) fn self_labels(subject: &Subject) -> impl Iterator<Item = (&str, &str
         .chain(pairs(&subject.grouping))
 }
 
+/// What an alert holds against a threshold, as it can be drawn beside it: without the threshold, the gate and the least whole.
+pub(crate) fn compared(alert: &Alert) -> Option<(String, Comparison, f64)> {
+    match &alert.condition {
+        Condition::Compare {
+            value,
+            comparison,
+            threshold,
+        } => {
+            let value = selected(&alert.subjects, value, |series| series);
+            Some((value, *comparison, *threshold))
+        }
+        Condition::Ratio {
+            part,
+            whole,
+            by,
+            window,
+            comparison,
+            threshold,
+            ..
+        } => {
+            let sum = |term: &Term| summed(&alert.subjects, term, by, *window);
+            Some((quotient(&sum(part), &sum(whole)), *comparison, *threshold))
+        }
+        Condition::Expression { .. } | Condition::Absent { .. } | Condition::NoIncrease { .. } => None,
+    }
+}
+
 /// The condition of an alert, without its gate.
 fn condition(subjects: &[Subject], condition: &Condition) -> String {
     match condition {
@@ -96,20 +123,11 @@ fn condition(subjects: &[Subject], condition: &Condition) -> String {
             comparison,
             threshold,
         } => {
-            let sum = |term: &Term| {
-                let selection = Selection {
-                    term: term.clone(),
-                    by: Some(by.clone()),
-                };
-                // Counters are looked at apart: a rate of one by the other has no meaning between two pushes.
-                selected(subjects, &selection, |series| match window {
-                    Some(window) => format!("increase({series}[{}])", duration(*window)),
-                    None => series,
-                })
-            };
-            let (part, whole) = (sum(part), sum(whole));
+            let sum = |term: &Term| summed(subjects, term, by, *window);
+            let whole = sum(whole);
             format!(
-                "({part} or {whole} * 0)\n  / {whole} {} {}\nand {whole} >= {}",
+                "{} {} {}\nand {whole} >= {}",
+                quotient(&sum(part), &whole),
                 sign(*comparison),
                 number(*threshold),
                 number(*minimum)
@@ -123,6 +141,24 @@ pub(crate) fn sign(comparison: Comparison) -> &'static str {
         Comparison::Below => "<",
         Comparison::Above => ">",
     }
+}
+
+/// The series of a term added up; counters over a window.
+fn summed(subjects: &[Subject], term: &Term, by: &[String], window: Option<Duration>) -> String {
+    let selection = Selection {
+        term: term.clone(),
+        by: Some(by.to_owned()),
+    };
+    // Counters are looked at apart: a rate of one by the other has no meaning between two pushes.
+    selected(subjects, &selection, |series| match window {
+        Some(window) => format!("increase({series}[{}])", duration(window)),
+        None => series,
+    })
+}
+
+/// A part of a whole; no series of the part count as 0.
+fn quotient(part: &str, whole: &str) -> String {
+    format!("({part} or {whole} * 0)\n  / {whole}")
 }
 
 /// The series of a selection, each as `read` has it, added up where it says so.

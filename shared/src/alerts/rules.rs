@@ -12,7 +12,7 @@ use crate::collect::self_metrics::{JOB_LABEL, METRIC_LABEL};
 use crate::slo;
 
 /// The alert that tells that a metric is stale.
-pub(super) const STALE: &str = "FanlightMetricStale";
+pub(crate) const STALE: &str = "FanlightMetricStale";
 /// Labels that a rule gives to its alert, in place of those that the series have.
 pub(crate) const OWN_LABELS: [&str; 4] = ["alertname", "severity", "team", "slack_channel"];
 

@@ -67,6 +67,7 @@ fn metric() -> Metric {
         name: "funnel_users".to_owned(),
         kind: MetricKind::Gauge,
         help: "Users by step".to_owned(),
+        unit: None,
         static_labels: vec![("env".to_owned(), "test".to_owned())],
         labels: vec![label("step")],
         values: Values::Column("count".to_owned()),

@@ -10,8 +10,9 @@ use super::caller::Caller;
 use super::credentials::Credentials;
 use super::jwt::{self, Trusted};
 use super::key_set::{IssuerError, Times};
+use super::reader::{Admitted, Reader};
 use super::record::Record;
-use super::records::{DocumentError, Records};
+use super::records::{DocumentError, Opens, Records};
 use super::refusal::{Denied, NotAuthenticated, Reason, Unavailable};
 use super::request::Request;
 use super::token::Token;
@@ -24,9 +25,14 @@ pub struct Authenticator {
     metrics_api: MetricsApi,
     resolver: Resolver,
     trusted: Vec<Trusted>,
-    /// The records as they were last read, by the SHA-256 of their text.
-    read: Mutex<Option<(Vec<u8>, Arc<Records>)>>,
+    /// The customers' records as they were last read.
+    customers: Mutex<Read>,
+    /// The readers' records, likewise.
+    readers: Mutex<Read>,
 }
+
+/// Records as they were last read, by the SHA-256 of their text.
+type Read = Option<(Vec<u8>, Arc<Records>)>;
 
 impl Authenticator {
     /// Everything that is needed; nothing is fetched yet.
@@ -40,7 +46,8 @@ impl Authenticator {
             trusted: trusted.collect::<Result<_, _>>()?,
             metrics_api,
             resolver,
-            read: Mutex::default(),
+            customers: Mutex::default(),
+            readers: Mutex::default(),
         })
     }
 
@@ -48,11 +55,14 @@ impl Authenticator {
     ///
     /// # Errors
     /// Nobody who may, or it cannot be known.
-    pub async fn authenticate(&self, request: &Request, now: Timestamp) -> Result<Caller, NotAuthenticated> {
+    pub async fn authenticate(&self, request: &Request, now: Timestamp) -> Result<Admitted, NotAuthenticated> {
         let outcome = self.identify(request, now).await;
         match &outcome {
-            Ok((caller, record)) => {
+            Ok((Admitted::Customer(caller), record)) => {
                 tracing::info!(client = caller.client, record, plan = caller.plan, "let in");
+            }
+            Ok((Admitted::Reader(reader), record)) => {
+                tracing::info!(client = reader.client, record, "let in to the dashboards");
             }
             Err(NotAuthenticated::Denied(Denied { reason, client, record })) => {
                 let source = request.source.map(tracing::field::display);
@@ -62,23 +72,28 @@ impl Authenticator {
                 tracing::error!(%error, error_type = error.kind(), "cannot tell who is calling");
             }
         }
-        outcome.map(|(caller, _)| caller)
+        outcome.map(|(admitted, _)| admitted)
     }
 
-    /// The caller, and the `id` of his token's record.
-    async fn identify(&self, request: &Request, now: Timestamp) -> Result<(Caller, Option<String>), NotAuthenticated> {
-        let (caller, record) = match Credentials::read(&request.authorization)? {
+    /// Who it is, and the `id` of his token's record.
+    async fn identify(
+        &self,
+        request: &Request,
+        now: Timestamp,
+    ) -> Result<(Admitted, Option<String>), NotAuthenticated> {
+        let (admitted, record) = match Credentials::read(&request.authorization)? {
             Credentials::Bearer(text) if text.expose_secret().contains('.') => {
-                (jwt::authenticate(text.expose_secret(), &self.trusted).await?, None)
+                let caller = jwt::authenticate(text.expose_secret(), &self.trusted).await?;
+                (Admitted::Customer(caller), None)
             }
             Credentials::Bearer(token) => self.by_token(&token, None, request, now).await?,
             Credentials::Basic { user, password } => self.by_token(&password, Some(&user), request, now).await?,
         };
-        match self.admit(&caller) {
-            Ok(()) => Ok((caller, record)),
+        match self.admit(&admitted) {
+            Ok(()) => Ok((admitted, record)),
             Err(reason) => Err(NotAuthenticated::Denied(Denied {
                 reason,
-                client: Some(caller.client),
+                client: Some(admitted.client().to_owned()),
                 record,
             })),
         }
@@ -90,9 +105,9 @@ impl Authenticator {
         user: Option<&str>,
         request: &Request,
         now: Timestamp,
-    ) -> Result<(Caller, Option<String>), NotAuthenticated> {
+    ) -> Result<(Admitted, Option<String>), NotAuthenticated> {
         let token = Token::parse(text.expose_secret()).ok_or(Reason::MalformedToken)?;
-        let record = self.record(&token).await?.ok_or(Reason::UnknownToken)?;
+        let (opens, record) = self.record(&token).await?.ok_or(Reason::UnknownToken)?;
         let mistake = if user.is_some_and(|user| user != record.client) {
             Some(Reason::WrongClient)
         } else if record.expires <= now {
@@ -109,48 +124,76 @@ impl Authenticator {
                 record: Some(record.id),
             }));
         }
-        let caller = Caller {
-            client: record.client,
-            organisations: record.organisations,
-            plan: record.plan,
-            expires: record.expires,
+        let admitted = match opens {
+            Opens::Series => Admitted::Customer(Caller {
+                client: record.client,
+                organisations: record.organisations,
+                plan: record.plan,
+                expires: record.expires,
+            }),
+            Opens::Dashboards => Admitted::Reader(Reader {
+                client: record.client,
+                expires: record.expires,
+            }),
         };
-        Ok((caller, Some(record.id)))
+        Ok((admitted, Some(record.id)))
     }
 
-    /// The token's record; the secret is fetched again before a token counts as unknown, for it may be a new one.
-    async fn record(&self, token: &Token) -> Result<Option<Record>, Unavailable> {
-        let Some(template) = &self.metrics_api.authorizer.tokens else {
-            return Ok(None);
-        };
-        let known = self.records(template).await;
-        if let Ok(records) = &known
-            && let Some(record) = records.of(token)
-        {
-            return Ok(Some(record.clone()));
+    /// The token's record, and what it opens; the secrets are fetched again before a token counts as unknown, for it may be a
+    /// new one. A token that is a customer's is nothing else.
+    async fn record(&self, token: &Token) -> Result<Option<(Opens, Record)>, Unavailable> {
+        let authorizer = &self.metrics_api.authorizer;
+        let documents = [
+            (Opens::Series, &authorizer.tokens),
+            (Opens::Dashboards, &authorizer.dashboards),
+        ];
+        let documents = documents.map(|(opens, template)| template.as_ref().map(|template| (opens, template)));
+        let known = self.look(token, &documents).await;
+        if let Ok(Some(found)) = known {
+            return Ok(Some(found));
         }
-        if !self.resolver.refresh([template]).await? {
-            return Ok(known?.of(token).cloned());
+        let templates = documents.iter().flatten().map(|(_, template)| *template);
+        if !self.resolver.refresh(templates).await? {
+            return known;
         }
-        Ok(self.records(template).await?.of(token).cloned())
+        self.look(token, &documents).await
     }
 
-    async fn records(&self, template: &Template) -> Result<Arc<Records>, Unavailable> {
+    /// The token's record in the first of the documents that has it. One that cannot be read ends the search: whose the token
+    /// is cannot be known then.
+    async fn look(
+        &self,
+        token: &Token,
+        documents: &[Option<(Opens, &Template)>],
+    ) -> Result<Option<(Opens, Record)>, Unavailable> {
+        for (opens, template) in documents.iter().flatten() {
+            if let Some(record) = self.records(*opens, template).await?.of(token) {
+                return Ok(Some((*opens, record.clone())));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn records(&self, opens: Opens, template: &Template) -> Result<Arc<Records>, Unavailable> {
         let text = self.resolver.resolve(template).await?;
-        Ok(self.read(text.expose_secret())?)
+        Ok(self.read(text.expose_secret(), opens)?)
     }
 
     /// Reads the document, and tells its flaws, once for each text.
-    fn read(&self, text: &str) -> Result<Arc<Records>, DocumentError> {
+    fn read(&self, text: &str, opens: Opens) -> Result<Arc<Records>, DocumentError> {
         let hash = digest(&SHA256, text.as_bytes()).as_ref().to_vec();
         // Whatever stands there is whole: it is put there in one step.
-        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        let read = match opens {
+            Opens::Series => &self.customers,
+            Opens::Dashboards => &self.readers,
+        };
+        let mut read = read.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((known, records)) = read.as_ref()
             && *known == hash
         {
             return Ok(Arc::clone(records));
         }
-        let records = Arc::new(Records::read(text)?);
+        let records = Arc::new(Records::read(text, opens)?);
         for flaw in &records.flaws {
             tracing::warn!(%flaw, "a token cannot be used");
         }
@@ -159,7 +202,10 @@ impl Authenticator {
     }
 
     /// Whether the API could serve the caller: it would refuse him too, but only with each of his requests.
-    fn admit(&self, caller: &Caller) -> Result<(), Reason> {
+    fn admit(&self, admitted: &Admitted) -> Result<(), Reason> {
+        let Admitted::Customer(caller) = admitted else {
+            return Ok(());
+        };
         if !self.metrics_api.plans.contains_key(&caller.plan) {
             return Err(Reason::UnknownPlan);
         }

@@ -6,10 +6,10 @@ use aws_lc_rs::digest::{SHA256, digest};
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-const CLIENT: &str = "client";
-const ORGANISATIONS: &str = "organisations";
+pub(super) const CLIENT: &str = "client";
+pub(super) const ORGANISATIONS: &str = "organisations";
 const PLAN: &str = "plan";
-const EXPIRES: &str = "expires";
+pub(super) const EXPIRES: &str = "expires";
 
 /// Somebody who has proved who he is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,11 +63,7 @@ impl Caller {
     /// # Errors
     /// Something is missing, empty or malformed, or the credentials have expired by `now`: then nobody calls.
     pub fn from_context<'v>(value: impl Fn(&str) -> Option<&'v Value>, now: Timestamp) -> Result<Self, NoCaller> {
-        let text = |name| match value(name).and_then(Value::as_str) {
-            Some("") => Err(NoCaller::Empty(name)),
-            Some(text) => Ok(text),
-            None => Err(NoCaller::Absent(name)),
-        };
+        let text = |name| text(&value, name);
         let client = text(CLIENT)?.to_owned();
         let organisations: Vec<String> =
             serde_json::from_str(text(ORGANISATIONS)?).map_err(|_| NoCaller::Malformed(ORGANISATIONS))?;
@@ -75,19 +71,11 @@ impl Caller {
             return Err(NoCaller::Empty(ORGANISATIONS));
         }
         let plan = text(PLAN)?.to_owned();
-        let expires = text(EXPIRES)?
-            .parse()
-            .ok()
-            .and_then(|seconds| Timestamp::from_second(seconds).ok())
-            .ok_or(NoCaller::Malformed(EXPIRES))?;
-        if expires <= now {
-            return Err(NoCaller::Expired);
-        }
         Ok(Self {
             client,
             organisations,
             plan,
-            expires,
+            expires: end(&value, now)?,
         })
     }
 
@@ -95,6 +83,25 @@ impl Caller {
     #[must_use]
     pub fn usage_identifier_key(&self) -> String {
         usage_identifier_key(&self.client)
+    }
+}
+
+/// A text of a context.
+pub(super) fn text<'v>(value: &impl Fn(&str) -> Option<&'v Value>, name: &'static str) -> Result<&'v str, NoCaller> {
+    match value(name).and_then(Value::as_str) {
+        Some("") => Err(NoCaller::Empty(name)),
+        Some(text) => Ok(text),
+        None => Err(NoCaller::Absent(name)),
+    }
+}
+
+/// When the credentials of a context end, which is after `now`.
+pub(super) fn end<'v>(value: &impl Fn(&str) -> Option<&'v Value>, now: Timestamp) -> Result<Timestamp, NoCaller> {
+    let seconds = text(value, EXPIRES)?.parse().ok();
+    let expires = seconds.and_then(|seconds| Timestamp::from_second(seconds).ok());
+    match expires.ok_or(NoCaller::Malformed(EXPIRES))? {
+        expires if expires <= now => Err(NoCaller::Expired),
+        expires => Ok(expires),
     }
 }
 

@@ -5,6 +5,8 @@
 //! "origins": ["203.0.113.0/24"], "expires": "2027-06-30T00:00:00Z", "plan": "standard"}`.
 //!
 //! Every record says when it ends: a token that nobody has to think of again is one that nobody misses when it is lost.
+//! The record of a reader of dashboards has no `organisations` and no `plan`.
+//!
 //! A field that is not known makes a record unusable, since a misspelt `origins` must not mean "from anywhere".
 
 use std::collections::BTreeMap;
@@ -17,11 +19,14 @@ use serde_json::{Value, json};
 
 use super::object::{Object, Repeated};
 use super::origin::Origin;
+use super::records::Opens;
 use super::token::TokenHash;
 use crate::config::metrics_api::DEFAULT_PLAN;
 use crate::suggest::closest;
 
 const FIELDS: [&str; 7] = ["id", "sha256", "client", "organisations", "origins", "expires", "plan"];
+/// Of these, the ones that a reader of dashboards has not: he may read no series.
+const OF_SERIES: [&str; 2] = ["organisations", "plan"];
 /// What is logged must not fill the log.
 const LONGEST_ID: usize = 64;
 const LONGEST_CLIENT: usize = 128;
@@ -35,13 +40,13 @@ pub struct Record {
     pub hash: TokenHash,
     /// Whom it was made for.
     pub client: String,
-    /// Whose series it opens; at least one.
+    /// Whose series it opens; at least one, and none where it opens the dashboards.
     pub organisations: Vec<String>,
     /// From where it may be used; `None` for anywhere.
     pub origins: Option<Vec<Origin>>,
     /// From when on it is worth nothing, in whole seconds.
     pub expires: Timestamp,
-    /// The name of its plan.
+    /// The name of its plan; empty where it opens the dashboards.
     pub plan: String,
 }
 
@@ -86,7 +91,7 @@ pub(super) struct Found<'t> {
 
 impl Record {
     /// Reads the text of one record.
-    pub(super) fn read<'t>(text: &'t RawValue, id: &mut Option<String>) -> Result<Self, Found<'t>> {
+    pub(super) fn read<'t>(text: &'t RawValue, opens: Opens, id: &mut Option<String>) -> Result<Self, Found<'t>> {
         let whole = |flaw| Found { flaw, at: text.get() };
         let object: Object<&RawValue> = serde_json::from_str(text.get()).map_err(|_| whole(Flaw::NotAnObject))?;
         let fields = match object.fields() {
@@ -103,12 +108,13 @@ impl Record {
             is_id(&id).then_some(id)
         })?;
         *id = Some(known.clone());
-        if let Some((name, value)) = fields.fields.iter().find(|(name, _)| !FIELDS.contains(&name.as_str())) {
+        if let Some((name, value)) = fields.fields.iter().find(|(name, _)| !has(opens, name)) {
             return Err(Found {
                 flaw: unknown(name),
                 at: value.get(),
             });
         }
+        let of_series = opens == Opens::Series;
         let origins = "a list of addresses and networks such as [\"203.0.113.0/24\"], \
                        at least one (leave it out for anywhere)";
         Ok(Self {
@@ -119,14 +125,18 @@ impl Record {
                 "a text of 1 to 128 characters without `:`",
                 |client: String| is_client(&client).then_some(client),
             )?,
-            organisations: fields.get(
-                "organisations",
-                "a list of texts, at least one",
-                |names: Vec<String>| {
-                    let usable = !names.is_empty() && names.iter().all(|name| !name.is_empty());
-                    usable.then_some(names)
-                },
-            )?,
+            organisations: if of_series {
+                fields.get(
+                    "organisations",
+                    "a list of texts, at least one",
+                    |names: Vec<String>| {
+                        let usable = !names.is_empty() && names.iter().all(|name| !name.is_empty());
+                        usable.then_some(names)
+                    },
+                )?
+            } else {
+                Vec::new()
+            },
             origins: fields.optional("origins", origins, |origins: Vec<String>| {
                 let origins: Option<Vec<Origin>> = origins.iter().map(|origin| origin.parse().ok()).collect();
                 origins.filter(|origins| !origins.is_empty())
@@ -140,7 +150,13 @@ impl Record {
                 .optional("plan", "a plan's name", |plan: String| {
                     (!plan.is_empty()).then_some(plan)
                 })?
-                .unwrap_or_else(|| DEFAULT_PLAN.to_owned()),
+                .unwrap_or_else(|| {
+                    if of_series {
+                        DEFAULT_PLAN.to_owned()
+                    } else {
+                        String::new()
+                    }
+                }),
         })
     }
 
@@ -151,10 +167,12 @@ impl Record {
             "id": self.id,
             "sha256": self.hash.to_hex(),
             "client": self.client,
-            "organisations": self.organisations,
             "expires": self.expires.to_string(),
-            "plan": self.plan,
         });
+        if !self.organisations.is_empty() {
+            record["organisations"] = self.organisations.as_slice().into();
+            record["plan"] = self.plan.as_str().into();
+        }
         if let Some(origins) = &self.origins {
             record["origins"] = origins.iter().map(ToString::to_string).collect();
         }
@@ -188,6 +206,11 @@ pub fn is_client(text: &str) -> bool {
 /// Whether a text can name somebody, in a log too.
 pub(super) fn is_name(text: &str) -> bool {
     (1..=LONGEST_CLIENT).contains(&text.chars().count()) && !text.contains(char::is_control)
+}
+
+/// Whether a record of this kind has such a field.
+fn has(opens: Opens, field: &str) -> bool {
+    FIELDS.contains(&field) && (opens == Opens::Series || !OF_SERIES.contains(&field))
 }
 
 fn unknown(name: &str) -> Flaw {

@@ -8,6 +8,15 @@ use super::object::Object;
 use super::record::{Flaw, Record};
 use super::token::Token;
 
+/// What the tokens of a document open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Opens {
+    /// The series of the customers for whom they were made.
+    Series,
+    /// The dashboards, and no series.
+    Dashboards,
+}
+
 /// The records that can be used, and what is wrong with the others.
 #[derive(Debug, Clone, Default)]
 pub struct Records {
@@ -54,7 +63,7 @@ impl Records {
     ///
     /// # Errors
     /// It is not `{"tokens": [..]}`. A record that cannot be used is no error but one of the [`Records::flaws`].
-    pub fn read(text: &str) -> Result<Self, DocumentError> {
+    pub fn read(text: &str, opens: Opens) -> Result<Self, DocumentError> {
         let document: &RawValue = serde_json::from_str(text).map_err(|error| DocumentError::NotJson {
             line: error.line(),
             column: error.column(),
@@ -80,7 +89,7 @@ impl Records {
         };
         for (number, token) in (1..).zip(tokens) {
             let mut id = None;
-            match Record::read(token, &mut id) {
+            match Record::read(token, opens, &mut id) {
                 Ok(record) => read.push((number, token.get(), record)),
                 Err(found) => flaw(number, found.at, id, found.flaw),
             }

@@ -8,9 +8,11 @@ use std::net::IpAddr;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
-use super::caller::Caller;
+use super::reader::Admitted;
 
 const HEADER: &str = "authorization";
+/// What readers of dashboards may ask for, as the patterns of a policy.
+const READERS_PATHS: [&str; 2] = ["grafana", "grafana/*"];
 
 /// The question whether a request may pass.
 #[derive(Debug)]
@@ -48,25 +50,42 @@ impl Request {
         })
     }
 
-    /// What API Gateway is told to let the caller in.
+    /// What API Gateway is told to let somebody in.
     ///
-    /// The policy allows the whole stage and not this method alone, since API Gateway keeps it and asks it about the
-    /// caller's next requests too. What a caller may read is not the policy's to say but the context's.
+    /// A customer's policy allows the whole stage and not this method alone, since API Gateway keeps it and asks it about the
+    /// caller's next requests too. What a caller may read is not the policy's to say but the context's. A reader's allows what
+    /// there is for readers; and he has no API key, without which the customers' methods let nobody in.
     #[must_use]
-    pub fn allow(&self, caller: &Caller) -> Value {
-        json!({
-            "principalId": caller.client,
+    pub fn allow(&self, admitted: &Admitted) -> Value {
+        let stage = &self.stage;
+        let (resources, context) = match admitted {
+            Admitted::Customer(caller) => (json!(format!("{stage}/*")), caller.context()),
+            Admitted::Reader(reader) => {
+                let methods = ["GET", "HEAD"].into_iter();
+                let resources = methods.flat_map(|method| {
+                    READERS_PATHS
+                        .into_iter()
+                        .map(move |path| format!("{stage}/{method}/{path}"))
+                });
+                (resources.collect(), reader.context())
+            }
+        };
+        let mut answer = json!({
+            "principalId": admitted.client(),
             "policyDocument": {
                 "Version": "2012-10-17",
                 "Statement": [{
                     "Effect": "Allow",
                     "Action": "execute-api:Invoke",
-                    "Resource": format!("{}/*", self.stage),
+                    "Resource": resources,
                 }],
             },
-            "context": caller.context(),
-            "usageIdentifierKey": caller.usage_identifier_key(),
-        })
+            "context": context,
+        });
+        if let Admitted::Customer(caller) = admitted {
+            answer["usageIdentifierKey"] = caller.usage_identifier_key().into();
+        }
+        answer
     }
 }
 
@@ -122,6 +141,7 @@ mod tests {
     use jiff::Timestamp;
     use secrecy::ExposeSecret as _;
 
+    use super::super::{Caller, Reader};
     use super::*;
 
     const ARN: &str = "arn:aws:execute-api:eu-west-3:123456789012:abcdef1234/live/GET/api/v1/query";
@@ -215,7 +235,9 @@ mod tests {
             expires: Timestamp::from_second(1_800_000_000).unwrap(),
         };
         assert_eq!(
-            Request::parse(&event(&json!({}))).unwrap().allow(&caller),
+            Request::parse(&event(&json!({})))
+                .unwrap()
+                .allow(&Admitted::Customer(caller)),
             json!({
                 "principalId": "acme",
                 "policyDocument": {"Version": "2012-10-17", "Statement": [{
@@ -225,6 +247,31 @@ mod tests {
                 "context": {"client": "acme", "organisations": "[\"acme-fr\",\"acme-de\"]", "plan": "gold",
                     "expires": "1800000000"},
                 "usageIdentifierKey": "fanlight-822b33ad87c148a0a20a5ba7cd5ebcaa68d36a18",
+            })
+        );
+    }
+
+    #[test]
+    fn a_reader_is_let_in_to_the_dashboards_and_counted_by_no_plan() {
+        let reader = Reader {
+            client: "grafana".to_owned(),
+            expires: Timestamp::from_second(1_800_000_000).unwrap(),
+        };
+        let stage = "arn:aws:execute-api:eu-west-3:123456789012:abcdef1234/live";
+        assert_eq!(
+            Request::parse(&event(&json!({})))
+                .unwrap()
+                .allow(&Admitted::Reader(reader)),
+            json!({
+                "principalId": "grafana",
+                "policyDocument": {"Version": "2012-10-17", "Statement": [{
+                    "Effect": "Allow", "Action": "execute-api:Invoke",
+                    "Resource": [
+                        format!("{stage}/GET/grafana"), format!("{stage}/GET/grafana/*"),
+                        format!("{stage}/HEAD/grafana"), format!("{stage}/HEAD/grafana/*"),
+                    ],
+                }]},
+                "context": {"client": "grafana", "scope": "dashboards", "expires": "1800000000"},
             })
         );
     }

@@ -2,6 +2,7 @@
 
 mod alerting;
 mod alerts;
+mod dashboards;
 mod heal;
 mod metrics_api;
 mod slos;
@@ -20,6 +21,7 @@ use crate::sources::{QueryDescription, SourceSettings};
 
 pub(crate) use alerting::{AlertingLayerSpec, AlertingSpec, SlackSpec, TimingSpec, VictorOpsSpec, WatchdogSpec};
 pub(crate) use alerts::{AlertSpec, CaseSpec, Number, RatioSpec, TermSpec};
+pub(crate) use dashboards::{DashboardsSpec, FunnelSpec};
 pub(crate) use heal::HealSpec;
 pub(crate) use metrics_api::{
     AuthorizerSpec, IssuerSpec, LabelSpec, MetricsApiSpec, PlanSpec, SigV4Spec, UpstreamSpec,
@@ -58,6 +60,8 @@ pub(crate) struct Document {
     pub(crate) slos: Option<Entry<Vec<Entry<SloSpec>>>>,
     /// The environments for which alerts are built. In `fanlight.yaml` only. Default: develop and prod.
     pub(crate) environments: Option<Entry<Vec<Entry<String>>>>,
+    /// Where the dashboards of this file's jobs stand; in `fanlight.yaml`, of those of all files that do not say.
+    pub(crate) dashboards: Option<Entry<DashboardsSpec>>,
     /// Running again, by itself, the jobs whose groups vanished with a restart of their gateway. In `fanlight.yaml` only.
     pub(crate) heal: Option<Entry<HealSpec>>,
 }
@@ -79,6 +83,7 @@ impl Document {
             + self.alerting.as_ref().map_or(0, |section| section.problems)
             + self.slos.as_ref().map_or(0, |section| section.problems)
             + self.environments.as_ref().map_or(0, |section| section.problems)
+            + self.dashboards.as_ref().map_or(0, |section| section.problems)
     }
 }
 
@@ -173,15 +178,15 @@ pub(crate) struct JobSpec {
 }
 
 impl JobSpec {
-    /// How much could not be read of the alerts and SLOs beside its metrics, which keeps no job from running.
-    pub(crate) fn alert_problems(&self) -> usize {
+    /// How much could not be read of the alerts, SLOs and funnels beside its metrics, which keeps no job from running.
+    pub(crate) fn problems_beside_metrics(&self) -> usize {
         let metrics = self.metrics.iter().filter_map(Entry::get).flatten();
-        let metrics = metrics.filter_map(Entry::get);
-        let problems = metrics.map(|metric| {
+        let beside = |metric: &MetricSpec| {
             let alerts = metric.alerts.as_ref().map_or(0, |alerts| alerts.problems);
-            alerts + metric.slos.as_ref().map_or(0, |slos| slos.problems)
-        });
-        problems.sum()
+            let slos = metric.slos.as_ref().map_or(0, |slos| slos.problems);
+            alerts + slos + metric.funnel.as_ref().map_or(0, |funnel| funnel.problems)
+        };
+        metrics.filter_map(Entry::get).map(beside).sum()
     }
 }
 
@@ -254,6 +259,8 @@ pub(crate) struct MetricSpec {
     pub(crate) alerts: Option<Entry<Vec<Entry<AlertSpec>>>>,
     /// What is promised.
     pub(crate) slos: Option<Entry<Vec<Entry<SloSpec>>>>,
+    /// Steps one after the other, which get a dashboard of their own.
+    pub(crate) funnel: Option<Entry<FunnelSpec>>,
 }
 
 /// What a source is asked: SQL, or a description under the key of the source's kind.

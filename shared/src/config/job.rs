@@ -151,6 +151,8 @@ pub struct Metric {
     pub kind: MetricKind,
     /// The `# HELP` text.
     pub help: String,
+    /// What its name ends in, where the configuration says so.
+    pub unit: Option<String>,
     /// Labels that are the same on every series, in the order of their names.
     pub static_labels: Vec<(String, String)>,
     /// Labels taken from columns, in the order of the file.

@@ -151,6 +151,7 @@ fn only_alerts(file: &File, report: &mut Report) {
         ("metrics_api", span(document.metrics_api.as_ref())),
         ("alerting", span(document.alerting.as_ref())),
         ("environments", span(document.environments.as_ref())),
+        ("dashboards", span(document.dashboards.as_ref())),
     ];
     for (key, span) in sections {
         if let Some(span) = span {

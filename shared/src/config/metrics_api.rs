@@ -157,6 +157,8 @@ impl Plan {
 pub struct Authorizer {
     /// The records of tokens, as JSON.
     pub tokens: Option<Template>,
+    /// The records of tokens that open the dashboards, as JSON; `None` lets nobody read them.
+    pub dashboards: Option<Template>,
     /// Trusted issuers of JWTs, each `iss` once.
     pub issuers: Vec<Issuer>,
 }

@@ -40,6 +40,7 @@ pub(crate) use read::{Entry, Mapping};
 pub(crate) use resolve::Scope;
 
 use crate::alerts::Environment;
+use crate::dashboards::Service as Dashboards;
 use crate::placeholders::Provider;
 use crate::suggest;
 use heal::HealSettings;
@@ -58,6 +59,8 @@ pub struct Configuration {
     pub providers: BTreeMap<String, Provider>,
     /// The alerts without mistakes of every environment; none where only what functions need was read.
     pub environments: Vec<Environment>,
+    /// What dashboards are drawn from, file by file; none where only what functions need was read.
+    pub dashboards: Vec<Dashboards>,
     /// When jobs are healed, where that is declared.
     pub heal: Option<HealSettings>,
     /// The Metrics API, where it is declared.
@@ -65,6 +68,9 @@ pub struct Configuration {
     /// The names of jobs that have mistakes, or need something that has one.
     left_out: BTreeSet<String>,
 }
+
+/// The environment of a function that is told of none.
+const DEFAULT_ENVIRONMENT: &str = "prod";
 
 /// What the configuration says of the Metrics API.
 #[derive(Debug, Default)]
@@ -171,6 +177,16 @@ pub fn deployed_folder() -> PathBuf {
     std::env::var_os("FANLIGHT_CONFIG").map_or_else(|| PathBuf::from("/opt/config"), PathBuf::from)
 }
 
+/// The dashboards of a deployed function's environment: `FANLIGHT_ENVIRONMENT`, or `prod`, in `FANLIGHT_DASHBOARDS`, or in the
+/// folder `dashboards` beside the configuration's, which is where both stand in a layer as in a repository.
+#[must_use]
+pub fn deployed_dashboards() -> PathBuf {
+    let environment = std::env::var_os("FANLIGHT_ENVIRONMENT").filter(|name| !name.is_empty());
+    let beside = || deployed_folder().parent().unwrap_or(Path::new("")).join("dashboards");
+    let folder = std::env::var_os("FANLIGHT_DASHBOARDS").map_or_else(beside, PathBuf::from);
+    folder.join(environment.unwrap_or_else(|| DEFAULT_ENVIRONMENT.into()))
+}
+
 /// Reads a folder of YAML files: what functions need of it. Mistakes are reported, not returned as an error: the jobs without
 /// mistakes run.
 ///
@@ -180,11 +196,11 @@ pub fn load(folder: &Path) -> Result<Loaded, FolderError> {
     let mut report = Report::default();
     let files = folder::read(folder, &mut report)?;
     let resolved = resolve::resolve(&files, &mut report);
-    Ok(loaded(resolved, Vec::new(), files.len(), report))
+    Ok(loaded(resolved, Vec::new(), Vec::new(), files.len(), report))
 }
 
-/// Reads a folder of YAML files with the alerts of all environments. No function needs these, and no mistake in one may keep a
-/// job from running.
+/// Reads a folder of YAML files with the alerts of all environments and what dashboards are drawn from. No function needs these,
+/// and no mistake in one may keep a job from running.
 ///
 /// # Errors
 /// The folder cannot be read, or holds no YAML file.
@@ -196,14 +212,28 @@ pub fn load_with_alerts(folder: &Path) -> Result<Loaded, FolderError> {
     let resolved = resolve::resolve(&files, &mut report);
     let mut environments = resolve::alerts(&files, &layers, names, &resolved, &mut report);
     resolve::alerting(&files, &mut environments, &mut report);
-    Ok(loaded(resolved, environments, files.len() + layers.len(), report))
+    let dashboards = resolve::dashboards(&files, &resolved, &mut report);
+    Ok(loaded(
+        resolved,
+        environments,
+        dashboards,
+        files.len() + layers.len(),
+        report,
+    ))
 }
 
-fn loaded(resolved: Resolved, environments: Vec<Environment>, files: usize, report: Report) -> Loaded {
+fn loaded(
+    resolved: Resolved,
+    environments: Vec<Environment>,
+    dashboards: Vec<Dashboards>,
+    files: usize,
+    report: Report,
+) -> Loaded {
     Loaded {
         configuration: Configuration {
             jobs: resolved.jobs,
             environments,
+            dashboards,
             sinks: resolved.sinks,
             providers: resolved.providers,
             heal: resolved.heal,

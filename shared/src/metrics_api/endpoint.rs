@@ -147,7 +147,7 @@ impl Endpoint {
     }
 }
 
-fn not_found(path: &str) -> Problem {
+pub(super) fn not_found(path: &str) -> Problem {
     const SHOWN: usize = 100;
     let shown: String = path.chars().take(SHOWN).collect();
     let more = if shown.len() < path.len() { ".." } else { "" };

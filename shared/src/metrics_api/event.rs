@@ -20,7 +20,7 @@ const FORM: &str = "application/x-www-form-urlencoded";
 /// A request to a REST API with Lambda proxy integration: the payload format 1.0.
 ///
 /// The maps with one value a name are not read where there are others: they drop what is given twice. The client's
-/// headers are dropped as they are read, but for those that say what he sends and what he takes.
+/// headers are dropped as they are read, but for those that say what he sends, what he takes and what he has.
 #[derive(Deserialize)]
 #[serde(from = "Wire")]
 pub struct Event {
@@ -41,6 +41,7 @@ struct Headers {
     content_encoding: Vec<String>,
     accept: Vec<String>,
     accept_encoding: Vec<String>,
+    if_none_match: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -81,6 +82,7 @@ impl From<Wire> for Event {
                 "content-encoding" => &mut headers.content_encoding,
                 "accept" => &mut headers.accept,
                 "accept-encoding" => &mut headers.accept_encoding,
+                "if-none-match" => &mut headers.if_none_match,
                 _ => continue,
             };
             kept.extend(values);
@@ -103,6 +105,11 @@ impl Event {
     /// The value of `Accept`; several lines of it are one list (RFC 9110, 5.3).
     pub(super) fn accept(&self) -> Option<String> {
         (!self.headers.accept.is_empty()).then(|| self.headers.accept.join(","))
+    }
+
+    /// The value of `If-None-Match`, likewise.
+    pub(super) fn if_none_match(&self) -> Option<String> {
+        (!self.headers.if_none_match.is_empty()).then(|| self.headers.if_none_match.join(","))
     }
 
     /// Whether the client takes gzip, and does not refuse it by `q=0` (RFC 9110, 12.5.3).

@@ -4,6 +4,7 @@
 //! what it costs is held against the caller's plan, and a new request is written for the upstream. What comes back streams
 //! through, in memory that does not depend on its size; what is said of failures names nothing that is not the caller's.
 
+mod dashboards;
 mod endpoint;
 mod event;
 mod explain;
@@ -17,10 +18,13 @@ mod problem;
 mod rebuild;
 mod record;
 mod response;
+mod shelf;
 #[cfg(test)]
 mod tests;
 mod time;
 mod upstream_answer;
+
+use std::path::Path;
 
 use futures_util::{FutureExt as _, StreamExt as _};
 use http::HeaderValue;
@@ -35,6 +39,7 @@ use crate::federation::negotiate;
 use crate::promql::PolicyError;
 use crate::upstream::{Answer, Question, Upstream, UpstreamError};
 
+use dashboards::{Dashboards, Wanted};
 use endpoint::Endpoint;
 use federate::Conversion;
 use limits::Held;
@@ -54,6 +59,7 @@ pub struct MetricsApi {
     settings: Settings,
     upstream: Upstream,
     honoured: Honoured,
+    dashboards: Dashboards,
 }
 
 /// A request that is not answered with data, and what the operator is told of it.
@@ -72,13 +78,14 @@ impl From<Problem> for Failure {
 }
 
 impl MetricsApi {
-    /// An API of these settings; nothing is connected yet.
+    /// An API of these settings, with the dashboards in a folder; nothing is connected or read yet.
     #[must_use]
-    pub fn new(settings: Settings, upstream: Upstream) -> Self {
+    pub fn new(settings: Settings, upstream: Upstream, dashboards: &Path) -> Self {
         Self {
             settings,
             upstream,
             honoured: Honoured::default(),
+            dashboards: Dashboards::new(dashboards),
         }
     }
 
@@ -103,6 +110,9 @@ impl MetricsApi {
         deadline: Instant,
         record: &mut Record,
     ) -> Result<Reply, Failure> {
+        if let Some(wanted) = Wanted::of(&event.path) {
+            return self.dashboards.serve(event, wanted, now, record);
+        }
         let context = |name: &str| event.authorizer.as_ref().and_then(|context| context.get(name));
         let caller = Caller::from_context(context, now).map_err(nobody)?;
         record.client.clone_from(&caller.client);

@@ -23,8 +23,8 @@ pub struct Response {
 
 /// An answer whose body can still say why it breaks off.
 pub(super) struct Reply {
-    status: StatusCode,
-    headers: HeaderMap,
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
     body: BoxStream<'static, Result<Bytes, BrokenOff>>,
 }
 

@@ -93,7 +93,7 @@ impl Fanlight {
                 .build()
         };
         let authorizer = Authorizer::new(function("authorizer", binaries::authorizer()?)?);
-        let api = rest_api(authorizer, function("metrics-api", binaries::metrics_api()?)?, TIMEOUT).build()?;
+        let api = rest_api(authorizer, &function("metrics-api", binaries::metrics_api()?)?, TIMEOUT).build()?;
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let door = Door {
             url: api.url(listener.local_addr()?),

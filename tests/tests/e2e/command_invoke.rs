@@ -151,6 +151,20 @@ async fn each_event_of_the_metrics_api_gets_its_answer() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_readers_event_gets_the_dashboard_that_it_has_not() -> Result<()> {
+    let environment = environment("http://127.0.0.1:9", String::new());
+    let ended = invoke(&["metrics-api", "events/metrics-api-grafana.json"], environment).await?;
+    let (head, body) = ended.out.split_once("\n\n").context("no body")?;
+    assert!(
+        head.starts_with("HTTP/1.1 200 OK\n") && head.contains("etag: \""),
+        "{head}"
+    );
+    let stored = fs::read_to_string(binaries::workspace().join("dashboards/prod/Growth/growth-main.json"))?;
+    assert_eq!(body.trim_end(), stored.trim_end());
+    Ok(())
+}
+
+#[tokio::test]
 async fn the_authorizers_event_is_allowed_with_its_record_and_with_no_other() -> Result<()> {
     let header = event("authorizer-request.json")?["headers"]["Authorization"].take();
     let basic = header
@@ -205,7 +219,7 @@ async fn no_event_goes_untested() -> Result<()> {
     for name in &names {
         assert!(source.contains(&format!("{name}\"")), "{name}");
     }
-    assert_eq!(names.len(), 9);
+    assert_eq!(names.len(), 10);
     Ok(())
 }
 

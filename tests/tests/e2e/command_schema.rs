@@ -152,6 +152,8 @@ alerting:
   environments:
     prod:
       zzzzzz: 1 # AlertingLayerSpec
+dashboards:
+  zzzzzz: 1 # DashboardsSpec
 heal:
   zzzzzz: 1 # HealSpec
   schedule: '7 * * * *'
@@ -207,6 +209,9 @@ jobs:
       zzzzzz: 1 # ValuesSpec
       label: l
       columns: [a]
+    funnel:
+      zzzzzz: 1 # FunnelSpec
+      name: f
     alerts:
     - zzzzzz: 1 # AlertSpec
       name: A

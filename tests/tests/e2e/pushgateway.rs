@@ -264,6 +264,7 @@ fn assembled(name: &str, form: Form) -> Result<Vec<u8>> {
         name: name.to_owned(),
         kind: MetricKind::Gauge,
         help: "A \\ and a \" on\ntwo lines".to_owned(),
+        unit: None,
         static_labels: vec![("env".to_owned(), "test".to_owned())],
         labels: vec![Label {
             name: "l".to_owned(),

@@ -96,7 +96,7 @@ impl RestApiBuilder {
     }
 
     /// Adds API keys of a usage plan. From then on every method needs a key, which is the authorizer's
-    /// `usageIdentifierKey` (`ApiKeySourceType: AUTHORIZER`).
+    /// `usageIdentifierKey` (`ApiKeySourceType: AUTHORIZER`), unless its integration is [`Integration::without_key`].
     pub fn usage_plan<K: Into<String>>(mut self, plan: &UsagePlan, keys: impl IntoIterator<Item = K>) -> Self {
         let keys = keys.into_iter().map(|key| (key.into(), ApiKey::new(plan.clone())));
         self.keys.extend(keys);

@@ -14,6 +14,8 @@ pub struct Integration {
     pub(super) function: Function,
     pub(super) transfer: Transfer,
     pub(super) timeout: Duration,
+    /// Whether the method counts requests by API keys, where the API has any.
+    pub(super) needs_key: bool,
 }
 
 /// When the answer is sent to the client.
@@ -32,6 +34,7 @@ impl Integration {
             function,
             transfer: Transfer::Buffered,
             timeout: DEFAULT_TIMEOUT,
+            needs_key: true,
         }
     }
 
@@ -42,6 +45,12 @@ impl Integration {
             transfer: Transfer::Stream,
             ..Self::buffered(function)
         }
+    }
+
+    /// The method asks for no API key although others do (`ApiKeyRequired: false`).
+    pub fn without_key(mut self) -> Self {
+        self.needs_key = false;
+        self
     }
 
     /// The most that an answer may take to its end; 29 seconds by default. AWS takes up to 15 minutes for a streamed one.

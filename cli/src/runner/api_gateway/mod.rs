@@ -92,7 +92,7 @@ struct Inner {
     stage: String,
     resources: Vec<Resource>,
     authorizer: Option<Authorizer>,
-    /// By their values. When there are any, every method needs one.
+    /// By their values. When there are any, every method needs one that does not say otherwise.
     keys: HashMap<String, ApiKey>,
     responses: GatewayResponses,
     binary_media_types: Vec<String>,
@@ -180,7 +180,8 @@ impl Inner {
             }
             None => (None, None),
         };
-        let key = match (usage_identifier_key.as_deref(), self.keys.is_empty()) {
+        let keyless = self.keys.is_empty() || !integration.needs_key;
+        let key = match (usage_identifier_key.as_deref(), keyless) {
             (_, true) => None,
             (value, false) => {
                 let (value, key) = value

@@ -48,6 +48,7 @@ fn metrics_api(tokens: Option<&str>, issuers: Vec<Issuer>) -> MetricsApi {
         ]),
         authorizer: Authorizer {
             tokens: tokens.map(|text| Template::parse(text).unwrap()),
+            dashboards: None,
             issuers,
         },
     }
@@ -118,8 +119,71 @@ async fn a_token_makes_its_records_caller() {
             plan: "gold".to_owned(),
             expires: "2026-11-21T12:00:01Z".parse().unwrap(),
         };
-        assert_eq!(caller, expected);
+        assert_eq!(caller, Admitted::Customer(expected));
     }
+}
+
+#[tokio::test]
+async fn a_token_for_the_dashboards_makes_a_reader_of_them_and_a_customers_never_does() {
+    let [customer, reader, both] = [(); 3].map(|()| Token::generate().unwrap());
+    let readers_record = |id: &str, token: &Token| {
+        let mut record = record(token, &json!({"id": id, "client": "grafana"}));
+        record.as_object_mut().unwrap().remove("organisations");
+        record
+    };
+    let customers = json!({"tokens": [record(&customer, &json!({})), record(&both, &json!({"id": "r2"}))]});
+    let readers = json!({"tokens": [readers_record("d1", &reader), readers_record("d2", &both)]});
+    let authenticator = |readers_template: Option<&str>| {
+        let variables = [("TOKENS", &customers), ("DASHBOARDS", &readers)];
+        let variables = variables.map(|(name, document)| (name.to_owned(), document.to_string().into()));
+        let secrets = SecretsManager::from_environment(SecretLimits::default());
+        let resolver = Resolver::new(BTreeMap::new(), Environment::Given(variables.into()), secrets);
+        let mut settings = metrics_api(Some("{{TOKENS}}"), Vec::new());
+        settings.authorizer.dashboards = readers_template.map(|text| Template::parse(text).unwrap());
+        Authenticator::new(settings, resolver).unwrap()
+    };
+    let with = authenticator(Some("{{DASHBOARDS}}"));
+    let admitted = async |authenticator: &Authenticator, header: &str| {
+        let request = request(header, "203.0.113.9");
+        authenticator.authenticate(&request, now()).await
+    };
+    for header in [bearer(&reader), basic("grafana", reader.expose())] {
+        let expected = Reader {
+            client: "grafana".to_owned(),
+            expires: "2026-11-21T12:00:01Z".parse().unwrap(),
+        };
+        assert_eq!(admitted(&with, &header).await.unwrap(), Admitted::Reader(expected));
+    }
+    for token in [&customer, &both] {
+        let found = admitted(&with, &bearer(token)).await.unwrap();
+        assert!(matches!(found, Admitted::Customer(_)), "{found:?}");
+    }
+    assert_eq!(
+        reason(&with, &basic("acme", reader.expose())).await,
+        Some(Reason::WrongClient)
+    );
+    let late = denied(
+        &with,
+        &bearer(&reader),
+        "203.0.113.9",
+        "2026-11-21T12:00:01Z".parse().unwrap(),
+    )
+    .await;
+    assert_eq!(late.map(|denied| denied.reason), Some(Reason::Expired));
+    // Nobody reads dashboards where nothing says who may.
+    let without = authenticator(None);
+    assert_eq!(reason(&without, &bearer(&reader)).await, Some(Reason::UnknownToken));
+    // And nobody is anything while the customers' records cannot be read.
+    let broken = {
+        let mut settings = metrics_api(Some("{{ABSENT}}"), Vec::new());
+        settings.authorizer.dashboards = Some(Template::parse("{{DASHBOARDS}}").unwrap());
+        let variables = HashMap::from([("DASHBOARDS".to_owned(), readers.to_string().into())]);
+        let secrets = SecretsManager::from_environment(SecretLimits::default());
+        let resolver = Resolver::new(BTreeMap::new(), Environment::Given(variables), secrets);
+        Authenticator::new(settings, resolver).unwrap()
+    };
+    let unknown = admitted(&broken, &bearer(&reader)).await;
+    assert!(matches!(unknown, Err(NotAuthenticated::Unavailable(_))), "{unknown:?}");
 }
 
 #[tokio::test]

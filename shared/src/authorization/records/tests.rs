@@ -29,7 +29,7 @@ fn document(records: &[String]) -> String {
 
 fn flaws(records: &[String]) -> Vec<String> {
     let text = document(records);
-    let read = Records::read(&text).unwrap();
+    let read = Records::read(&text, Opens::Series).unwrap();
     assert_eq!(read.records.len() + read.flaws.len(), records.len(), "{text}");
     let shown = format!("{:?}", read.flaws);
     assert!(!shown.contains(&HASH[..8]) && !shown.contains("hunter2"), "{shown}");
@@ -47,7 +47,7 @@ fn a_record_is_read_as_it_is_written() {
         ("id", "\"a.b_c-9\""),
         ("sha256", &format!("\"{}\"", HASH.replace('2', "3"))),
     ]);
-    let read = Records::read(&document(&[full, least])).unwrap();
+    let read = Records::read(&document(&[full, least]), Opens::Series).unwrap();
     assert_eq!(read.flaws, []);
     let [full, least] = read.records.as_slice() else {
         panic!("{read:?}")
@@ -68,7 +68,7 @@ fn a_record_is_read_as_it_is_written() {
     for record in &read.records {
         let text = document(&[record.to_json().to_string()]);
         assert_eq!(
-            Records::read(&text).unwrap().records,
+            Records::read(&text, Opens::Series).unwrap().records,
             std::slice::from_ref(record),
             "{text}"
         );
@@ -165,7 +165,7 @@ fn a_flaw_is_its_records_own_and_has_a_place() {
         other("a", "3"),
         other("b", "4")
     );
-    let read = Records::read(&text).unwrap();
+    let read = Records::read(&text, Opens::Series).unwrap();
     let ids: Vec<_> = read.records.iter().map(|record| record.id.as_str()).collect();
     assert_eq!(ids, ["a", "b"]);
     let told: Vec<_> = read.flaws.iter().map(ToString::to_string).collect();
@@ -214,7 +214,7 @@ fn a_document_of_another_shape_is_refused_whole() {
         "{\"tokens\": []",
         "{\"tokens\": []} hunter2",
     ] {
-        let error = Records::read(text).unwrap_err();
+        let error = Records::read(text, Opens::Series).unwrap_err();
         assert!(matches!(error, DocumentError::NotJson { .. }), "{text}: {error}");
         assert!(!format!("{error} {error:?}").contains("hunter2"));
     }
@@ -229,9 +229,13 @@ fn a_document_of_another_shape_is_refused_whole() {
         "{\"tokens\": [], \"hunter2\": []}",
         "{\"tokens\": [], \"tokens\": []}",
     ] {
-        assert_eq!(Records::read(text).unwrap_err(), DocumentError::OtherShape, "{text}");
+        assert_eq!(
+            Records::read(text, Opens::Series).unwrap_err(),
+            DocumentError::OtherShape,
+            "{text}"
+        );
     }
-    assert_eq!(Records::read("{\"tokens\": []}").unwrap().records, []);
+    assert_eq!(Records::read("{\"tokens\": []}", Opens::Series).unwrap().records, []);
 }
 
 #[test]
@@ -246,9 +250,38 @@ fn a_token_has_its_own_record() {
             ])
         })
         .collect();
-    let read = Records::read(&document(&records)).unwrap();
+    let read = Records::read(&document(&records), Opens::Series).unwrap();
     assert_eq!(read.of(&tokens[0]), None);
     for (number, token) in (1..).zip(&tokens[1..]) {
         assert_eq!(read.of(token).unwrap().id, format!("{number}"));
+    }
+}
+
+#[test]
+fn a_record_that_opens_dashboards_names_no_series() {
+    let flaws = |fields: &[(&str, &str)]| {
+        let read = Records::read(&document(&[record(fields)]), Opens::Dashboards).unwrap();
+        let flaws: Vec<_> = read.flaws.iter().map(|flaw| flaw.flaw.to_string()).collect();
+        (read.records, flaws)
+    };
+    let (records, none) = flaws(&[("organisations", "")]);
+    assert_eq!(none, [""; 0]);
+    let [reader] = records.as_slice() else {
+        panic!("{records:?}")
+    };
+    assert_eq!(
+        (reader.client.as_str(), reader.organisations.len(), reader.plan.as_str()),
+        ("acme", 0, "")
+    );
+    // It is stored as it is read, and is no customer's.
+    let stored = format!("{{\"tokens\": [{}]}}", reader.to_json());
+    assert_eq!(Records::read(&stored, Opens::Dashboards).unwrap().records, records);
+    assert_eq!(Records::read(&stored, Opens::Series).unwrap().records, []);
+    for field in ["organisations", "plan"] {
+        let (records, flaws) = flaws(&[("organisations", ""), (field, "[\"acme-fr\"]")]);
+        assert!(
+            records.is_empty() && flaws[0].contains("unknown field"),
+            "{field}: {flaws:?}"
+        );
     }
 }

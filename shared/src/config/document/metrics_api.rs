@@ -114,6 +114,9 @@ pub(crate) struct PlanSpec {
 pub(crate) struct AuthorizerSpec {
     /// The records that `fanlight token new` prints, as JSON: a placeholder for the secret that holds them.
     pub(crate) tokens: Option<Entry<String>>,
+    /// The records of tokens that open the dashboards and no series, likewise: a placeholder for a secret of its own. Without it
+    /// nobody reads them.
+    pub(crate) dashboards: Option<Entry<String>>,
     /// Issuers of JWTs that are trusted.
     pub(crate) issuers: Option<Entry<Vec<Entry<IssuerSpec>>>>,
 }

@@ -93,6 +93,7 @@ pub(super) fn resolve<'a>(
         name,
         kind,
         help,
+        unit: first([spec.unit.as_ref()]).cloned(),
         static_labels,
         labels,
         values,

@@ -313,6 +313,18 @@ fn authorizer(
         Some(tokens) => Some(scope.template(file, tokens)?),
         None => None,
     };
+    let dashboards = match &spec.dashboards {
+        Some(dashboards) => Some(scope.template(file, dashboards)?),
+        None => None,
+    };
+    if let Some(entry) = &spec.dashboards
+        && spec.tokens.as_ref().and_then(Entry::get) == entry.get()
+    {
+        let message = "the records of customers and those of readers of dashboards are the same";
+        scope.mistake(file, &entry.span, message, |mistake| {
+            mistake.help("give `dashboards` a secret of its own: no customer's token opens them")
+        });
+    }
     let mut issuers: Vec<Issuer> = Vec::new();
     for entry in spec.issuers.iter().filter_map(Entry::get).flatten() {
         let Some(issuer) = issuer(scope, file, entry, plans) else {
@@ -330,7 +342,11 @@ fn authorizer(
         });
         return None;
     }
-    Some(Authorizer { tokens, issuers })
+    Some(Authorizer {
+        tokens,
+        dashboards,
+        issuers,
+    })
 }
 
 fn issuer(

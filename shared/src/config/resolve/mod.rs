@@ -6,6 +6,7 @@
 
 mod alerting;
 mod alerts;
+mod dashboards;
 mod heal;
 mod job;
 mod metric;
@@ -30,6 +31,7 @@ use crate::sinks;
 
 pub(crate) use alerting::resolve as alerting;
 pub(crate) use alerts::resolve as alerts;
+pub(crate) use dashboards::resolve as dashboards;
 pub(crate) use metric::most_series;
 
 /// Headers that this client sets by itself, or that say where a message ends or to whom it goes.
@@ -120,7 +122,7 @@ pub(crate) fn resolve(files: &[File], report: &mut Report) -> Resolved {
             let job = job::resolve(&mut scope, file, &defaults, spec, &entry.span, &mut families);
             if let Some(job) = job
                 && runs
-                && entry.problems == spec.alert_problems()
+                && entry.problems == spec.problems_beside_metrics()
                 && scope.report.mistakes_told() == before
             {
                 let span = spec.name.as_ref().map_or(0..0, |name| name.span.clone());

@@ -1,4 +1,5 @@
 mod answers;
+mod dashboards;
 mod fake;
 mod probe;
 mod requests;
@@ -42,6 +43,7 @@ fn settings(url: &str) -> Settings {
         plans: [(DEFAULT_PLAN.to_owned(), Plan::default())].into(),
         authorizer: Authorizer {
             tokens: None,
+            dashboards: None,
             issuers: Vec::new(),
         },
     }
@@ -49,7 +51,7 @@ fn settings(url: &str) -> Settings {
 
 fn api(settings: Settings) -> MetricsApi {
     let upstream = Upstream::new(settings.upstream.clone(), Resolver::of_process([].into()));
-    MetricsApi::new(settings, upstream)
+    MetricsApi::new(settings, upstream, Path::new("/nowhere"))
 }
 
 /// What API Gateway sends for a request of a customer of two organisations.

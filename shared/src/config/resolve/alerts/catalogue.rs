@@ -98,7 +98,10 @@ impl<'a> Catalogue<'a> {
 }
 
 /// The defaults that hold in a file, the nearest first.
-pub(super) fn defaults<'a>(file: &'a File, shared: Option<&'a File>) -> Vec<(&'a File, &'a Defaults)> {
+pub(in crate::config::resolve) fn defaults<'a>(
+    file: &'a File,
+    shared: Option<&'a File>,
+) -> Vec<(&'a File, &'a Defaults)> {
     let files = [Some(file), shared].into_iter().flatten();
     files
         .filter_map(|file| Some((file, file.document.defaults.as_ref()?.get()?)))

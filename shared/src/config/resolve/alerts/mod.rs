@@ -23,6 +23,8 @@ use catalogue::Catalogue;
 pub(super) use fields::is_channel;
 use spec::{Common, Spec};
 
+pub(super) use catalogue::defaults;
+
 /// Resolves the alerts of all environments; those with mistakes are told and left out.
 pub(crate) fn resolve(
     files: &[File],

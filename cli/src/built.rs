@@ -1,0 +1,193 @@
+//! A folder of what is built: written whole, and cleared of what is built no more.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Deeper folders hold nothing that was built.
+const DEEPEST: usize = 4;
+
+/// What is built, and by what it is known.
+pub(crate) struct Built<'f> {
+    /// Paths below the folder, and texts.
+    pub(crate) files: Vec<(&'f Path, &'f str)>,
+    /// What the names of files end in.
+    pub(crate) end: &'static str,
+    /// What stands in every file that is built; one without it is somebody else's.
+    pub(crate) mark: &'static str,
+    /// The command that builds.
+    pub(crate) command: &'static str,
+}
+
+/// How many files have changed.
+pub(crate) struct Written {
+    /// New ones, and those that are other than before.
+    pub(crate) written: usize,
+    /// Those that are built no more.
+    pub(crate) removed: usize,
+}
+
+/// A folder cannot be what it should be.
+#[derive(Debug, thiserror::Error)]
+pub enum FilesError {
+    /// A file cannot be read or written.
+    #[error("{} cannot be {done}: {source}", file.display())]
+    File {
+        /// The file.
+        file: PathBuf,
+        /// `read`, `written` or `removed`.
+        done: &'static str,
+        /// Why.
+        source: io::Error,
+    },
+    /// A file of somebody else's stands in the way.
+    #[error("{} was not written by `{command}`: move it, or name another folder with --out", file.display())]
+    Foreign {
+        /// The file.
+        file: PathBuf,
+        /// What would write it.
+        command: &'static str,
+    },
+}
+
+impl Built<'_> {
+    /// Writes the files below a folder, and removes those that an earlier build wrote there and this one does not.
+    pub(crate) fn write(&self, out: &Path) -> Result<Written, FilesError> {
+        let mut fresh = Vec::new();
+        for (path, text) in &self.files {
+            let path = out.join(path);
+            match read(&path)? {
+                Some(stored) if stored == *text => {}
+                Some(stored) if !stored.contains(self.mark) => {
+                    return Err(FilesError::Foreign {
+                        file: path,
+                        command: self.command,
+                    });
+                }
+                _ => fresh.push((path, text)),
+            }
+        }
+        for (path, text) in &fresh {
+            // Whole or not at all, also for a Grafana that is reading it.
+            let new = path.with_added_extension("new");
+            fs::create_dir_all(path.parent().unwrap_or(out))
+                .and_then(|()| fs::write(&new, text))
+                .and_then(|()| fs::rename(&new, path))
+                .map_err(failed(path, "written"))?;
+        }
+        let orphans = self.orphans(out)?;
+        for path in &orphans {
+            fs::remove_file(path).map_err(failed(path, "removed"))?;
+            // Folders with anything else in them stay.
+            let emptied = path.ancestors().skip(1).take_while(|folder| *folder != out);
+            for folder in emptied {
+                let _ = fs::remove_dir(folder);
+            }
+        }
+        Ok(Written {
+            written: fresh.len(),
+            removed: orphans.len(),
+        })
+    }
+
+    /// What of a folder is not as it would be written, a line a file.
+    pub(crate) fn stale(&self, out: &Path) -> Result<Vec<String>, FilesError> {
+        let mut lines = Vec::new();
+        for (path, text) in &self.files {
+            let path = out.join(path);
+            match read(&path)? {
+                Some(stored) if stored == *text => {}
+                Some(stored) => lines.push(format!("{}: {}", path.display(), difference(&stored, text))),
+                None => lines.push(format!("{}: it is not there", path.display())),
+            }
+        }
+        let orphans = self.orphans(out)?;
+        let orphans = orphans.iter();
+        lines.extend(orphans.map(|path| format!("{}: it should not be there", path.display())));
+        Ok(lines)
+    }
+
+    /// Files that an earlier build wrote and this one does not.
+    fn orphans(&self, out: &Path) -> Result<Vec<PathBuf>, FilesError> {
+        let built: BTreeSet<PathBuf> = self.files.iter().map(|(path, _)| out.join(path)).collect();
+        let mut orphans = Vec::new();
+        for path in files_below(out, DEEPEST)? {
+            let named = path.to_string_lossy().ends_with(self.end);
+            if named && !built.contains(&path) && read(&path)?.is_some_and(|text| text.contains(self.mark)) {
+                orphans.push(path);
+            }
+        }
+        orphans.sort();
+        Ok(orphans)
+    }
+}
+
+/// A text; `None` where there is no file. What is no text was not built.
+fn read(path: &Path) -> Result<Option<String>, FilesError> {
+    match fs::read(path) {
+        Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(failed(path, "read")(error)),
+    }
+}
+
+fn files_below(folder: &Path, deepest: usize) -> Result<Vec<PathBuf>, FilesError> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(failed(folder, "read")(error)),
+    };
+    let mut files = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(failed(folder, "read"))?;
+        let kind = entry.file_type().map_err(failed(folder, "read"))?;
+        if kind.is_file() {
+            files.push(entry.path());
+        } else if kind.is_dir() && deepest > 1 {
+            files.extend(files_below(&entry.path(), deepest - 1)?);
+        }
+    }
+    Ok(files)
+}
+
+fn failed<'a>(file: &'a Path, done: &'static str) -> impl Fn(io::Error) -> FilesError + 'a {
+    move |source| FilesError::File {
+        file: file.to_owned(),
+        done,
+        source,
+    }
+}
+
+/// The first line in which two texts differ.
+fn difference(stored: &str, built: &str) -> String {
+    let same = stored
+        .lines()
+        .zip(built.lines())
+        .take_while(|(is, should_be)| is == should_be);
+    let number = same.count() + 1;
+    let line = |text: &str| text.lines().nth(number - 1).map(|line| line.trim().to_owned());
+    match (line(stored), line(built)) {
+        (Some(is), Some(should_be)) => format!("line {number} is `{is}` and should be `{should_be}`"),
+        (Some(is), None) => format!("line {number} is `{is}` and should not be there"),
+        (None, Some(should_be)) => format!("line {number}, `{should_be}`, is lacking"),
+        (None, None) => "its ends of lines are others".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_difference_is_told() {
+        for (stored, built, words) in [
+            ("a\n  b\nc\n", "a\n  d\nc\n", "line 2 is `b` and should be `d`"),
+            ("a\nb\n", "a\n", "line 2 is `b` and should not be there"),
+            ("a\n", "a\nb\n", "line 2, `b`, is lacking"),
+            ("a\r\n", "a\n", "its ends of lines are others"),
+        ] {
+            assert_eq!(difference(stored, built), words);
+        }
+    }
+}
