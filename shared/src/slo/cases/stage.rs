@@ -95,7 +95,7 @@ impl<'a> Cases<'a> {
         self.rates().last().map_or(self.slo.window, |rate| rate.short)
     }
 
-    fn threshold(&self, rate: &BurnRate) -> f64 {
+    pub(super) fn threshold(&self, rate: &BurnRate) -> f64 {
         rate.factor * self.slo.error_budget()
     }
 
