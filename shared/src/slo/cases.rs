@@ -48,8 +48,16 @@ impl Cases<'_> {
         let first: &[BurnRate] = self.speeds.first().map_or(&[], |speed| speed.rates);
         let history = first.first().map_or(0, |rate| minutes(rate.long));
         let from = pace.push_after(history);
-        let shorts = self.speeds.iter().filter_map(|speed| speed.rates.first());
-        let lasts = shorts.map(|rate| minutes(rate.short)).max().unwrap_or_default();
+        // So long that each alert has to fire, and that the first window of each has seen nothing else.
+        let lasts = self.speeds.iter().map(|speed| {
+            let burnt = speed
+                .rates
+                .iter()
+                .map(|rate| rate.long.mul_f64(ABOVE * self.threshold(rate)));
+            let short = speed.rates.first().map(|rate| rate.short);
+            minutes(burnt.min().max(short).unwrap_or_default())
+        });
+        let lasts = lasts.max().unwrap_or_default();
         let to = pace.push_after(from + lasts) + 2 * pace.period;
         let short = first.iter().map(|rate| minutes(rate.short)).max().unwrap_or_default();
         let end = pace.step_after(to + short + 3 * pace.period);

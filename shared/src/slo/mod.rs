@@ -9,6 +9,8 @@ mod course;
 mod model;
 mod openslo;
 mod rules;
+#[cfg(test)]
+mod tests;
 mod windows;
 
 pub use model::{

@@ -222,6 +222,18 @@ jobs:
       tests:
       - zzzzzz: 1 # CaseSpec
         name: c
+    slos:
+    - zzzzzz: 1 # SloSpec
+      name: s
+      indicator:
+        zzzzzz: 1 # IndicatorSpec
+        ratio:
+          zzzzzz: 1 # EventsSpec
+          minimum: 1
+        threshold:
+          zzzzzz: 1 # ThresholdSpec
+        freshness:
+          zzzzzz: 1 # FreshnessSpec
 ";
 
 #[tokio::test]

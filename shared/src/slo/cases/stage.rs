@@ -95,7 +95,7 @@ impl<'a> Cases<'a> {
         self.rates().last().map_or(self.slo.window, |rate| rate.short)
     }
 
-    fn threshold(&self, rate: &BurnRate) -> f64 {
+    pub(super) fn threshold(&self, rate: &BurnRate) -> f64 {
         rate.factor * self.slo.error_budget()
     }
 
@@ -292,7 +292,7 @@ impl<'a> Cases<'a> {
         };
         // A push is too old only after the step at which it is just old enough.
         let units = whole(units) + u64::from(!self.slo.depends_on_freshness());
-        let to = (from + units * unit).min(from + long + unit);
+        let to = (from + units * unit).min(from + long + 3 * unit);
         let end = pace.step_after(to + minutes(rate.short) + pace.period);
         let (course, pusher) = self.course(pace, end, Bad::During(from, to));
         (course, pusher, end)

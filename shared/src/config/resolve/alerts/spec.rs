@@ -33,6 +33,24 @@ pub(super) struct Common<'a> {
     pub(super) enabled: Option<&'a Entry<bool>>,
 }
 
+/// The fields that both have, of a struct that has them all under these names.
+macro_rules! common {
+    () => {
+        fn common(&self) -> Common<'_> {
+            Common {
+                name: self.name.as_ref(),
+                metric: self.metric.as_ref(),
+                severity: self.severity.as_ref(),
+                team: self.team.as_ref(),
+                slack_channel: self.slack_channel.as_ref(),
+                handbook: self.handbook.as_ref(),
+                description: self.description.as_ref(),
+                enabled: self.enabled.as_ref(),
+            }
+        }
+    };
+}
+
 impl Spec for AlertSpec {
     const KIND: &'static str = "alert";
     const SECTION: &'static str = "alerts";
@@ -46,18 +64,7 @@ impl Spec for AlertSpec {
         metric.alerts.as_ref()
     }
 
-    fn common(&self) -> Common<'_> {
-        Common {
-            name: self.name.as_ref(),
-            metric: self.metric.as_ref(),
-            severity: self.severity.as_ref(),
-            team: self.team.as_ref(),
-            slack_channel: self.slack_channel.as_ref(),
-            handbook: self.handbook.as_ref(),
-            description: self.description.as_ref(),
-            enabled: self.enabled.as_ref(),
-        }
-    }
+    common!();
 }
 
 impl Spec for SloSpec {
@@ -73,16 +80,5 @@ impl Spec for SloSpec {
         metric.slos.as_ref()
     }
 
-    fn common(&self) -> Common<'_> {
-        Common {
-            name: self.name.as_ref(),
-            metric: self.metric.as_ref(),
-            severity: self.severity.as_ref(),
-            team: self.team.as_ref(),
-            slack_channel: self.slack_channel.as_ref(),
-            handbook: self.handbook.as_ref(),
-            description: self.description.as_ref(),
-            enabled: self.enabled.as_ref(),
-        }
-    }
+    common!();
 }
