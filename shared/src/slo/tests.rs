@@ -106,6 +106,7 @@ fn whatever_fits_has_tests_that_prove_it() {
                         let environments = [Environment {
                             name: "prod".to_owned(),
                             services: vec![service],
+                            alerting: None,
                         }];
                         let built = build(&environments).unwrap_or_else(|error| panic!("{error}\n{slo:?}"));
                         let tests =
