@@ -20,7 +20,7 @@ const SEAM: usize = 1 << 10;
 /// before `status` and `resultType`, and never more than 1 MiB.
 ///
 /// ```
-/// use shared::federation::{Converter, Format};
+/// use federation::{Converter, Format};
 ///
 /// let answer = br#"{"status":"success","data":{"resultType":"vector","result":[
 ///     {"metric":{"__name__":"up","job":"api"},"value":[1435781451.781,"1"]}]}}"#;
@@ -32,7 +32,7 @@ const SEAM: usize = 1 << 10;
 /// let summary = converter.finish(&mut text)?;
 /// assert_eq!(summary.samples, 1);
 /// assert!(text.starts_with(b"up{job=\"api\",instance=\"\"} 1 1435781451781\n"));
-/// # Ok::<(), shared::federation::Broken>(())
+/// # Ok::<(), federation::Broken>(())
 /// ```
 #[derive(Debug)]
 pub struct Converter {

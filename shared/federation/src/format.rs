@@ -173,7 +173,7 @@ fn quality(text: &str) -> Option<u16> {
 /// `escaping` counts for the ranges after it, since it tells what the client understands.
 ///
 /// ```
-/// use shared::federation::{Escaping, Format, negotiate};
+/// use federation::{Escaping, Format, negotiate};
 ///
 /// assert_eq!(negotiate(None), Format::Text(Escaping::Underscores));
 /// assert_eq!(negotiate(Some("text/html, text/csv;q=0.9")), Format::Csv);

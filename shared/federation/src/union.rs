@@ -15,7 +15,7 @@ pub(super) const HELPER: &str = "__fanlight_name__";
 /// The selectors are taken as they are: they must have been enforced.
 ///
 /// ```
-/// use shared::federation::union;
+/// use federation::union;
 ///
 /// let selectors = [r#"up{org="a"}"#, r#"{org="a",job="b"}"#, r#"up{org="a"}"#].map(String::from);
 /// assert_eq!(union(&selectors[..1]), r#"up{org="a"}"#);
