@@ -77,11 +77,29 @@ def test_the_api_is_regional():
 
 
 def test_the_stage_is_throttled_and_logs_no_headers_and_bodies():
-    (settings,) = stage(StageRequestsPerSecond=7, StageBurst=9)["MethodSettings"]
-    assert (settings["HttpMethod"], settings["ResourcePath"]) == ("*", "/*")
-    assert (settings["ThrottlingRateLimit"], settings["ThrottlingBurstLimit"]) == ("7", "9")
-    assert (settings["LoggingLevel"], settings["DataTraceEnabled"]) == ("OFF", False)
-    assert settings["MetricsEnabled"] is False, "metrics a method cost, and no alarm watches them"
+    of_all, *_ = stage(StageRequestsPerSecond=7, StageBurst=9)["MethodSettings"]
+    assert (of_all["HttpMethod"], of_all["ResourcePath"]) == ("*", "/*")
+    assert (of_all["ThrottlingRateLimit"], of_all["ThrottlingBurstLimit"]) == ("7", "9")
+    for settings in stage()["MethodSettings"]:
+        assert (settings["LoggingLevel"], settings["DataTraceEnabled"]) == ("OFF", False)
+        assert settings["MetricsEnabled"] is False, "metrics a method cost, and no alarm watches them"
+
+
+def test_what_no_usage_plan_counts_is_throttled_by_itself():
+    _, *settings = stage()["MethodSettings"]
+    throttled = {
+        (one["ResourcePath"].replace("/~1", "/").replace("~1", "/"), one["HttpMethod"].lower()) for one in settings
+    }
+    paths = Deployment().properties("Api")["Body"]["paths"]
+    keyless = {
+        (path, method)
+        for path, methods in paths.items()
+        for method, operation in methods.items()
+        if isinstance(operation, dict) and "security" in operation
+        if not any("api_key" in requirement for requirement in operation["security"])
+    }
+    assert throttled == keyless
+    assert {(one["ThrottlingRateLimit"], one["ThrottlingBurstLimit"]) for one in settings} == {(5, 10)}
 
 
 def test_the_usage_plans_count_what_the_stage_serves():

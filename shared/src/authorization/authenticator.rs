@@ -140,38 +140,46 @@ impl Authenticator {
     }
 
     /// The token's record, and what it opens; the secrets are fetched again before a token counts as unknown, for it may be a
-    /// new one. A token that is a customer's is nothing else.
+    /// new one. A token that is a customer's is nothing else. Customers come first, so that no flaw of the readers' secret is
+    /// one of theirs; where theirs cannot be read, whose a token is cannot be known.
     async fn record(&self, token: &Token) -> Result<Option<(Opens, Record)>, Unavailable> {
         let authorizer = &self.metrics_api.authorizer;
-        let documents = [
-            (Opens::Series, &authorizer.tokens),
-            (Opens::Dashboards, &authorizer.dashboards),
-        ];
-        let documents = documents.map(|(opens, template)| template.as_ref().map(|template| (opens, template)));
-        let known = self.look(token, &documents).await;
-        if let Ok(Some(found)) = known {
-            return Ok(Some(found));
+        let customers = (Opens::Series, authorizer.tokens.as_ref());
+        let readers = (Opens::Dashboards, authorizer.dashboards.as_ref());
+        match self.look(token, customers).await {
+            Ok(Some(found)) => return Ok(Some(found)),
+            Ok(None) => {
+                if let Ok(Some(found)) = self.look(token, readers).await {
+                    return Ok(Some(found));
+                }
+            }
+            Err(_) => {}
         }
-        let templates = documents.iter().flatten().map(|(_, template)| *template);
-        if !self.resolver.refresh(templates).await? {
-            return known;
+        match self.look_anew(token, customers).await? {
+            Some(found) => Ok(Some(found)),
+            None => self.look_anew(token, readers).await,
         }
-        self.look(token, &documents).await
     }
 
-    /// The token's record in the first of the documents that has it. One that cannot be read ends the search: whose the token
-    /// is cannot be known then.
+    /// As [`Self::look`], in a document that has been fetched again.
+    async fn look_anew(
+        &self,
+        token: &Token,
+        (opens, template): (Opens, Option<&Template>),
+    ) -> Result<Option<(Opens, Record)>, Unavailable> {
+        self.resolver.refresh(template).await?;
+        self.look(token, (opens, template)).await
+    }
+
+    /// The token's record in a document, if that is there and has it.
     async fn look(
         &self,
         token: &Token,
-        documents: &[Option<(Opens, &Template)>],
+        (opens, template): (Opens, Option<&Template>),
     ) -> Result<Option<(Opens, Record)>, Unavailable> {
-        for (opens, template) in documents.iter().flatten() {
-            if let Some(record) = self.records(*opens, template).await?.of(token) {
-                return Ok(Some((*opens, record.clone())));
-            }
-        }
-        Ok(None)
+        let Some(template) = template else { return Ok(None) };
+        let records = self.records(opens, template).await?;
+        Ok(records.of(token).map(|record| (opens, record.clone())))
     }
 
     async fn records(&self, opens: Opens, template: &Template) -> Result<Arc<Records>, Unavailable> {

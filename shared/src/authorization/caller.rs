@@ -6,6 +6,8 @@ use aws_lc_rs::digest::{SHA256, digest};
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
+use super::reader::SCOPE;
+
 pub(super) const CLIENT: &str = "client";
 pub(super) const ORGANISATIONS: &str = "organisations";
 const PLAN: &str = "plan";
@@ -63,6 +65,10 @@ impl Caller {
     /// # Errors
     /// Something is missing, empty or malformed, or the credentials have expired by `now`: then nobody calls.
     pub fn from_context<'v>(value: impl Fn(&str) -> Option<&'v Value>, now: Timestamp) -> Result<Self, NoCaller> {
+        // Whoever is something else is no customer as well.
+        if value(SCOPE).is_some() {
+            return Err(NoCaller::Malformed(SCOPE));
+        }
         let text = |name| text(&value, name);
         let client = text(CLIENT)?.to_owned();
         let organisations: Vec<String> =
@@ -186,6 +192,8 @@ mod tests {
             (EXPIRES, "99999999999999", Malformed(EXPIRES)),
             (EXPIRES, "1800000000", Expired),
             (EXPIRES, "-1", Expired),
+            (SCOPE, "dashboards", Malformed(SCOPE)),
+            (SCOPE, "", Malformed(SCOPE)),
         ] {
             let mut context = context();
             context.insert(name.to_owned(), value.into());

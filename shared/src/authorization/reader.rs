@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::caller::{CLIENT, Caller, EXPIRES, NoCaller, ORGANISATIONS, end, text};
 
-const SCOPE: &str = "scope";
+pub(super) const SCOPE: &str = "scope";
 const DASHBOARDS: &str = "dashboards";
 
 /// Somebody who has proved that he may read the dashboards, and nothing else.
@@ -94,7 +94,7 @@ mod tests {
         assert!(context.values().all(Value::is_string));
         assert_eq!(read(&context), Ok(reader));
         let caller = Caller::from_context(|name| context.get(name), now());
-        assert_eq!(caller, Err(NoCaller::Absent(ORGANISATIONS)));
+        assert_eq!(caller, Err(NoCaller::Malformed(SCOPE)));
 
         let customer = Caller {
             client: "acme".to_owned(),

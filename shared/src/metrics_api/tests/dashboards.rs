@@ -2,9 +2,9 @@
 
 use super::*;
 
-const TEXT: &str = "{\"title\": \"growth-main\"}\n";
-/// printf '{"title": "growth-main"}\n' | sha256sum
-const TAG: &str = "\"7f96f7207d689c4d8b484ee952e8e0d5\"";
+const TEXT: &str = "{\"title\": \"growth-main\", \"panels\": []}\n";
+/// printf '{"title": "growth-main", "panels": []}\n' | sha256sum
+const TAG: &str = "\"7745f5a05995dae9e6e97fdab2deabd4\"";
 
 struct Folder(tempfile::TempDir);
 
@@ -126,10 +126,12 @@ async fn to_a_customer_and_to_nobody_there_are_no_dashboards() {
                 "{path} {authorizer}"
             );
         }
-        // Who says that he is both is taken for the one who sees less of others: nobody's dashboards, his own series.
+    }
+    // Who says that he is both is neither.
+    for path in ["/grafana", "/api/v1/query"] {
         let mut both = event("GET", path);
         both["requestContext"]["authorizer"]["scope"] = json!("dashboards");
-        assert_eq!(answer(&api, &both).await.0, 404, "{path}");
+        assert_eq!(answer(&api, &both).await.0, 401, "{path}");
     }
 }
 
