@@ -452,3 +452,53 @@ fn an_alert_of_a_disabled_job_has_to_be_disabled_too() {
         assert_eq!(loaded.report.mistakes(), mistakes, "{}", told(&loaded));
     }
 }
+
+#[test]
+fn a_value_that_is_not_filled_in_is_asked_about() {
+    let text = |value: &str| {
+        "jobs:
+- name: leads
+  schedule: '*/10 * * * *'
+  source: postgres://u@h/d
+  metrics:
+  - name: leads
+    help: h
+    labels: [os]
+    fill: {os: [ios, android]}
+    value: v
+    query: SELECT 1
+    alerts: [{name: A, below: 1, where: {os: VALUE}, REST}]
+"
+        .replace("VALUE", value)
+        .replace("REST", REST)
+    };
+    let load = |value| {
+        let folder = Folder::new(&[("growth.yaml", &text(value))]);
+        load_with_alerts(folder.0.path()).unwrap()
+    };
+    assert_eq!(told(&load("ios")), "");
+    let asked = load("iso");
+    assert!(
+        told(&asked).contains("`iso` is not among the values that the metric fills `os` with; did you mean `ios`?"),
+        "{}",
+        told(&asked)
+    );
+    // Rows may have other values, so it is built.
+    assert_eq!(alerts(&asked, "prod").len(), 1);
+}
+
+#[test]
+fn no_service_takes_the_files_of_anothers_rules() {
+    let alert = "alerts: [{name: A, metric: leads, below: 1, REST}]\n".replace("REST", REST);
+    for (file, taken) in [
+        ("growth.slos.yaml", true),
+        ("growth.slos.10m.yaml", true),
+        ("fanlight-watchdog.yaml", true),
+        ("growth-slos.yaml", false),
+        ("slos.yaml", false),
+    ] {
+        let loaded = folder("", "", &[(file, &alert)]);
+        let refused = told(&loaded).contains("would be written into files that");
+        assert_eq!(refused, taken, "{file}: {}", told(&loaded));
+    }
+}

@@ -16,9 +16,16 @@ pub(super) struct Known {
     pub(super) enabled: bool,
     /// All values of the labels that have no others.
     allowed: BTreeMap<String, Vec<String>>,
+    /// The values that labels are filled with; others may come.
+    filled: BTreeMap<String, Vec<String>>,
 }
 
 impl Known {
+    /// The values that a label is filled with, where it is; others may come.
+    pub(super) fn filled(&self, label: &str) -> Option<&[String]> {
+        self.filled.get(label).map(Vec::as_slice)
+    }
+
     /// All values that a label can have, where they are known.
     pub(super) fn allowed(&self, label: &str) -> Option<&[String]> {
         self.allowed.get(label).map(Vec::as_slice)
@@ -111,7 +118,7 @@ pub(in crate::config::resolve) fn defaults<'a>(
 fn known(job: &Job, metric: &Metric, freshness: Freshness) -> Known {
     let Sink::Pushgateway(sink) = &job.sink;
     let mut varying = Vec::new();
-    let mut allowed = BTreeMap::new();
+    let (mut allowed, mut filled) = (BTreeMap::new(), BTreeMap::new());
     for (position, label) in metric.labels.iter().enumerate() {
         if let Some(values) = &label.allowed {
             let all = values.values.iter().chain([&values.other, &metric.null_label]);
@@ -120,8 +127,13 @@ fn known(job: &Job, metric: &Metric, freshness: Freshness) -> Known {
                 all.filter(|value| !value.is_empty()).cloned().collect(),
             );
         }
-        let filled = metric.fill.get(position).and_then(|values| values.first());
-        let example = filled.or_else(|| label.allowed.as_ref().and_then(|allowed| allowed.values.first()));
+        let values = metric.fill.get(position).filter(|values| !values.is_empty());
+        if let Some(values) = values {
+            filled.insert(label.name.clone(), values.clone());
+        }
+        let example = values
+            .and_then(|values| values.first())
+            .or_else(|| label.allowed.as_ref().and_then(|allowed| allowed.values.first()));
         let example = example.map_or_else(|| format!("some-{}", label.name.replace('_', "-")), Clone::clone);
         varying.push((label.name.clone(), example));
     }
@@ -143,5 +155,6 @@ fn known(job: &Job, metric: &Metric, freshness: Freshness) -> Known {
         },
         enabled: job.enabled,
         allowed,
+        filled,
     }
 }

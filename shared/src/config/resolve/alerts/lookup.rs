@@ -186,6 +186,15 @@ impl<'a, S: Spec> Resolver<'_, '_, 'a, S> {
                 self.teller.mistake(file, &value.span, message, help);
                 return None;
             }
+            let filled = self
+                .known(subject)
+                .and_then(|known| known.filled(label))
+                .unwrap_or_default();
+            if allowed.is_empty() && !filled.is_empty() && !filled.contains(text) {
+                let message = format!("`{text}` is not among the values that the metric fills `{label}` with");
+                let help = suggest::remedy(text, filled.iter().map(String::as_str), "values", "it has no values");
+                self.teller.warning(file, &value.span, message, help);
+            }
             filters.insert(label.clone(), text.clone());
         }
         Some(filters.into_iter().collect())

@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use super::{Place, Resolved, span_or_start};
+use crate::alertmanager;
 use crate::alerts::{Environment, Service};
 use crate::config::document::{AlertSpec, SloSpec};
 use crate::config::folder::File;
@@ -24,6 +25,9 @@ pub(super) use fields::is_channel;
 use spec::{Common, Spec};
 
 pub(super) use catalogue::defaults;
+
+/// What the names of the files of a service's SLOs have after its own.
+const SLO_FILES: &str = ".slos";
 
 /// Resolves the alerts of all environments; those with mistakes are told and left out.
 pub(crate) fn resolve(
@@ -100,6 +104,21 @@ fn services(
         service
     });
     services.collect()
+}
+
+/// Refuses a service whose rules would be written into files that other rules have.
+fn check_service<S: Spec>(teller: &mut Teller<'_>, layer: Layer<'_, S>, service: &str) {
+    let taken = if service == alertmanager::SERVICE {
+        "the watchdog's rules have"
+    } else if service.contains(SLO_FILES) {
+        "those of another service's SLOs may have"
+    } else {
+        return;
+    };
+    let span = span_or_start(layer.spec.common().name, &layer.entry.span);
+    let message = format!("the rules of `{service}` would be written into files that {taken}");
+    let help = format!("give {service}.yaml another name, without `{SLO_FILES}` in it");
+    teller.mistake(layer.file, &span, message, help);
 }
 
 /// Tells what is wrong.
@@ -251,6 +270,9 @@ impl<'a, S: Spec + 'a> Declarations<'a, S> {
         let Some((name, layer)) = named(teller, file, entry, seen) else {
             return;
         };
+        if seen.len() == 1 {
+            check_service(teller, layer, &service);
+        }
         self.0.push(Declared {
             name,
             service,
@@ -271,12 +293,15 @@ impl<'a, S: Spec + 'a> Declarations<'a, S> {
                 let same = |declared: &&mut Declared<'_, S>| declared.service == *service && declared.name == name;
                 match self.0.iter_mut().find(same) {
                     Some(declared) => declared.layers.push(layer),
-                    None => self.0.push(Declared {
-                        name,
-                        service: service.clone(),
-                        layers: vec![layer],
-                        home: None,
-                    }),
+                    None => {
+                        check_service(teller, layer, service);
+                        self.0.push(Declared {
+                            name,
+                            service: service.clone(),
+                            layers: vec![layer],
+                            home: None,
+                        });
+                    }
                 }
             }
         }
