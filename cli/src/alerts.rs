@@ -15,7 +15,8 @@ use shared::alerts::{BuildError, BuiltFile};
 use shared::config::FolderError;
 
 use self::amtool::Tested;
-use self::files::Written;
+use crate::built::FilesError;
+use crate::count::count;
 
 /// Writes and tests Prometheus' rules for the alerts and SLOs beside the metrics, and Alertmanager's configuration.
 #[derive(Debug, Args)]
@@ -54,19 +55,9 @@ pub enum AlertsError {
     /// The alerts cannot be built.
     #[error(transparent)]
     Build(#[from] BuildError),
-    /// A file cannot be read or written.
-    #[error("{} cannot be {done}: {source}", file.display())]
-    File {
-        /// The file.
-        file: PathBuf,
-        /// `read`, `written` or `removed`.
-        done: &'static str,
-        /// Why.
-        source: io::Error,
-    },
-    /// A file of somebody else's stands in the way.
-    #[error("{} was not written by `fanlight alerts build`: move it, or name another folder with --out", .0.display())]
-    Foreign(PathBuf),
+    /// Files cannot be read or written, or are somebody else's.
+    #[error(transparent)]
+    Files(#[from] FilesError),
     /// promtool is not there.
     #[error(
         "promtool is not there: install Debian's package `prometheus` (`apt-get install prometheus`), which has it"
@@ -104,7 +95,7 @@ pub fn run(args: &AlertsArgs, config: &Path) -> Result<ExitCode, AlertsError> {
     let rules = shared::alerts::build(environments)?;
     let alertmanagers = shared::alertmanager::build(environments)?;
     match &args.command {
-        Command::Build { out, check: true } => check(&[rules, alertmanagers].concat(), out),
+        Command::Build { out, check: true } => Ok(files::built(&[rules, alertmanagers].concat()).check(out)?),
         Command::Build { out, check: false } => build(&rules, &alertmanagers, out),
         Command::Test => test(&rules, &shared::alerts::parts(environments)?, &alertmanagers),
     }
@@ -140,32 +131,12 @@ fn test(rules: &[BuiltFile], parts: &[BuiltFile], alertmanagers: &[BuiltFile]) -
 
 fn build(rules: &[BuiltFile], alertmanagers: &[BuiltFile], out: &Path) -> Result<ExitCode, AlertsError> {
     let files = &[rules, alertmanagers].concat();
-    let Written { written, removed } = files::write(files, out)?;
+    let written = files::built(files).write(out)?;
     for line in summaries(rules) {
         println!("{}/{line}", out.display());
     }
-    let changed = match (written, removed) {
-        (0, 0) => "as before".to_owned(),
-        (written, 0) => format!("{written} written"),
-        (written, removed) => format!("{written} written, {removed} removed"),
-    };
-    println!("{}: {}, {changed}", out.display(), count(files.len(), "file"));
+    println!("{}: {}, {written}", out.display(), count(files.len(), "file"));
     Ok(ExitCode::SUCCESS)
-}
-
-fn check(files: &[BuiltFile], out: &Path) -> Result<ExitCode, AlertsError> {
-    let stale = files::stale(files, out)?;
-    for line in &stale {
-        eprintln!("{line}");
-    }
-    if stale.is_empty() {
-        return Ok(ExitCode::SUCCESS);
-    }
-    eprintln!(
-        "{} is stale: run `fanlight alerts build` and commit what it writes",
-        out.display()
-    );
-    Ok(ExitCode::FAILURE)
 }
 
 /// `prod: 5 alerts, 1 SLO, 42 tests`, for each environment.
@@ -193,8 +164,4 @@ fn summaries(files: &[BuiltFile]) -> Vec<String> {
         )
     });
     lines.collect()
-}
-
-fn count(number: usize, what: &str) -> String {
-    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }

@@ -1,21 +1,23 @@
 //! A folder of what is built: written whole, and cleared of what is built no more.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::fs;
 use std::io;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
-
-/// Deeper folders hold nothing that was built.
-const DEEPEST: usize = 4;
+use std::process::ExitCode;
 
 /// What is built, and by what it is known.
 pub(crate) struct Built<'f> {
     /// Paths below the folder, and texts.
     pub(crate) files: Vec<(&'f Path, &'f str)>,
     /// What the names of files end in.
-    pub(crate) end: &'static str,
-    /// What stands in every file that is built; one without it is somebody else's.
-    pub(crate) mark: &'static str,
+    pub(crate) ends: &'static [&'static str],
+    /// How far below the folder files are looked for that an earlier build wrote; directly in it they are at 1.
+    pub(crate) depths: RangeInclusive<usize>,
+    /// Whether a text was built; any other is somebody else's.
+    pub(crate) is_ours: fn(&str) -> bool,
     /// The command that builds.
     pub(crate) command: &'static str,
 }
@@ -26,6 +28,16 @@ pub(crate) struct Written {
     pub(crate) written: usize,
     /// Those that are built no more.
     pub(crate) removed: usize,
+}
+
+impl fmt::Display for Written {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.written, self.removed) {
+            (0, 0) => formatter.write_str("as before"),
+            (written, 0) => write!(formatter, "{written} written"),
+            (written, removed) => write!(formatter, "{written} written, {removed} removed"),
+        }
+    }
 }
 
 /// A folder cannot be what it should be.
@@ -59,7 +71,7 @@ impl Built<'_> {
             let path = out.join(path);
             match read(&path)? {
                 Some(stored) if stored == *text => {}
-                Some(stored) if !stored.contains(self.mark) => {
+                Some(stored) if !(self.is_ours)(&stored) => {
                     return Err(FilesError::Foreign {
                         file: path,
                         command: self.command,
@@ -69,11 +81,8 @@ impl Built<'_> {
             }
         }
         for (path, text) in &fresh {
-            // Whole or not at all, also for a Grafana that is reading it.
-            let new = path.with_added_extension("new");
             fs::create_dir_all(path.parent().unwrap_or(out))
-                .and_then(|()| fs::write(&new, text))
-                .and_then(|()| fs::rename(&new, path))
+                .and_then(|()| write_whole(path, text))
                 .map_err(failed(path, "written"))?;
         }
         let orphans = self.orphans(out)?;
@@ -91,8 +100,25 @@ impl Built<'_> {
         })
     }
 
+    /// Tells what of a folder is not as it would be written; the exit status is 1 if anything is.
+    pub(crate) fn check(&self, out: &Path) -> Result<ExitCode, FilesError> {
+        let stale = self.stale(out)?;
+        for line in &stale {
+            eprintln!("{line}");
+        }
+        if stale.is_empty() {
+            return Ok(ExitCode::SUCCESS);
+        }
+        eprintln!(
+            "{} is stale: run `{}` and commit what it writes",
+            out.display(),
+            self.command
+        );
+        Ok(ExitCode::FAILURE)
+    }
+
     /// What of a folder is not as it would be written, a line a file.
-    pub(crate) fn stale(&self, out: &Path) -> Result<Vec<String>, FilesError> {
+    fn stale(&self, out: &Path) -> Result<Vec<String>, FilesError> {
         let mut lines = Vec::new();
         for (path, text) in &self.files {
             let path = out.join(path);
@@ -112,15 +138,22 @@ impl Built<'_> {
     fn orphans(&self, out: &Path) -> Result<Vec<PathBuf>, FilesError> {
         let built: BTreeSet<PathBuf> = self.files.iter().map(|(path, _)| out.join(path)).collect();
         let mut orphans = Vec::new();
-        for path in files_below(out, DEEPEST)? {
-            let named = path.to_string_lossy().ends_with(self.end);
-            if named && !built.contains(&path) && read(&path)?.is_some_and(|text| text.contains(self.mark)) {
+        for path in files_below(out, self.depths.clone())? {
+            let name = path.to_string_lossy();
+            let named = self.ends.iter().any(|end| name.ends_with(end));
+            if named && !built.contains(&path) && read(&path)?.is_some_and(|text| (self.is_ours)(&text)) {
                 orphans.push(path);
             }
         }
         orphans.sort();
         Ok(orphans)
     }
+}
+
+/// Writes a file whole or not at all, also for somebody who is reading it.
+pub(crate) fn write_whole(path: &Path, text: &str) -> io::Result<()> {
+    let new = path.with_added_extension("new");
+    fs::write(&new, text).and_then(|()| fs::rename(&new, path))
 }
 
 /// A text; `None` where there is no file. What is no text was not built.
@@ -132,7 +165,9 @@ fn read(path: &Path) -> Result<Option<String>, FilesError> {
     }
 }
 
-fn files_below(folder: &Path, deepest: usize) -> Result<Vec<PathBuf>, FilesError> {
+/// The files that stand so far below a folder.
+fn files_below(folder: &Path, depths: RangeInclusive<usize>) -> Result<Vec<PathBuf>, FilesError> {
+    let (nearest, farthest) = depths.into_inner();
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -142,16 +177,17 @@ fn files_below(folder: &Path, deepest: usize) -> Result<Vec<PathBuf>, FilesError
     for entry in entries {
         let entry = entry.map_err(failed(folder, "read"))?;
         let kind = entry.file_type().map_err(failed(folder, "read"))?;
-        if kind.is_file() {
+        if kind.is_file() && nearest <= 1 {
             files.push(entry.path());
-        } else if kind.is_dir() && deepest > 1 {
-            files.extend(files_below(&entry.path(), deepest - 1)?);
+        } else if kind.is_dir() && farthest > 1 {
+            files.extend(files_below(&entry.path(), nearest.saturating_sub(1)..=farthest - 1)?);
         }
     }
     Ok(files)
 }
 
-fn failed<'a>(file: &'a Path, done: &'static str) -> impl Fn(io::Error) -> FilesError + 'a {
+/// As a [`FilesError`] of this file.
+pub(crate) fn failed<'a>(file: &'a Path, done: &'static str) -> impl Fn(io::Error) -> FilesError + 'a {
     move |source| FilesError::File {
         file: file.to_owned(),
         done,
@@ -160,7 +196,7 @@ fn failed<'a>(file: &'a Path, done: &'static str) -> impl Fn(io::Error) -> Files
 }
 
 /// The first line in which two texts differ.
-fn difference(stored: &str, built: &str) -> String {
+pub(crate) fn difference(stored: &str, built: &str) -> String {
     let same = stored
         .lines()
         .zip(built.lines())

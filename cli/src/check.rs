@@ -8,6 +8,8 @@ use clap::Args;
 use shared::config::FolderError;
 use shared::placeholders::Resolver;
 
+use crate::count::count;
+
 /// Says every mistake in the configuration, with its place and what to do; exit status 1 if there is one.
 #[derive(Debug, Args)]
 pub struct CheckArgs {
@@ -52,8 +54,4 @@ pub async fn run(args: CheckArgs, config: &Path) -> Result<ExitCode, FolderError
         count(report.warnings(), "warning")
     );
     Ok(ExitCode::FAILURE)
-}
-
-fn count(number: usize, what: &str) -> String {
-    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }

@@ -8,7 +8,8 @@ use clap::{Args, Subcommand};
 use shared::config::FolderError;
 use shared::dashboards::{BuildError, BuiltDashboard, HEAD};
 
-use crate::built::{Built, FilesError, Written};
+use crate::built::{Built, FilesError};
+use crate::count::count;
 
 /// Writes Grafana's dashboards of the metrics and their alerts.
 #[derive(Debug, Args)]
@@ -67,49 +68,25 @@ pub fn run(args: &DashboardsArgs, config: &Path) -> Result<ExitCode, DashboardsE
             .iter()
             .map(|built| (built.path.as_path(), built.text.as_str()))
             .collect(),
-        end: ".json",
-        mark: HEAD,
+        ends: &[".json"],
+        depths: 1..=4,
+        is_ours: |text| text.contains(HEAD),
         command: "fanlight dashboards build",
     };
     let Command::Build { out, check } = &args.command;
     if *check {
-        return check_folder(&built, out);
+        return Ok(built.check(out)?);
     }
-    let Written { written, removed } = built.write(out)?;
+    let written = built.write(out)?;
     for line in summaries(&dashboards) {
         println!("{}/{line}", out.display());
     }
-    let changed = match (written, removed) {
-        (0, 0) => "as before".to_owned(),
-        (written, 0) => format!("{written} written"),
-        (written, removed) => format!("{written} written, {removed} removed"),
-    };
-    println!("{}: {}, {changed}", out.display(), count(dashboards.len(), "dashboard"));
+    println!("{}: {}, {written}", out.display(), count(dashboards.len(), "dashboard"));
     Ok(ExitCode::SUCCESS)
-}
-
-fn check_folder(built: &Built<'_>, out: &Path) -> Result<ExitCode, DashboardsError> {
-    let stale = built.stale(out)?;
-    for line in &stale {
-        eprintln!("{line}");
-    }
-    if stale.is_empty() {
-        return Ok(ExitCode::SUCCESS);
-    }
-    eprintln!(
-        "{} is stale: run `{}` and commit what it writes",
-        out.display(),
-        built.command
-    );
-    Ok(ExitCode::FAILURE)
 }
 
 /// `prod/Growth/growth-main.json: 8 panels`, for each dashboard.
 fn summaries(dashboards: &[BuiltDashboard]) -> impl Iterator<Item = String> {
     let line = |built: &BuiltDashboard| format!("{}: {}", built.path.display(), count(built.panels, "panel"));
     dashboards.iter().map(line)
-}
-
-fn count(number: usize, what: &str) -> String {
-    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }

@@ -9,6 +9,7 @@ pub mod alerts;
 mod built;
 pub mod check;
 mod colour;
+mod count;
 pub mod dashboards;
 pub mod dev;
 pub mod enforce;

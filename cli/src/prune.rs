@@ -16,6 +16,7 @@ use shared::tidy::{Survey, survey};
 use tokio::time::Instant;
 
 use crate::age::age;
+use crate::count::count;
 
 /// The most that the gateways may take to say what they hold, and then to delete.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -428,10 +429,6 @@ async fn delete_all(stale: &[Stale<'_>], surveys: &[Survey<'_>]) -> bool {
     }
     println!("deleted {} of {}", count(groups, "group"), count(jobs, "job"));
     complete
-}
-
-fn count(number: usize, what: &str) -> String {
-    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
 fn count_series(number: usize) -> String {

@@ -12,6 +12,8 @@ use shared::config::FolderError;
 use shared::config::job::Job;
 
 use self::schedules::Unrenderable;
+use crate::built::{difference, write_whole};
+use crate::count::count;
 
 /// What template.yaml gives the collector for a run unless told otherwise: the default of `CollectorTimeout` without the margin.
 const USUAL_TIME: Duration = Duration::from_mins(1);
@@ -68,8 +70,7 @@ pub fn run(args: &RenderArgs, config: &Path) -> Result<ExitCode, RenderError> {
     let mistakes = loaded.report.mistakes();
     if mistakes > 0 {
         eprint!("{}", loaded.report.render(io::stderr().is_terminal()));
-        let plural = if mistakes == 1 { "" } else { "s" };
-        return Err(RenderError::Flawed(format!("{mistakes} mistake{plural}")));
+        return Err(RenderError::Flawed(count(mistakes, "mistake")));
     }
     let heal = loaded.configuration.heal.as_ref();
     let rendered = schedules::template(&loaded.configuration.jobs, heal)?;
@@ -99,11 +100,7 @@ pub fn run(args: &RenderArgs, config: &Path) -> Result<ExitCode, RenderError> {
         return Ok(ExitCode::FAILURE);
     }
     if !fresh {
-        // Whole or not at all, also for somebody who is reading it.
-        let new = file.with_added_extension("new");
-        std::fs::write(&new, &rendered)
-            .and_then(|()| std::fs::rename(&new, file))
-            .map_err(failed("written"))?;
+        write_whole(file, &rendered).map_err(failed("written"))?;
     }
     if let Some(warning) = too_long(&loaded.configuration.jobs) {
         eprintln!("warning: {warning}");
@@ -111,9 +108,9 @@ pub fn run(args: &RenderArgs, config: &Path) -> Result<ExitCode, RenderError> {
     let enabled = loaded.configuration.jobs.iter().filter(|job| job.enabled).count();
     let schedules = enabled + usize::from(heal.is_some());
     println!(
-        "{}: {schedules} schedule{}{}",
+        "{}: {}{}",
         file.display(),
-        if schedules == 1 { "" } else { "s" },
+        count(schedules, "schedule"),
         if fresh { ", as before" } else { "" }
     );
     Ok(ExitCode::SUCCESS)
@@ -138,24 +135,6 @@ fn collector_timeout(longest: Duration) -> u64 {
     (longest + MARGIN).min(MOST_TIME).as_secs()
 }
 
-/// The first line in which two texts differ.
-fn difference(stored: &str, rendered: &str) -> String {
-    let (mut stored, mut rendered) = (stored.lines(), rendered.lines());
-    let mut number = 0;
-    loop {
-        number += 1;
-        match (stored.next(), rendered.next()) {
-            (Some(is), Some(should_be)) if is == should_be => {}
-            (Some(is), Some(should_be)) => {
-                return format!("line {number} is `{}` and should be `{}`", is.trim(), should_be.trim());
-            }
-            (Some(is), None) => return format!("line {number} is `{}` and should not be there", is.trim()),
-            (None, Some(should_be)) => return format!("line {number}, `{}`, is lacking", should_be.trim()),
-            (None, None) => return "its ends of lines are others".to_owned(),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -164,19 +143,6 @@ mod tests {
     fn the_collector_has_five_seconds_more_than_the_longest_job_where_lambda_has_them() {
         for (longest, seconds) in [(61, 66), (300, 305), (895, 900), (900, 900)] {
             assert_eq!(collector_timeout(Duration::from_secs(longest)), seconds);
-        }
-    }
-
-    #[test]
-    fn the_first_difference_is_told() {
-        let cases = [
-            ("a\n  b\nc\n", "a\n  d\nc\n", "line 2 is `b` and should be `d`"),
-            ("a\nb\n", "a\n", "line 2 is `b` and should not be there"),
-            ("a\n", "a\nb\n", "line 2, `b`, is lacking"),
-            ("a\r\n", "a\n", "its ends of lines are others"),
-        ];
-        for (stored, rendered, words) in cases {
-            assert_eq!(difference(stored, rendered), words);
         }
     }
 }

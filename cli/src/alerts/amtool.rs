@@ -8,7 +8,9 @@ use std::process::{Command, Output};
 use shared::alertmanager::{CASES, CONFIGURATION, Cases, Message, Routed, TEXT};
 use shared::alerts::BuiltFile;
 
-use super::{AlertsError, count, promtool};
+use super::{AlertsError, files};
+use crate::built::failed;
+use crate::count::count;
 
 const AMTOOL: &str = "amtool";
 /// What amtool says before Alertmanager 0.26 of the watchdog's `url_file`.
@@ -26,16 +28,11 @@ pub(super) struct Tested {
 }
 
 /// Tests the files of all environments, in their order.
-pub(super) fn test(files: &[BuiltFile]) -> Result<Vec<Tested>, AlertsError> {
-    let folder = tempfile::Builder::new().prefix("fanlight-alerts-").tempdir();
-    let folder = folder.map_err(|source| AlertsError::File {
-        file: std::env::temp_dir(),
-        done: "written",
-        source,
-    })?;
-    promtool::write(files, folder.path())?;
+pub(super) fn test(built: &[BuiltFile]) -> Result<Vec<Tested>, AlertsError> {
+    let folder = files::temporary()?;
+    files::write(built, folder.path())?;
     let mut tested = Vec::new();
-    for file in files.iter().filter(|file| file.path.ends_with(CASES)) {
+    for file in built.iter().filter(|file| file.path.ends_with(CASES)) {
         let cases = Cases::read(&file.text)?;
         let folder = folder.path().join(&file.environment);
         let line = format!(
@@ -53,11 +50,7 @@ pub(super) fn test(files: &[BuiltFile]) -> Result<Vec<Tested>, AlertsError> {
             for message in &cases.messages {
                 let data = folder.join("data.json");
                 let json = serde_json::to_string(&message.data).unwrap_or_default();
-                fs::write(&data, json).map_err(|source| AlertsError::File {
-                    file: data,
-                    done: "written",
-                    source,
-                })?;
+                fs::write(&data, json).map_err(failed(&data, "written"))?;
                 failures.extend(rendered(&folder, message)?);
             }
         }

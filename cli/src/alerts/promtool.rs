@@ -1,7 +1,6 @@
 //! The rules and their tests in promtool's hands.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::io;
 use std::num::NonZero;
 use std::path::Path;
@@ -9,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 
 use shared::alerts::BuiltFile;
 
-use super::{AlertsError, summaries};
+use super::{AlertsError, files, summaries};
 
 const PROMTOOL: &str = "promtool";
 /// Files of tests that one promtool is given: so few that all processors have something to do until the end.
@@ -17,25 +16,20 @@ const FILES_AT_ONCE: usize = 4;
 
 /// Checks all rules as they would be written, and runs the tests of each alert and SLO against the rules that concern it; the environments
 /// that fail.
-pub(super) fn test(files: &[BuiltFile], parts: &[BuiltFile]) -> Result<BTreeSet<String>, AlertsError> {
-    let folder = tempfile::Builder::new().prefix("fanlight-alerts-").tempdir();
-    let folder = folder.map_err(|source| AlertsError::File {
-        file: std::env::temp_dir(),
-        done: "written",
-        source,
-    })?;
+pub(super) fn test(rules: &[BuiltFile], parts: &[BuiltFile]) -> Result<BTreeSet<String>, AlertsError> {
+    let folder = files::temporary()?;
     let whole = folder.path().join("whole");
     let apart = folder.path().join("apart");
-    write(files, &whole)?;
-    write(parts, &apart)?;
+    files::write(rules, &whole)?;
+    files::write(parts, &apart)?;
     let mut failed = BTreeSet::new();
-    for (environment, line) in environments(files).iter().zip(summaries(files)) {
-        let of = |files: &'_ [BuiltFile], rules: bool| {
+    for (environment, line) in environments(rules).iter().zip(summaries(rules)) {
+        let of = |files: &'_ [BuiltFile], are_rules: bool| {
             let files = files.iter().filter(|file| file.environment == *environment);
-            let files = files.filter(|file| file.alerts.is_some() == rules);
+            let files = files.filter(|file| file.alerts.is_some() == are_rules);
             files.map(|file| file.path.clone()).collect::<Vec<_>>()
         };
-        let mut failures = promtool(&whole, "check", &[&of(files, true)])?;
+        let mut failures = promtool(&whole, "check", &[&of(rules, true)])?;
         let tests = of(parts, false);
         failures.extend(promtool(
             &apart,
@@ -52,26 +46,10 @@ pub(super) fn test(files: &[BuiltFile], parts: &[BuiltFile]) -> Result<BTreeSet<
             }
         }
     }
-    if files.is_empty() {
+    if rules.is_empty() {
         println!("no alerts are declared");
     }
     Ok(failed)
-}
-
-/// Writes files below a folder of ours.
-pub(super) fn write(files: &[BuiltFile], folder: &Path) -> Result<(), AlertsError> {
-    for file in files {
-        let path = folder.join(&file.path);
-        let parent = path.parent().unwrap_or(folder);
-        fs::create_dir_all(parent)
-            .and_then(|()| fs::write(&path, &file.text))
-            .map_err(|source| AlertsError::File {
-                file: path.clone(),
-                done: "written",
-                source,
-            })?;
-    }
-    Ok(())
 }
 
 fn environments(files: &[BuiltFile]) -> Vec<&str> {

@@ -23,6 +23,7 @@ use shared::schedule::Schedule;
 
 use self::document::{Document, Tree as _};
 use self::model::Imported;
+use crate::count::count;
 
 pub use self::document::Unreadable;
 
@@ -177,10 +178,6 @@ pub fn run(args: &ImportArgs) -> Result<ExitCode, ImportError> {
         mended.unwrap_or_default()
     );
     Ok(ExitCode::SUCCESS)
-}
-
-fn count(number: usize, what: &str) -> String {
-    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
 /// The file, and what it was made from.
