@@ -4,6 +4,7 @@
 mod stage;
 
 use super::course::{Course, State, steps};
+use super::enough::least_age;
 use super::model::{
     CURRENT_BURN_RATE, ERROR_BUDGET, Events, Indicator, OBJECTIVE, PERIOD_BUDGET_REMAINING, PERIOD_BURN_RATE, Slo,
     TIME_PERIOD_DAYS,
@@ -11,7 +12,7 @@ use super::model::{
 use super::rules::{BAD_NOW, Speed};
 use super::windows::BurnRate;
 use crate::alerts::{CaseKind, Minutes, Pusher, Test, Told, UnitTest, duration, minutes};
-use stage::{Bad, Cases, Leave, whole};
+use stage::{Bad, Cases, Leave, Pace, whole};
 
 /// How far above and below its threshold a burn rate is tried.
 const ABOVE: f64 = 1.05;
@@ -36,7 +37,10 @@ pub(crate) fn of_slo(slo: &Slo) -> Vec<UnitTest> {
         tests.extend(cases.not_fresh());
     }
     tests.push(cases.missing());
+    tests.extend(cases.newly_bad());
+    tests.extend(cases.new_and_too_few());
     tests.extend(cases.too_few());
+    tests.extend(cases.just_enough());
     tests.extend(cases.without_a_part());
     tests.into_iter().map(Test::finish).collect()
 }
@@ -85,7 +89,7 @@ impl Cases<'_> {
         }
         // The longest window has seen some of all that there was.
         if let Some(longest) = self.slo.windows().last().copied()
-            && let Some(ratio) = course.ratio(late, longest, true)
+            && let Some(ratio) = course.about(late, longest)
         {
             test.expect_value(&near(&self.slo.selector(&Slo::error_ratio(longest)), ratio), at, 1.0);
         }
@@ -171,7 +175,7 @@ impl Cases<'_> {
     /// All was bad when the pusher died, or when the metric began to fail: nobody is told of a burning budget that nobody can see.
     fn blind(&self) -> Vec<Test> {
         let pace = self.pace(self.shortest());
-        let death = 2 * pace.period;
+        let death = pace.push_after(self.all_fire(pace)) + pace.period;
         let blind = pace.step_after(death + self.limit) + pace.step;
         let told = blind + pace.period + pace.step;
         let all = |_: Minutes| 1.0;
@@ -185,9 +189,7 @@ impl Cases<'_> {
             let mut test = self.test(kind, "", told, pace);
             self.series(&mut test, &course, pusher, Leave::Nothing);
             for speed in &self.speeds {
-                if course.states(speed)[usize::try_from(death / pace.step).unwrap_or_default()] == State::Firing {
-                    self.expect(&mut test, speed, death, true);
-                }
+                self.expect(&mut test, speed, death - pace.step, true);
             }
             self.expect_none(&mut test, blind);
             self.expect_none(&mut test, told);
@@ -208,8 +210,8 @@ impl Cases<'_> {
             return Vec::new();
         };
         let within = minutes(within);
-        let longest = self.rates().map(|rate| minutes(rate.short)).max().unwrap_or_default();
-        let end = pace.step_after(death + within + longest) + 2 * pace.period;
+        let is_bad = |minute: Minutes| minute > death + within + pace.step;
+        let end = self.all_fire_of(pace, death + within, &is_bad) + pace.period;
         let cases = [
             (CaseKind::Stale, Pusher::DiesAt(death)),
             (CaseKind::Failing, Pusher::FailsFrom(death)),
@@ -230,18 +232,75 @@ impl Cases<'_> {
     /// Nothing is there: no events, no value; but what is never pushed is not fresh either.
     fn missing(&self) -> Test {
         let pace = self.pace(self.shortest());
+        if let Indicator::Freshness { within } = self.slo.indicator {
+            // What was never pushed is as old as the SLO.
+            let within = minutes(within);
+            let is_bad = |minute: Minutes| minute >= within;
+            let end = self.all_fire_of(pace, within, &is_bad) + pace.step;
+            let course = Course::of_time(self.slo, pace.step, end, &is_bad);
+            let mut test = self.test(CaseKind::Missing, "", end, pace);
+            for speed in &self.speeds {
+                for (at, fires) in course.turns(speed) {
+                    self.expect(&mut test, speed, at, fires);
+                }
+            }
+            return test;
+        }
         let end = pace.step_after(minutes(self.shortest())) + 2 * pace.period;
         let mut test = self.test(CaseKind::Missing, "", end, pace);
-        if self.slo.depends_on_freshness() {
-            test.pushers(&self.slo.subjects, Pusher::Alive);
-            self.expect_none(&mut test, end);
-            self.expect_stale(&mut test, end, Told::Nothing);
-        } else {
-            for speed in &self.speeds {
-                self.expect(&mut test, speed, end, true);
+        test.pushers(&self.slo.subjects, Pusher::Alive);
+        self.expect_none(&mut test, end);
+        self.expect_stale(&mut test, end, Told::Nothing);
+        test
+    }
+
+    /// Everything is bad from the beginning: no alert before an SLO with a good past would have it.
+    fn newly_bad(&self) -> Option<Test> {
+        self.rates().find(|rate| least_age(self.slo, rate).is_some())?;
+        if !self.slo.depends_on_freshness() {
+            // That is what a missing series is.
+            return None;
+        }
+        let pace = self.finer(self.shortest());
+        let end = self.all_fire(pace) + pace.period;
+        let (course, pusher) = self.course(pace, end, Bad::Share(&|_| 1.0));
+        let mut test = self.test(CaseKind::Firing, "new, and all is bad", end, pace);
+        self.series(&mut test, &course, pusher, Leave::Nothing);
+        for speed in &self.speeds {
+            for (at, fires) in course.turns(speed) {
+                self.expect(&mut test, speed, at, fires);
             }
         }
-        test
+        Some(test)
+    }
+
+    /// Everything is bad from the beginning, and were there as much in the whole of a window, that would be enough events.
+    fn new_and_too_few(&self) -> Option<Test> {
+        let Indicator::Ratio {
+            minimum,
+            counters: false,
+            ..
+        } = self.slo.indicator
+        else {
+            return None;
+        };
+        let pace = self.finer(self.shortest());
+        // As soon as some alert could fire.
+        let ages = self.rates().map(|rate| least_age(self.slo, rate).unwrap_or_default());
+        let end = pace.step_after(ages.min().map_or(0, minutes)) + pace.step;
+        let pushes = end / pace.period + 1;
+        let volume = minimum * BELOW / pushes as f64;
+        let whole = self.slo.windows().last().map_or(0, |window| minutes(*window)) / pace.period;
+        if volume * whole as f64 <= minimum * ABOVE {
+            return None;
+        }
+        let (course, pusher) = self.course_of(pace, end, volume, Bad::Share(&|_| 1.0));
+        let mut test = self.test(CaseKind::Quiet, "new, and too few events yet", end, pace);
+        self.series(&mut test, &course, pusher, Leave::Nothing);
+        for speed in &self.speeds {
+            self.expect_never(&mut test, speed, end);
+        }
+        Some(test)
     }
 
     /// All events are bad, but there are too few to say anything.
@@ -249,21 +308,13 @@ impl Cases<'_> {
         let Indicator::Ratio { minimum, counters, .. } = self.slo.indicator else {
             return None;
         };
-        let few = (minimum / 2.0).floor();
+        // An increase is extended to the ends of its window.
+        let few = minimum.ceil() - 1.0;
+        let few = if counters { (few / 2.0).floor() } else { few };
         if few < 1.0 {
             return None;
         }
-        let pace = self.pace(self.shortest());
-        let from = 2 * pace.period;
-        let end = pace.step_after(from + minutes(self.shortest())) + pace.period;
-        let longest = self.slo.windows().last().map_or(1, |window| minutes(*window));
-        let volume = |push: Minutes| match (counters, push == from) {
-            (true, true) => few,
-            (true, false) => 0.0,
-            // A gauge's events are counted by its pushes, which are as many in each window.
-            (false, _) => few * self.period as f64 / longest as f64,
-        };
-        let course = Course::of_events(self.slo, (pace.step, pace.period), end, &volume, &|_| 1.0);
+        let (course, pace, end) = self.at_once(few);
         let mut test = self.test(CaseKind::Quiet, "too few events to say anything", end, pace);
         self.series(&mut test, &course, Pusher::Alive, Leave::Nothing);
         for speed in &self.speeds {
@@ -272,13 +323,41 @@ impl Cases<'_> {
         Some(test)
     }
 
+    /// All events are bad, and there are just enough.
+    fn just_enough(&self) -> Option<Test> {
+        let Indicator::Ratio { minimum, .. } = self.slo.indicator else {
+            return None;
+        };
+        let (course, pace, end) = self.at_once(minimum.ceil());
+        let mut test = self.test(CaseKind::Firing, "just enough events", end, pace);
+        self.series(&mut test, &course, Pusher::Alive, Leave::Nothing);
+        for speed in &self.speeds {
+            for (at, fires) in course.turns(speed) {
+                self.expect(&mut test, speed, at, fires);
+            }
+        }
+        Some(test)
+    }
+
+    /// So many events in one push, all bad, after there were none for so long that every alert may fire.
+    fn at_once(&self, events: f64) -> (Course<'_>, Pace, Minutes) {
+        let pace = self.finer(self.shortest());
+        let ages = self.rates().map(|rate| least_age(self.slo, rate).unwrap_or_default());
+        let from = pace.push_after(ages.max().map_or(0, minutes)) + 2 * pace.period;
+        let end = pace.step_after(from + minutes(self.shortest())) + pace.period;
+        let volume = |push: Minutes| if push == from { events } else { 0.0 };
+        let course = Course::of_events(self.slo, (pace.step, pace.period), end, &volume, &|_| 1.0);
+        (course, pace, end)
+    }
+
     /// There are no series of the events that are counted: nothing was bad, or nothing was good.
     fn without_a_part(&self) -> Option<Test> {
         let Indicator::Ratio { events, .. } = &self.slo.indicator else {
             return None;
         };
         let pace = self.pace(self.shortest());
-        let end = pace.step_after(minutes(self.shortest())) + 2 * pace.period;
+        let known = self.all_fire(pace).max(minutes(self.shortest()));
+        let end = pace.step_after(known) + 2 * pace.period;
         let (kind, name, share) = match events {
             Events::Bad(_) => (CaseKind::Quiet, "no series of what is bad", 0.0),
             Events::Good(_) => (CaseKind::Firing, "no series of what is good", 1.0),

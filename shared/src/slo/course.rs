@@ -5,15 +5,22 @@
 
 use std::time::Duration;
 
+use super::enough::least_age;
 use super::model::{Indicator, Slo};
 use super::rules::Speed;
 use super::windows::BurnRate;
 use crate::alerts::{Minutes, minutes};
 
+/// How far a part may be from what is expected of it.
+pub(super) const ABOUT: f64 = 0.05;
 /// What is closer to a threshold than this part of it is not asked for.
 const DISTANCE: f64 = 0.001;
 /// Where each counter begins: so far from 0 that Prometheus does not take their first value for all that there ever was.
 const BEGINNING: f64 = 1e12;
+/// Of how many events in a push a part is a whole number.
+const WHOLE: f64 = 1e5;
+/// How many times more than it has seen Prometheus may take a counter's increase for, which it extends to the ends of the window.
+const EXTENDED: f64 = 2.0;
 
 /// What is bad and what there is at each step.
 pub(super) struct Course<'a> {
@@ -25,6 +32,9 @@ pub(super) struct Course<'a> {
     /// What has been bad and what there has been up to each step.
     bad_sums: Vec<f64>,
     total_sums: Vec<f64>,
+    /// What each push has added to the events, at the step that sees it first.
+    pushed: Vec<f64>,
+    pushed_sums: Vec<f64>,
 }
 
 /// How an alert must stand at a step.
@@ -57,12 +67,18 @@ impl<'a> Course<'a> {
         let counters = matches!(slo.indicator, Indicator::Ratio { counters: true, .. });
         let mut bad = Vec::new();
         let mut total = Vec::new();
+        let mut pushed = Vec::new();
         let (mut bad_sum, mut total_sum) = (BEGINNING, 2.0 * BEGINNING);
         for minute in steps(step, end) {
             let push = minute - minute % period;
             let all = volume(push);
             let part = share(push);
-            let failed = if part < 1.0 { (part * all).round() } else { all };
+            // Of many events a part of them is a whole number, which is shorter to write.
+            let failed = match part * all {
+                failed if part >= 1.0 || all < WHOLE => failed,
+                failed => failed.round(),
+            };
+            pushed.push(if minute == push { all } else { 0.0 });
             if counters {
                 if minute == push && minute > 0 {
                     bad_sum += failed;
@@ -75,7 +91,7 @@ impl<'a> Course<'a> {
                 total.push(all);
             }
         }
-        Self::new(slo, step, counters, bad, total)
+        Self::new(slo, step, counters, [bad, total, pushed])
     }
 
     /// Of time, of which `is_bad` says when it was.
@@ -84,10 +100,10 @@ impl<'a> Course<'a> {
             .map(|minute| f64::from(u8::from(is_bad(minute))))
             .collect();
         let total = vec![1.0; bad.len()];
-        Self::new(slo, step, false, bad, total)
+        Self::new(slo, step, false, [bad, total.clone(), total])
     }
 
-    fn new(slo: &'a Slo, step: Minutes, counters: bool, bad: Vec<f64>, total: Vec<f64>) -> Self {
+    fn new(slo: &'a Slo, step: Minutes, counters: bool, [bad, total, pushed]: [Vec<f64>; 3]) -> Self {
         let sums = |values: &[f64]| {
             let mut sum = 0.0;
             let sums = values.iter().map(|value| {
@@ -102,8 +118,10 @@ impl<'a> Course<'a> {
             counters,
             bad_sums: sums(&bad),
             total_sums: sums(&total),
+            pushed_sums: sums(&pushed),
             bad,
             total,
+            pushed,
         }
     }
 
@@ -115,7 +133,7 @@ impl<'a> Course<'a> {
                 values[from..].fill(last);
             }
         }
-        Self::new(self.slo, self.step, self.counters, self.bad, self.total)
+        Self::new(self.slo, self.step, self.counters, [self.bad, self.total, self.pushed])
     }
 
     /// What is bad and what there is at each step, as the series have it.
@@ -123,8 +141,8 @@ impl<'a> Course<'a> {
         (&self.bad, &self.total)
     }
 
-    /// The part of what was bad in a window; with what stands at its beginning, or without.
-    pub(super) fn ratio(&self, at: usize, window: Duration, with_beginning: bool) -> Option<f64> {
+    /// The first step of a window; with what stands at its beginning, or without.
+    fn first(&self, at: usize, window: Duration, with_beginning: bool) -> usize {
         let window = minutes(window);
         let back = window / self.step;
         let whole = window.is_multiple_of(self.step);
@@ -133,7 +151,12 @@ impl<'a> Course<'a> {
         } else {
             back
         };
-        let first = at.saturating_sub(usize::try_from(count).unwrap_or(usize::MAX));
+        at.saturating_sub(usize::try_from(count).unwrap_or(usize::MAX))
+    }
+
+    /// The part of what was bad in a window; with what stands at its beginning, or without.
+    pub(super) fn ratio(&self, at: usize, window: Duration, with_beginning: bool) -> Option<f64> {
+        let first = self.first(at, window, with_beginning);
         let (bad, total) = if self.counters {
             (self.bad[at] - self.bad[first], self.total[at] - self.total[first])
         } else {
@@ -143,6 +166,23 @@ impl<'a> Course<'a> {
         (total > 0.0).then(|| bad / total)
     }
 
+    /// The first step at which all of these alerts fire.
+    pub(super) fn first_firing(&self, speeds: &[Speed<'_>]) -> Option<Minutes> {
+        let firing = |at: &usize| {
+            let mut speeds = speeds.iter();
+            speeds.all(|speed| self.state_of(*at, speed.rates) == State::Firing)
+        };
+        let first = (0..self.bad.len()).find(firing)?;
+        Some(first as Minutes * self.step)
+    }
+
+    /// The same where it hardly matters which way.
+    pub(super) fn about(&self, at: usize, window: Duration) -> Option<f64> {
+        let [with, without] = [true, false].map(|way| self.ratio(at, window, way));
+        let (with, without) = (with?, without?);
+        ((with - without).abs() < ABOUT / 2.0).then_some(with)
+    }
+
     /// Whether everything was bad in a window.
     pub(super) fn is_all_bad(&self, at: usize, window: Duration) -> bool {
         [true, false]
@@ -150,12 +190,34 @@ impl<'a> Course<'a> {
             .all(|way| self.ratio(at, window, way).is_some_and(|ratio| ratio >= 1.0))
     }
 
-    /// Whether a burn rate is exceeded at a step, with a threshold moved by this part of it.
+    /// Whether a burn rate is exceeded at a step, with thresholds moved by this part of them.
     fn exceeds(&self, at: usize, rate: &BurnRate, way: bool, moved: f64) -> bool {
         let threshold = rate.factor * self.slo.error_budget() * (1.0 + moved);
-        [rate.short, rate.long]
+        let burns = [rate.short, rate.long]
             .into_iter()
-            .all(|window| self.ratio(at, window, way).is_some_and(|ratio| ratio > threshold))
+            .all(|window| self.ratio(at, window, way).is_some_and(|ratio| ratio > threshold));
+        burns && self.is_enough(at, rate, way, moved) && self.is_old(at, rate)
+    }
+
+    /// Whether a long window has seen enough events.
+    fn is_enough(&self, at: usize, rate: &BurnRate, way: bool, moved: f64) -> bool {
+        let Indicator::Ratio { minimum, .. } = self.slo.indicator else {
+            return true;
+        };
+        let first = self.first(at, rate.long, way);
+        let events = if self.counters {
+            (self.total[at] - self.total[first]) * if moved < 0.0 { EXTENDED } else { 1.0 }
+        } else {
+            self.pushed_sums[at] - self.pushed_sums[first] + self.pushed[first]
+        };
+        // A whole number of events is exactly as many.
+        events >= minimum
+    }
+
+    /// Whether what is measured has been there for long enough.
+    fn is_old(&self, at: usize, rate: &BurnRate) -> bool {
+        let age = Duration::from_mins(at as Minutes * self.step);
+        least_age(self.slo, rate).is_none_or(|least| age >= least)
     }
 
     /// How an alert must stand at a step, were it for these burn rates alone.

@@ -6,6 +6,7 @@
 
 mod cases;
 mod course;
+mod enough;
 mod model;
 mod openslo;
 mod rules;

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use serde_saphyr::LitString;
 
+use super::enough;
 use super::model::{
     CURRENT_BURN_RATE, ERROR_BUDGET, Events, INFO, Indicator, LABELS, OBJECTIVE, PERIOD_BUDGET_REMAINING,
     PERIOD_BURN_RATE, Slo, TIME_PERIOD_DAYS,
@@ -20,7 +21,7 @@ use crate::alerts::{
 };
 
 /// The label that tells windows apart.
-const WINDOW_LABEL: &str = "sloth_window";
+pub(super) const WINDOW_LABEL: &str = "sloth_window";
 /// The label that tells an SLO's two alerts apart, whatever their severity.
 pub(crate) const SPEED_LABEL: &str = "sloth_severity";
 /// Its value of the fast one.
@@ -29,7 +30,7 @@ pub(crate) const PAGE: &str = "page";
 pub(crate) const TICKET: &str = "ticket";
 /// What is bad at an evaluation, and what there is.
 pub(super) const BAD_NOW: &str = "slo:sli_bad:now";
-const TOTAL_NOW: &str = "slo:sli_total:now";
+pub(super) const TOTAL_NOW: &str = "slo:sli_total:now";
 
 /// One of an SLO's alerts.
 #[derive(Debug, Clone, Copy)]
@@ -66,9 +67,11 @@ pub(super) fn alert_labels(slo: &Slo, speed: &Speed<'_>) -> BTreeMap<String, Str
 /// All rules of an SLO, in the order in which they need one another.
 pub(crate) fn group(slo: &Slo) -> Group {
     let mut rules = now(slo);
+    rules.extend(enough::pushes(slo));
     for window in slo.windows() {
         rules.extend(over_window(slo, window));
     }
+    rules.extend(enough::events(slo));
     rules.push(over_period(slo));
     rules.extend(budget(slo));
     rules.extend(speeds(slo).iter().map(|speed| alert(slo, speed)));
@@ -78,7 +81,8 @@ pub(crate) fn group(slo: &Slo) -> Group {
     }
 }
 
-fn record(slo: &Slo, name: &str, expr: String, more: &[(&str, String)]) -> Rule {
+/// A rule that records a series of the SLO, with more labels.
+pub(super) fn record(slo: &Slo, name: &str, expr: String, more: &[(&str, String)]) -> Rule {
     let labels = slo
         .labels()
         .into_iter()
@@ -114,12 +118,16 @@ fn now(slo: &Slo) -> Vec<Rule> {
         Indicator::Freshness { within } => {
             let stale = slo.subjects.iter().map(|subject| older_than(subject, *within));
             let stale: Vec<_> = stale.map(|stale| format!("({stale})")).collect();
-            vec![record(
-                slo,
-                BAD_NOW,
-                format!("{}\nor vector(0)", stale.join(" or ")),
-                &[],
-            )]
+            // What was never pushed is not older than the SLO, which may be there before the job's first run.
+            let longest = slo.windows().last().copied().unwrap_or(slo.window);
+            let known = format!(
+                "present_over_time({}[{}] offset {})",
+                slo.selector(BAD_NOW),
+                duration(longest),
+                duration(*within)
+            );
+            let expr = format!("({})\nand on () {known}\nor vector(0)", stale.join(" or "));
+            vec![record(slo, BAD_NOW, expr, &[])]
         }
     }
 }
@@ -169,7 +177,7 @@ fn over_window(slo: &Slo, window: Duration) -> Vec<Rule> {
 }
 
 /// The name of the series with the increase of a counter in a window.
-fn increase_of(what: &str, window: Duration) -> String {
+pub(super) fn increase_of(what: &str, window: Duration) -> String {
     format!("slo:sli_{what}:increase{}", duration(window))
 }
 
@@ -231,7 +239,7 @@ fn budget(slo: &Slo) -> Vec<Rule> {
     ]
 }
 
-/// An alert: any of its burn rates in both windows, of enough events, and of what is fresh.
+/// An alert: any of its burn rates in both windows, of what has seen enough, and is fresh.
 fn alert(slo: &Slo, speed: &Speed<'_>) -> Rule {
     let budget = number(slo.error_budget());
     let rates = speed.rates.iter().map(|rate| {
@@ -242,9 +250,7 @@ fn alert(slo: &Slo, speed: &Speed<'_>) -> Rule {
                 number(rate.factor)
             )
         };
-        let enough = enough(slo, rate.long)
-            .map(|enough| format!("\n  and {enough}"))
-            .unwrap_or_default();
+        let enough = enough::enough(slo, rate);
         format!("(\n  {}\n  and {}{enough}\n)", burns(rate.short), burns(rate.long))
     });
     let mut expr = rates.collect::<Vec<_>>().join("\nor\n");
@@ -262,21 +268,4 @@ fn alert(slo: &Slo, speed: &Speed<'_>) -> Rule {
         labels: alert_labels(slo, speed),
         annotations: annotations(&slo.description, &slo.handbook),
     }
-}
-
-/// What holds when a window has seen enough events to say anything.
-fn enough(slo: &Slo, window: Duration) -> Option<String> {
-    let Indicator::Ratio { counters, minimum, .. } = &slo.indicator else {
-        return None;
-    };
-    let minimum = number(*minimum);
-    if *counters {
-        let total = slo.selector(&increase_of("total", window));
-        return Some(format!("max({total} >= {minimum}) without ({WINDOW_LABEL})"));
-    }
-    // A gauge is seen many times between two pushes, so its events are counted by the pushes that a window holds.
-    let period = slo.subjects.iter().map(|subject| subject.freshness.longest).max()?;
-    let pushes = window.as_secs_f64() / period.as_secs_f64();
-    let total = format!("avg_over_time({}[{}])", slo.selector(TOTAL_NOW), duration(window));
-    Some(format!("{total} * {} >= {minimum}", number(pushes)))
 }

@@ -13,6 +13,8 @@ use crate::alerts::{
 
 /// The least number of events in a push: so many that a part of them is a whole number.
 const VOLUME: f64 = 1e6;
+/// What part of the least number of events a window has that has just enough.
+const ENOUGH: f64 = 1.02;
 
 pub(super) struct Cases<'a> {
     pub(super) slo: &'a Slo,
@@ -82,6 +84,34 @@ impl<'a> Cases<'a> {
         }
     }
 
+    /// The same with two steps or more in a push, so that what counts steps for pushes is noticed.
+    pub(super) fn finer(&self, window: Duration) -> Pace {
+        let most = (minutes(window) / 2).min(self.period / 2).max(1);
+        let step = step(self.period, most);
+        Pace {
+            step,
+            period: self.period.max(step),
+        }
+    }
+
+    /// When all alerts fire, of what is bad from the beginning.
+    pub(super) fn all_fire(&self, pace: Pace) -> Minutes {
+        let end = pace.step_after(self.longest()) + 2 * pace.period;
+        let (course, _) = self.course(pace, end, Bad::Share(&|_| 1.0));
+        course.first_firing(&self.speeds).unwrap_or(end)
+    }
+
+    /// When all alerts fire, of time that is bad from about `from` on.
+    pub(super) fn all_fire_of(&self, pace: Pace, from: Minutes, is_bad: &dyn Fn(Minutes) -> bool) -> Minutes {
+        let end = pace.step_after(from + self.longest()) + 2 * pace.period;
+        let course = Course::of_time(self.slo, pace.step, end, is_bad);
+        course.first_firing(&self.speeds).unwrap_or(end)
+    }
+
+    fn longest(&self) -> Minutes {
+        self.slo.windows().last().map_or(0, |window| minutes(*window))
+    }
+
     pub(super) fn rates(&self) -> impl Iterator<Item = &'a BurnRate> {
         self.speeds.iter().flat_map(|speed| speed.rates)
     }
@@ -116,7 +146,11 @@ impl<'a> Cases<'a> {
 
     /// What happens, and what becomes of the pushers.
     pub(super) fn course(&self, pace: Pace, end: Minutes, bad: Bad<'_>) -> (Course<'a>, Pusher) {
-        let volume = self.volume();
+        self.course_of(pace, end, self.volume(), bad)
+    }
+
+    /// The same with so many events a push.
+    pub(super) fn course_of(&self, pace: Pace, end: Minutes, volume: f64, bad: Bad<'_>) -> (Course<'a>, Pusher) {
         let during = |minute: Minutes| match bad {
             Bad::Share(share) => share(minute),
             Bad::During(from, to) => f64::from(u8::from((from..to).contains(&minute))),
@@ -275,7 +309,17 @@ impl<'a> Cases<'a> {
             // Where a window holds its beginning, it is full a step later, and must not see what is less for as long.
             let during = from..from + long + u64::from(part > 1.0);
             let share = |minute: Minutes| if during.contains(&minute) { level } else { 0.0 };
-            let (course, pusher) = self.course(pace, end, Bad::Share(&share));
+            // Of gauges just so many that their long window has enough; an increase of counters is less exact.
+            let pushes = (long / pace.period).max(1) as f64;
+            let volume = match self.slo.indicator {
+                Indicator::Ratio {
+                    counters: false,
+                    minimum,
+                    ..
+                } => minimum * ENOUGH / pushes,
+                _ => self.volume(),
+            };
+            let (course, pusher) = self.course_of(pace, end, volume, Bad::Share(&share));
             return (course, pusher, end);
         }
         // Time is bad or not, so that it burns at once what the rate allows in its window.
