@@ -1,18 +1,21 @@
 //! Unit tests for promtool: an outage, each burn rate a little above and below, a quiet month, pushers that die or fail, and what is not
 //! there.
 
+mod events;
+mod others;
+mod recorded;
 mod stage;
 
 use super::course::{Course, State, steps};
-use super::enough::least_age;
 use super::model::{
-    CURRENT_BURN_RATE, ERROR_BUDGET, Events, Indicator, OBJECTIVE, PERIOD_BUDGET_REMAINING, PERIOD_BURN_RATE, Slo,
+    CURRENT_BURN_RATE, ERROR_BUDGET, Events, INFO, Indicator, OBJECTIVE, PERIOD_BUDGET_REMAINING, PERIOD_BURN_RATE, Slo,
     TIME_PERIOD_DAYS,
 };
 use super::rules::{BAD_NOW, Speed};
 use super::windows::BurnRate;
-use crate::alerts::{CaseKind, Minutes, Pusher, Test, Told, UnitTest, duration, minutes};
-use stage::{Bad, Cases, Leave, Pace, whole};
+use crate::alerts::{CaseKind, Minutes, Pusher, Test, Told, UnitTest, duration, minutes, number};
+use others::Others;
+use stage::{Bad, Cases, Leave, whole};
 
 /// How far above and below its threshold a burn rate is tried.
 const ABOVE: f64 = 1.05;
@@ -31,6 +34,8 @@ pub(crate) fn of_slo(slo: &Slo) -> Vec<UnitTest> {
         }
     }
     tests.push(cases.month());
+    tests.extend(cases.windows());
+    tests.push(cases.of_others());
     if slo.depends_on_freshness() {
         tests.extend(cases.blind());
     } else {
@@ -68,6 +73,7 @@ impl Cases<'_> {
         let (course, pusher) = self.course(pace, end, Bad::During(from, to));
         let mut test = self.test(CaseKind::Firing, "an outage", end, pace);
         self.series(&mut test, &course, pusher, Leave::Nothing);
+        self.others(&mut test, end, pace.step, Others::Good);
         for speed in &self.speeds {
             for (at, fires) in course.turns(speed) {
                 self.expect(&mut test, speed, at, fires);
@@ -85,7 +91,7 @@ impl Cases<'_> {
         if self.speeds.iter().all(known) {
             self.expect_all(&mut test, at);
             let burn = 1.0 / self.slo.error_budget();
-            test.expect_value(&rounded_sum(&self.slo.selector(CURRENT_BURN_RATE)), at, rounded(burn));
+            test.expect_value(&rounded_sum(&self.recorded(CURRENT_BURN_RATE, None)), at, rounded(burn));
         }
         // The longest window has seen some of all that there was.
         if let Some(longest) = self.slo.windows().last().copied()
@@ -163,12 +169,35 @@ impl Cases<'_> {
             (ERROR_BUDGET, self.slo.error_budget()),
             (TIME_PERIOD_DAYS, self.slo.days()),
         ] {
-            test.expect_value(&format!("sum({})", self.slo.selector(series)), end, value);
+            test.expect_value(&format!("sum({})", self.common(series, &[])), end, value);
         }
+        let objective = number(self.slo.objective);
+        let info = [("sloth_objective", objective.as_str()), ("sloth_mode", "fanlight")];
+        test.expect_value(&format!("sum({})", self.common(INFO, &info)), end, 1.0);
+        let whole = self.recorded(&Slo::error_ratio(self.slo.window), Some(self.slo.window));
+        test.expect_value(&format!("count({whole})"), end, 1.0);
         for (series, value) in [(PERIOD_BURN_RATE, burn), (PERIOD_BUDGET_REMAINING, 1.0 - burn)] {
-            test.expect_value(&near(&self.slo.selector(series), value), end, 1.0);
+            test.expect_value(&near(&self.recorded(series, None), value), end, 1.0);
         }
         self.expect_stale(&mut test, end, Told::Nothing);
+        test
+    }
+
+    /// All is well, whatever is bad of other jobs and SLOs.
+    fn of_others(&self) -> Test {
+        let pace = self.pace(self.shortest());
+        let end = pace.step_after(self.longest_age()) + 2 * pace.period + pace.step_after(minutes(self.shortest()));
+        let (course, pusher) = self.course(pace, end, Bad::Share(&|_| 0.0));
+        let mut test = self.test(CaseKind::Quiet, "all is bad of others", end, pace);
+        self.series(&mut test, &course, pusher, Leave::Nothing);
+        self.others(&mut test, end, pace.step, Others::Bad);
+        for speed in &self.speeds {
+            self.expect_never(&mut test, speed, end);
+        }
+        for window in self.slo.windows().into_iter().chain([self.slo.window]) {
+            let ratio = self.recorded(&Slo::error_ratio(window), Some(window));
+            test.expect_value(&format!("sum({ratio})"), end, 0.0);
+        }
         test
     }
 
@@ -188,6 +217,7 @@ impl Cases<'_> {
             let course = course.frozen_from(death);
             let mut test = self.test(kind, "", told, pace);
             self.series(&mut test, &course, pusher, Leave::Nothing);
+            others::pushers(&mut test, &self.slo.subjects, told, pace.step);
             for speed in &self.speeds {
                 self.expect(&mut test, speed, death - pace.step, true);
             }
@@ -219,6 +249,7 @@ impl Cases<'_> {
         let tests = cases.into_iter().map(|(kind, pusher)| {
             let mut test = self.test(kind, "", end, pace);
             test.pushers(&self.slo.subjects, pusher);
+            others::pushers(&mut test, &self.slo.subjects, end, pace.step);
             self.expect_none(&mut test, death);
             // In all windows since the beginning, most was bad.
             for speed in &self.speeds {
@@ -239,6 +270,7 @@ impl Cases<'_> {
             let end = self.all_fire_of(pace, within, &is_bad) + pace.step;
             let course = Course::of_time(self.slo, pace.step, end, &is_bad);
             let mut test = self.test(CaseKind::Missing, "", end, pace);
+            others::pushers(&mut test, &self.slo.subjects, end, pace.step);
             for speed in &self.speeds {
                 for (at, fires) in course.turns(speed) {
                     self.expect(&mut test, speed, at, fires);
@@ -252,102 +284,6 @@ impl Cases<'_> {
         self.expect_none(&mut test, end);
         self.expect_stale(&mut test, end, Told::Nothing);
         test
-    }
-
-    /// Everything is bad from the beginning: no alert before an SLO with a good past would have it.
-    fn newly_bad(&self) -> Option<Test> {
-        self.rates().find(|rate| least_age(self.slo, rate).is_some())?;
-        if !self.slo.depends_on_freshness() {
-            // That is what a missing series is.
-            return None;
-        }
-        let pace = self.finer(self.shortest());
-        let end = self.all_fire(pace) + pace.period;
-        let (course, pusher) = self.course(pace, end, Bad::Share(&|_| 1.0));
-        let mut test = self.test(CaseKind::Firing, "new, and all is bad", end, pace);
-        self.series(&mut test, &course, pusher, Leave::Nothing);
-        for speed in &self.speeds {
-            for (at, fires) in course.turns(speed) {
-                self.expect(&mut test, speed, at, fires);
-            }
-        }
-        Some(test)
-    }
-
-    /// Everything is bad from the beginning, and were there as much in the whole of a window, that would be enough events.
-    fn new_and_too_few(&self) -> Option<Test> {
-        let Indicator::Ratio {
-            minimum,
-            counters: false,
-            ..
-        } = self.slo.indicator
-        else {
-            return None;
-        };
-        let pace = self.finer(self.shortest());
-        // As soon as some alert could fire.
-        let ages = self.rates().map(|rate| least_age(self.slo, rate).unwrap_or_default());
-        let end = pace.step_after(ages.min().map_or(0, minutes)) + pace.step;
-        let pushes = end / pace.period + 1;
-        let volume = minimum * BELOW / pushes as f64;
-        let whole = self.slo.windows().last().map_or(0, |window| minutes(*window)) / pace.period;
-        if volume * whole as f64 <= minimum * ABOVE {
-            return None;
-        }
-        let (course, pusher) = self.course_of(pace, end, volume, Bad::Share(&|_| 1.0));
-        let mut test = self.test(CaseKind::Quiet, "new, and too few events yet", end, pace);
-        self.series(&mut test, &course, pusher, Leave::Nothing);
-        for speed in &self.speeds {
-            self.expect_never(&mut test, speed, end);
-        }
-        Some(test)
-    }
-
-    /// All events are bad, but there are too few to say anything.
-    fn too_few(&self) -> Option<Test> {
-        let Indicator::Ratio { minimum, counters, .. } = self.slo.indicator else {
-            return None;
-        };
-        // An increase is extended to the ends of its window.
-        let few = minimum.ceil() - 1.0;
-        let few = if counters { (few / 2.0).floor() } else { few };
-        if few < 1.0 {
-            return None;
-        }
-        let (course, pace, end) = self.at_once(few);
-        let mut test = self.test(CaseKind::Quiet, "too few events to say anything", end, pace);
-        self.series(&mut test, &course, Pusher::Alive, Leave::Nothing);
-        for speed in &self.speeds {
-            self.expect_never(&mut test, speed, end);
-        }
-        Some(test)
-    }
-
-    /// All events are bad, and there are just enough.
-    fn just_enough(&self) -> Option<Test> {
-        let Indicator::Ratio { minimum, .. } = self.slo.indicator else {
-            return None;
-        };
-        let (course, pace, end) = self.at_once(minimum.ceil());
-        let mut test = self.test(CaseKind::Firing, "just enough events", end, pace);
-        self.series(&mut test, &course, Pusher::Alive, Leave::Nothing);
-        for speed in &self.speeds {
-            for (at, fires) in course.turns(speed) {
-                self.expect(&mut test, speed, at, fires);
-            }
-        }
-        Some(test)
-    }
-
-    /// So many events in one push, all bad, after there were none for so long that every alert may fire.
-    fn at_once(&self, events: f64) -> (Course<'_>, Pace, Minutes) {
-        let pace = self.finer(self.shortest());
-        let ages = self.rates().map(|rate| least_age(self.slo, rate).unwrap_or_default());
-        let from = pace.push_after(ages.max().map_or(0, minutes)) + 2 * pace.period;
-        let end = pace.step_after(from + minutes(self.shortest())) + pace.period;
-        let volume = |push: Minutes| if push == from { events } else { 0.0 };
-        let course = Course::of_events(self.slo, (pace.step, pace.period), end, &volume, &|_| 1.0);
-        (course, pace, end)
     }
 
     /// There are no series of the events that are counted: nothing was bad, or nothing was good.

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::enough::least_age;
+use super::enough::{before, least_age};
 use super::model::{Indicator, Slo};
 use super::rules::Speed;
 use super::windows::BurnRate;
@@ -196,7 +196,7 @@ impl<'a> Course<'a> {
         let burns = [rate.short, rate.long]
             .into_iter()
             .all(|window| self.ratio(at, window, way).is_some_and(|ratio| ratio > threshold));
-        burns && self.is_enough(at, rate, way, moved) && self.is_old(at, rate)
+        burns && self.is_enough(at, rate, way, moved) && self.is_old(at, rate, way)
     }
 
     /// Whether a long window has seen enough events.
@@ -204,20 +204,32 @@ impl<'a> Course<'a> {
         let Indicator::Ratio { minimum, .. } = self.slo.indicator else {
             return true;
         };
-        let first = self.first(at, rate.long, way);
-        let events = if self.counters {
-            (self.total[at] - self.total[first]) * if moved < 0.0 { EXTENDED } else { 1.0 }
-        } else {
-            self.pushed_sums[at] - self.pushed_sums[first] + self.pushed[first]
-        };
-        // A whole number of events is exactly as many.
-        events >= minimum
+        let extended = if self.counters && moved < 0.0 { EXTENDED } else { 1.0 };
+        self.events(at, rate.long, way) * extended >= minimum
     }
 
-    /// Whether what is measured has been there for long enough.
-    fn is_old(&self, at: usize, rate: &BurnRate) -> bool {
-        let age = Duration::from_mins(at as Minutes * self.step);
-        least_age(self.slo, rate).is_none_or(|least| age >= least)
+    /// How many events a window has seen.
+    pub(super) fn events(&self, at: usize, window: Duration, with_beginning: bool) -> f64 {
+        let first = self.first(at, window, with_beginning);
+        if self.counters {
+            self.total[at] - self.total[first]
+        } else {
+            self.pushed_sums[at] - self.pushed_sums[first] + self.pushed[first]
+        }
+    }
+
+    /// Whether what is measured was there when it must have been; where steps are long, some of that time may hold none.
+    fn is_old(&self, at: usize, rate: &BurnRate, with_beginning: bool) -> bool {
+        let Some(least) = least_age(self.slo, rate) else {
+            return true;
+        };
+        let step = Duration::from_mins(self.step).as_secs();
+        let Some(until) = (at as u64 * step).checked_sub(least.as_secs()) else {
+            return false;
+        };
+        let newest = until % step;
+        let before = before(rate, least).as_secs();
+        newest < before || newest == before && with_beginning
     }
 
     /// How an alert must stand at a step, were it for these burn rates alone.

@@ -13,7 +13,7 @@ use crate::alerts::{Rule, Selection, Term, duration, labels, number, selected, s
 use crate::collect::self_metrics::{METRIC_LABEL, METRIC_UP, SCHEDULED};
 
 /// What there is in a push, at the one evaluation that sees it for the first time.
-const PUSHED: &str = "slo:sli_total:pushed";
+pub(super) const PUSHED: &str = "slo:sli_total:pushed";
 /// The scheduled time of the newest push that was seen.
 const SEEN: &str = "slo:sli_push:timestamp";
 
@@ -89,8 +89,7 @@ pub(super) fn enough(slo: &Slo, rate: &BurnRate) -> String {
         );
     }
     if let Some(age) = least_age(slo, rate) {
-        // Of several samples any is enough: one of them may be lacking.
-        let (range, offset) = (duration((rate.long - age).max(rate.short)), duration(age));
+        let (range, offset) = (duration(before(rate, age)), duration(age));
         let present = |series: String| format!("present_over_time({series}[{range}] offset {offset})");
         text += "\n  and ";
         text += &match &slo.indicator {
@@ -110,6 +109,11 @@ pub(super) fn enough(slo: &Slo, rate: &BurnRate) -> String {
         };
     }
     text
+}
+
+/// The time before the least age in which there must have been something; of several samples any is enough, since one may be lacking.
+pub(super) fn before(rate: &BurnRate, least_age: Duration) -> Duration {
+    (rate.long - least_age).max(rate.short)
 }
 
 /// How long everything would have to be bad for a burn rate, after a good past; `None` where one push is as long.

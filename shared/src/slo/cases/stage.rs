@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::super::course::{Course, step};
+use super::super::enough::least_age;
 use super::super::model::{Events, Indicator, Slo};
 use super::super::rules::{SPEED_LABEL, Speed, alert_labels, speeds};
 use super::super::windows::BurnRate;
@@ -110,6 +111,12 @@ impl<'a> Cases<'a> {
 
     fn longest(&self) -> Minutes {
         self.slo.windows().last().map_or(0, |window| minutes(*window))
+    }
+
+    /// How long an SLO must have been there for all its alerts to say something.
+    pub(super) fn longest_age(&self) -> Minutes {
+        let ages = self.rates().filter_map(|rate| least_age(self.slo, rate));
+        ages.max().map_or(0, minutes)
     }
 
     pub(super) fn rates(&self) -> impl Iterator<Item = &'a BurnRate> {
