@@ -7,9 +7,10 @@ mod recorded;
 mod stage;
 
 use super::course::{Course, State, steps};
+use super::enough::PUSHED;
 use super::model::{
-    CURRENT_BURN_RATE, ERROR_BUDGET, Events, INFO, Indicator, OBJECTIVE, PERIOD_BUDGET_REMAINING, PERIOD_BURN_RATE, Slo,
-    TIME_PERIOD_DAYS,
+    CURRENT_BURN_RATE, ERROR_BUDGET, Events, INFO, Indicator, OBJECTIVE, PERIOD_BUDGET_REMAINING, PERIOD_BURN_RATE,
+    Slo, TIME_PERIOD_DAYS,
 };
 use super::rules::{BAD_NOW, Speed};
 use super::windows::BurnRate;
@@ -223,6 +224,10 @@ impl Cases<'_> {
             }
             self.expect_none(&mut test, blind);
             self.expect_none(&mut test, told);
+            if matches!(self.slo.indicator, Indicator::Ratio { counters: false, .. }) && kind == CaseKind::Failing {
+                // What stands there has been counted.
+                test.expect_nothing(&self.slo.selector(PUSHED), death);
+            }
             if !matches!(self.slo.indicator, Indicator::Ratio { counters: true, .. }) {
                 test.expect_nothing(&self.slo.selector(BAD_NOW), told);
             }

@@ -73,47 +73,49 @@ fn gauges(slo: &Slo) -> Option<&Term> {
     }
 }
 
-/// What holds when a burn rate's long window has seen enough to say anything.
-pub(super) fn enough(slo: &Slo, rate: &BurnRate) -> String {
-    let mut text = String::new();
+/// What holds when a burn rate's long window has seen enough to say anything; some of them, none or both.
+pub(super) fn enough(slo: &Slo, rate: &BurnRate) -> Vec<String> {
+    let mut conditions = Vec::new();
     if let Indicator::Ratio { counters, minimum, .. } = &slo.indicator {
         let name = if *counters {
             increase_of("total", rate.long)
         } else {
             events_of(rate.long)
         };
-        text += &format!(
-            "\n  and max({} >= {}) without ({WINDOW_LABEL})",
-            slo.selector(&name),
+        let events = slo.selector(&name);
+        conditions.push(format!(
+            "max({events} >= {}) without ({WINDOW_LABEL})",
             number(*minimum)
-        );
+        ));
     }
-    if let Some(age) = least_age(slo, rate) {
-        let (range, offset) = (duration(before(rate, age)), duration(age));
-        let present = |series: String| format!("present_over_time({series}[{range}] offset {offset})");
-        text += "\n  and ";
-        text += &match &slo.indicator {
-            // These stand in Prometheus since before the SLO.
-            Indicator::Ratio {
-                total, counters: true, ..
-            } => {
-                let selection = Selection {
-                    term: total.clone(),
-                    by: Some(slo.by.clone()),
-                };
-                let present = selected(&slo.subjects, &selection, present);
-                format!("on ({}) {present}", slo.by.join(", "))
-            }
-            Indicator::Ratio { .. } => present(slo.selector(TOTAL_NOW)),
-            Indicator::Threshold { .. } | Indicator::Freshness { .. } => present(slo.selector(BAD_NOW)),
-        };
+    conditions.extend(least_age(slo, rate).map(|age| present(slo, before(rate, age), age)));
+    conditions
+}
+
+/// What holds when what is measured was there in a time before some age.
+fn present(slo: &Slo, range: Duration, age: Duration) -> String {
+    let (range, age) = (duration(range), duration(age));
+    let present = |series: String| format!("present_over_time({series}[{range}] offset {age})");
+    match &slo.indicator {
+        // These stand in Prometheus since before the SLO.
+        Indicator::Ratio {
+            total, counters: true, ..
+        } => {
+            let selection = Selection {
+                term: total.clone(),
+                by: Some(slo.by.clone()),
+            };
+            let present = selected(&slo.subjects, &selection, present);
+            format!("on ({}) {present}", slo.by.join(", "))
+        }
+        Indicator::Ratio { .. } => present(slo.selector(TOTAL_NOW)),
+        Indicator::Threshold { .. } | Indicator::Freshness { .. } => present(slo.selector(BAD_NOW)),
     }
-    text
 }
 
 /// The time before the least age in which there must have been something; of several samples any is enough, since one may be lacking.
 pub(super) fn before(rate: &BurnRate, least_age: Duration) -> Duration {
-    (rate.long - least_age).max(rate.short)
+    rate.long.saturating_sub(least_age).max(rate.short)
 }
 
 /// How long everything would have to be bad for a burn rate, after a good past; `None` where one push is as long.

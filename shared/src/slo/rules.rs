@@ -250,8 +250,9 @@ fn alert(slo: &Slo, speed: &Speed<'_>) -> Rule {
                 number(rate.factor)
             )
         };
-        let enough = enough::enough(slo, rate);
-        format!("(\n  {}\n  and {}{enough}\n)", burns(rate.short), burns(rate.long))
+        let conditions = [burns(rate.short), burns(rate.long)];
+        let conditions = conditions.into_iter().chain(enough::enough(slo, rate));
+        format!("(\n  {}\n)", conditions.collect::<Vec<_>>().join("\n  and "))
     });
     let mut expr = rates.collect::<Vec<_>>().join("\nor\n");
     if slo.depends_on_freshness() {

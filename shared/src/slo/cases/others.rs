@@ -100,7 +100,11 @@ pub(super) fn pushers(test: &mut Test, subjects: &[Subject], end: Minutes, step:
         };
         let scheduled = owned(group().collect());
         let made = owned(group().chain([(METRIC_LABEL, subject.metric.as_str())]).collect());
-        let names = || [JOB_LABEL].into_iter().chain(subject.grouping.iter().map(|(name, _)| name.as_str()));
+        let names = || {
+            [JOB_LABEL]
+                .into_iter()
+                .chain(subject.grouping.iter().map(|(name, _)| name.as_str()))
+        };
         test.series(names().map(|name| {
             let series = format!("{SCHEDULED}{}", changed(&scheduled, name));
             (series, samples(&|minute| minute as f64 * 60.0))
@@ -117,7 +121,11 @@ fn changed(own: &[(String, String)], name: &str) -> String {
     let other: Vec<_> = own
         .iter()
         .map(|(label, value)| {
-            let value = if label == name { format!("not-{value}") } else { value.clone() };
+            let value = if label == name {
+                format!("not-{value}")
+            } else {
+                value.clone()
+            };
             (label.as_str(), value)
         })
         .collect();
