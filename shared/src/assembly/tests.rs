@@ -644,6 +644,31 @@ fn one_failing_metric_of_a_query_leaves_the_others_alone() {
 }
 
 #[test]
+fn a_text_too_long_for_memory_is_whole_in_either_form() {
+    let metric = Metric {
+        max_series: 30_000,
+        ..metric()
+    };
+    let texts = [Form::Plain, Form::Gzip].map(|form| {
+        let mut assembler = Assembler::new(&metric, &columns(), form).unwrap();
+        for row in 0..30_000 {
+            let step = format!("a step with a name that takes some room, {row}");
+            assembler
+                .row(&Cells([Some(step), None, None, Some("1".to_owned())].into()))
+                .unwrap();
+        }
+        match assembler.finish() {
+            Ok(Outcome::Family(family)) => text(family.text),
+            other => panic!("{other:?}"),
+        }
+    });
+    assert!(texts[0].len() > 2 * 1024 * 1024, "{}", texts[0].len());
+    assert!(texts[0].ends_with("takes some room, 29999\"} 1\n"));
+    // Not by `assert_eq`, which would print both.
+    assert!(texts[0] == texts[1]);
+}
+
+#[test]
 fn gzip_members_one_behind_the_other_are_one_text() {
     let mut body = Vec::new();
     for name in ["a", "b", "c"] {
