@@ -12,7 +12,7 @@ use super::model::{
     CURRENT_BURN_RATE, ERROR_BUDGET, Events, INFO, Indicator, OBJECTIVE, PERIOD_BUDGET_REMAINING, PERIOD_BURN_RATE,
     Slo, TIME_PERIOD_DAYS,
 };
-use super::rules::{BAD_NOW, Speed};
+use super::rules::Speed;
 use super::windows::BurnRate;
 use crate::alerts::{CaseKind, Minutes, Pusher, Test, Told, UnitTest, duration, minutes, number};
 use others::Others;
@@ -228,8 +228,16 @@ impl Cases<'_> {
                 // What stands there has been counted.
                 test.expect_nothing(&self.slo.selector(PUSHED), death);
             }
-            if !matches!(self.slo.indicator, Indicator::Ratio { counters: true, .. }) {
-                test.expect_nothing(&self.slo.selector(BAD_NOW), told);
+            // Not any longer than it is fresh, and not any shorter.
+            let fresh = (self.limit / pace.step)
+                .checked_sub(2)
+                .filter(|_| self.slo.subjects.len() == 1)
+                .map(|steps| death + steps * pace.step);
+            for metric in self.now() {
+                test.expect_nothing(&self.slo.selector(metric), told);
+                if let Some(fresh) = fresh {
+                    test.expect_value(&format!("count({})", self.slo.selector(metric)), fresh, 1.0);
+                }
             }
             self.expect_stale(&mut test, told, Told::Firing);
             test

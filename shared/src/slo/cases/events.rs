@@ -39,9 +39,8 @@ impl Cases<'_> {
             return None;
         };
         let pace = self.finer(self.shortest());
-        // As soon as some alert could fire.
-        let ages = self.rates().map(|rate| least_age(self.slo, rate).unwrap_or_default());
-        let end = pace.step_after(ages.min().map_or(0, minutes)) + pace.step;
+        // As soon as every alert could fire.
+        let end = pace.step_after(self.longest_age()) + pace.step;
         let pushes = end / pace.period + 1;
         let volume = minimum * BELOW / pushes as f64;
         let whole = self.slo.windows().last().map_or(0, |window| minutes(*window)) / pace.period;

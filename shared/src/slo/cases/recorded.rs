@@ -18,7 +18,7 @@ const APART: f64 = 0.3;
 const ROUNDED: f64 = 0.02;
 
 impl Cases<'_> {
-    /// All is bad from some time on, and half a window later half of each window was.
+    /// All is bad from some time on: half a window later half of each window was, and more than a window later all of it.
     pub(super) fn windows(&self) -> Vec<Test> {
         let shortest = self.shortest();
         let paces = [self.finer(shortest), self.pace(shortest)];
@@ -43,7 +43,7 @@ impl Cases<'_> {
     fn windows_at(&self, pace: Pace, windows: &[Duration]) -> Option<Test> {
         let longest = minutes(*windows.last()?);
         let from = pace.push_after(longest + pace.step);
-        let end = pace.step_after(from + longest / 2) + pace.step;
+        let end = pace.step_after(from + longest * 5 / 4) + pace.step;
         let (course, pusher) = self.course(pace, end, Bad::During(from, end + pace.period));
         let turns: Vec<_> = self.speeds.iter().map(|speed| course.turns(speed)).collect();
         let fires = turns.iter().any(|turns| !turns.is_empty());
@@ -59,14 +59,12 @@ impl Cases<'_> {
             }
         }
         for window in windows {
-            let at = pace.step_after(from + minutes(*window) / 2);
-            self.expect_window(&mut test, &course, *window, at, pace);
+            // Half of it is bad, and then all of it and some before it.
+            for after in [minutes(*window) / 2, minutes(*window) * 5 / 4] {
+                self.expect_window(&mut test, &course, *window, pace.step_after(from + after), pace);
+            }
         }
-        let now = match self.slo.indicator {
-            Indicator::Ratio { counters: true, .. } => &[][..],
-            Indicator::Ratio { .. } => &[BAD_NOW, TOTAL_NOW],
-            Indicator::Threshold { .. } | Indicator::Freshness { .. } => &[BAD_NOW],
-        };
+        let now = self.now();
         for metric in now {
             test.expect_value(&format!("count({})", self.recorded(metric, None)), from, 1.0);
         }
@@ -100,6 +98,15 @@ impl Cases<'_> {
                 &events_of(window),
                 [true, false].map(|way| course.events(index, window, way)),
             );
+        }
+    }
+
+    /// What is recorded at each evaluation while it is fresh.
+    pub(super) fn now(&self) -> &'static [&'static str] {
+        match self.slo.indicator {
+            Indicator::Ratio { counters: true, .. } => &[],
+            Indicator::Ratio { .. } => &[BAD_NOW, TOTAL_NOW],
+            Indicator::Threshold { .. } | Indicator::Freshness { .. } => &[BAD_NOW],
         }
     }
 
