@@ -17,8 +17,8 @@ pub(super) const ABOUT: f64 = 0.05;
 const DISTANCE: f64 = 0.001;
 /// Where each counter begins: so far from 0 that Prometheus does not take their first value for all that there ever was.
 const BEGINNING: f64 = 1e12;
-/// Of how many events in a push a part is a whole number.
-const WHOLE: f64 = 1e5;
+/// How many events there must be for a whole number of them to be as good.
+const WHOLE: f64 = 1e2;
 /// How many times more than it has seen Prometheus may take a counter's increase for, which it extends to the ends of the window.
 const EXTENDED: f64 = 2.0;
 
@@ -73,9 +73,9 @@ impl<'a> Course<'a> {
             let push = minute - minute % period;
             let all = volume(push);
             let part = share(push);
-            // Of many events a part of them is a whole number, which is shorter to write.
+            // A whole number is shorter to write.
             let failed = match part * all {
-                failed if part >= 1.0 || all < WHOLE => failed,
+                failed if part >= 1.0 || failed < WHOLE => failed,
                 failed => failed.round(),
             };
             pushed.push(if minute == push { all } else { 0.0 });
