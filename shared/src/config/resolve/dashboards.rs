@@ -1,23 +1,32 @@
 //! What dashboards are drawn from: the enabled jobs of each file, its folder in Grafana, and the funnels beside its metrics.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::{Resolved, metric, span_or_start};
-use crate::alerts::Freshness;
+use crate::alerts::{Environment, Freshness};
 use crate::config::document::FunnelSpec;
 use crate::config::folder::File;
 use crate::config::job::{Job, Metric, MetricKind, Sink, Values};
 use crate::config::layers;
 use crate::config::mistake::{Mistake, Report};
 use crate::config::read::{Entry, Mapping};
-use crate::dashboards::{DEFAULT_FOLDER, Drawn, DrawnJob, DrawnLabel, Funnel, Service, folder_problem};
+use crate::dashboards::{
+    About, DEFAULT_FOLDER, Drawn, DrawnJob, DrawnLabel, Funnel, SameFile, Service, clashes, folder_problem,
+};
 use crate::suggest;
 
 /// Resolves what is drawn; jobs with mistakes are left out, and so are funnels with any.
-pub(crate) fn resolve(files: &[File], resolved: &Resolved, report: &mut Report) -> Vec<Service> {
+pub(crate) fn resolve(
+    files: &[File],
+    environments: &[Environment],
+    resolved: &Resolved,
+    report: &mut Report,
+) -> Vec<Service> {
+    let mut places = BTreeMap::new();
     let shared = files.iter().find(|file| file.is_shared());
     let shared_folder = shared.and_then(|file| folder(file, report));
-    files
+    let services: Vec<_> = files
         .iter()
         .map(|file| {
             let own = if file.is_shared() { None } else { folder(file, report) };
@@ -32,7 +41,7 @@ pub(crate) fn resolve(files: &[File], resolved: &Resolved, report: &mut Report) 
                 name: layers::service(file),
                 folder: folder.unwrap_or_else(|| DEFAULT_FOLDER.to_owned()),
                 jobs: enabled.into_iter().map(drawn).collect(),
-                funnels: funnels(file, shared, &jobs, report),
+                funnels: funnels(file, shared, &jobs, &mut places, report),
                 disabled: disabled
                     .iter()
                     .flat_map(|job| job.metrics())
@@ -40,14 +49,54 @@ pub(crate) fn resolve(files: &[File], resolved: &Resolved, report: &mut Report) 
                     .collect(),
             }
         })
-        .collect()
+        .collect();
+    check_files(files, environments, &services, &places, report);
+    services
+}
+
+/// The names of funnels, by services and these.
+type Places<'a> = BTreeMap<(String, String), (&'a File, Range<usize>)>;
+
+/// Refuses two dashboards of one file: at a funnel's name, else at the beginning of the later service's file.
+fn check_files(
+    files: &[File],
+    environments: &[Environment],
+    services: &[Service],
+    places: &Places<'_>,
+    report: &mut Report,
+) {
+    for SameFile { file, one, other } in environments
+        .iter()
+        .flat_map(|environment| clashes(environment, services))
+    {
+        let funnel = [&other, &one].into_iter().find_map(|about| match about {
+            About::Funnel { service, funnel } => places.get(&(service.clone(), funnel.clone())).cloned(),
+            About::Service { .. } | About::Functions => None,
+        });
+        let help = match &funnel {
+            Some(_) => "give the funnel another name".to_owned(),
+            None if one == other => format!("{one} is the name of two files: rename one of them"),
+            None => "rename one of the files".to_owned(),
+        };
+        let of_service = |about: &About| match about {
+            About::Service { service } => files.iter().rfind(|file| layers::service(file) == *service),
+            About::Funnel { .. } | About::Functions => None,
+        };
+        let whole = || Some((of_service(&other).or_else(|| of_service(&one))?, 0..0));
+        let Some((place, span)) = funnel.or_else(whole) else {
+            continue;
+        };
+        let message = format!("two dashboards would be `{file}`: that of {one} and that of {other}");
+        report.add(Mistake::new(&place.path, span, message).help(help));
+    }
 }
 
 fn folder(file: &File, report: &mut Report) -> Option<String> {
     let entry = file.document.dashboards.as_ref()?.get()?.folder.as_ref()?;
     let folder = entry.get()?;
     if let Some(problem) = folder_problem(folder) {
-        report.add(Mistake::new(&file.path, entry.span.clone(), problem));
+        let mistake = Mistake::new(&file.path, entry.span.clone(), problem);
+        report.add(mistake.help("write one such as `Growth`, or leave it out: it is `Fanlight` then"));
         return None;
     }
     Some(folder.clone())
@@ -93,7 +142,13 @@ fn values(metric: &Metric, position: usize) -> Option<&[String]> {
     filled.or_else(|| allowed.map(|allowed| allowed.values.as_slice()))
 }
 
-fn funnels(file: &File, shared: Option<&File>, jobs: &[&Job], report: &mut Report) -> Vec<Funnel> {
+fn funnels<'a>(
+    file: &'a File,
+    shared: Option<&File>,
+    jobs: &[&Job],
+    places: &mut Places<'a>,
+    report: &mut Report,
+) -> Vec<Funnel> {
     let defaults = super::alerts::defaults(file, shared.filter(|shared| shared.path != file.path));
     let mut funnels: Vec<Funnel> = Vec::new();
     for spec in file.document.jobs().filter_map(Entry::get) {
@@ -130,6 +185,8 @@ fn funnels(file: &File, shared: Option<&File>, jobs: &[&Job], report: &mut Repor
                 let mistake = Mistake::new(&file.path, span_or_start(funnel.name.as_ref(), &entry.span), message);
                 report.add(mistake.help("give the funnel another name"));
             } else if job.enabled {
+                let place = (file, span_or_start(funnel.name.as_ref(), &entry.span));
+                places.insert((layers::service(file), read.name.clone()), place);
                 funnels.push(read);
             }
         }
