@@ -254,7 +254,8 @@ fn loaded(
 
 impl Loaded {
     /// What matters before a deployment and not to a run: the series budget, schedules that cannot be deployed, placeholders that
-    /// nobody provides, and whatever would keep rules or dashboards from being built. `has_variable` tells whether an environment variable is set.
+    /// nobody provides, and whatever would keep rules or dashboards from being built. `has_variable` tells whether an environment
+    /// variable is set.
     pub fn check(&mut self, has_variable: impl Fn(&str) -> bool) {
         budget::check(&self.configuration, &self.places, &mut self.report);
         self.check_schedules();

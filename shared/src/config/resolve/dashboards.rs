@@ -1,5 +1,7 @@
 //! What dashboards are drawn from: the enabled jobs of each file, its folder in Grafana, and the funnels beside its metrics.
 
+mod files;
+
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -11,9 +13,7 @@ use crate::config::job::{Job, Metric, MetricKind, Sink, Values};
 use crate::config::layers;
 use crate::config::mistake::{Mistake, Report};
 use crate::config::read::{Entry, Mapping};
-use crate::dashboards::{
-    About, DEFAULT_FOLDER, Drawn, DrawnJob, DrawnLabel, Funnel, SameFile, Service, clashes, folder_problem,
-};
+use crate::dashboards::{DEFAULT_FOLDER, Drawn, DrawnJob, DrawnLabel, Funnel, Service, folder_problem};
 use crate::suggest;
 
 /// Resolves what is drawn; jobs with mistakes are left out, and so are funnels with any.
@@ -50,45 +50,8 @@ pub(crate) fn resolve(
             }
         })
         .collect();
-    check_files(files, environments, &services, &places, report);
+    files::check(files, environments, &services, &places, report);
     services
-}
-
-/// The names of funnels, by services and these.
-type Places<'a> = BTreeMap<(String, String), (&'a File, Range<usize>)>;
-
-/// Refuses two dashboards of one file: at a funnel's name, else at the beginning of the later service's file.
-fn check_files(
-    files: &[File],
-    environments: &[Environment],
-    services: &[Service],
-    places: &Places<'_>,
-    report: &mut Report,
-) {
-    for SameFile { file, one, other } in environments
-        .iter()
-        .flat_map(|environment| clashes(environment, services))
-    {
-        let funnel = [&other, &one].into_iter().find_map(|about| match about {
-            About::Funnel { service, funnel } => places.get(&(service.clone(), funnel.clone())).cloned(),
-            About::Service { .. } | About::Functions => None,
-        });
-        let help = match &funnel {
-            Some(_) => "give the funnel another name".to_owned(),
-            None if one == other => format!("{one} is the name of two files: rename one of them"),
-            None => "rename one of the files".to_owned(),
-        };
-        let of_service = |about: &About| match about {
-            About::Service { service } => files.iter().rfind(|file| layers::service(file) == *service),
-            About::Funnel { .. } | About::Functions => None,
-        };
-        let whole = || Some((of_service(&other).or_else(|| of_service(&one))?, 0..0));
-        let Some((place, span)) = funnel.or_else(whole) else {
-            continue;
-        };
-        let message = format!("two dashboards would be `{file}`: that of {one} and that of {other}");
-        report.add(Mistake::new(&place.path, span, message).help(help));
-    }
 }
 
 fn folder(file: &File, report: &mut Report) -> Option<String> {
@@ -146,7 +109,7 @@ fn funnels<'a>(
     file: &'a File,
     shared: Option<&File>,
     jobs: &[&Job],
-    places: &mut Places<'a>,
+    places: &mut files::Places<'a>,
     report: &mut Report,
 ) -> Vec<Funnel> {
     let defaults = super::alerts::defaults(file, shared.filter(|shared| shared.path != file.path));
