@@ -135,6 +135,9 @@ fn build(rules: &[BuiltFile], alertmanagers: &[BuiltFile], out: &Path) -> Result
     for line in summaries(rules) {
         println!("{}/{line}", out.display());
     }
+    for line in written.removals() {
+        println!("{line}");
+    }
     println!("{}: {}, {written}", out.display(), count(files.len(), "file"));
     Ok(ExitCode::SUCCESS)
 }

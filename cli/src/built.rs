@@ -22,17 +22,24 @@ pub(crate) struct Built<'f> {
     pub(crate) command: &'static str,
 }
 
-/// How many files have changed.
+/// Which files have changed.
 pub(crate) struct Written {
-    /// New ones, and those that are other than before.
+    /// How many are new, or other than before.
     pub(crate) written: usize,
     /// Those that are built no more.
-    pub(crate) removed: usize,
+    pub(crate) removed: Vec<PathBuf>,
+}
+
+impl Written {
+    /// A line for each file that was removed.
+    pub(crate) fn removals(&self) -> impl Iterator<Item = String> {
+        self.removed.iter().map(|path| format!("{}: removed", path.display()))
+    }
 }
 
 impl fmt::Display for Written {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.written, self.removed) {
+        match (self.written, self.removed.len()) {
             (0, 0) => formatter.write_str("as before"),
             (written, 0) => write!(formatter, "{written} written"),
             (written, removed) => write!(formatter, "{written} written, {removed} removed"),
@@ -53,6 +60,23 @@ pub enum FilesError {
         /// Why.
         source: io::Error,
     },
+    /// Some files are new and others are not.
+    #[error(
+        "{} cannot be put in its place: {source}; {placed} of {of} new files are in theirs, so run `{command}` again once it can be",
+        file.display()
+    )]
+    Half {
+        /// The file.
+        file: PathBuf,
+        /// How many are in their places.
+        placed: usize,
+        /// How many should be.
+        of: usize,
+        /// What writes them.
+        command: &'static str,
+        /// Why.
+        source: io::Error,
+    },
     /// A file of somebody else's stands in the way.
     #[error("{} was not written by `{command}`: move it, or name another folder with --out", file.display())]
     Foreign {
@@ -64,7 +88,8 @@ pub enum FilesError {
 }
 
 impl Built<'_> {
-    /// Writes the files below a folder, and removes those that an earlier build wrote there and this one does not.
+    /// Writes the files below a folder, and removes those that an earlier build wrote there and this one does not. Where one cannot be
+    /// written, all stay as they were.
     pub(crate) fn write(&self, out: &Path) -> Result<Written, FilesError> {
         let mut fresh = Vec::new();
         for (path, text) in &self.files {
@@ -77,15 +102,15 @@ impl Built<'_> {
                         command: self.command,
                     });
                 }
-                _ => fresh.push((path, text)),
+                _ => fresh.push((path, *text)),
             }
         }
-        for (path, text) in &fresh {
-            fs::create_dir_all(path.parent().unwrap_or(out))
-                .and_then(|()| write_whole(path, text))
-                .map_err(failed(path, "written"))?;
-        }
         let orphans = self.orphans(out)?;
+        let mut staged = Staged::default();
+        for (path, text) in &fresh {
+            staged.write(path, text).map_err(failed(path, "written"))?;
+        }
+        staged.place(self.command, |new, path| fs::rename(new, path))?;
         for path in &orphans {
             fs::remove_file(path).map_err(failed(path, "removed"))?;
             // Folders with anything else in them stay.
@@ -96,7 +121,7 @@ impl Built<'_> {
         }
         Ok(Written {
             written: fresh.len(),
-            removed: orphans.len(),
+            removed: orphans,
         })
     }
 
@@ -147,6 +172,66 @@ impl Built<'_> {
         }
         orphans.sort();
         Ok(orphans)
+    }
+}
+
+/// New files beside those whose places they will take. What is in no place when this goes away goes with it.
+#[derive(Default)]
+struct Staged {
+    /// Each with its place.
+    files: Vec<(PathBuf, PathBuf)>,
+    /// Folders that were made for them, the outer ones first.
+    folders: Vec<PathBuf>,
+}
+
+impl Staged {
+    fn write(&mut self, path: &Path, text: &str) -> io::Result<()> {
+        let folder = path.parent().unwrap_or(Path::new(""));
+        let lacking = folder.ancestors().take_while(|folder| !folder.as_os_str().is_empty());
+        let mut lacking: Vec<_> = lacking.take_while(|folder| !folder.exists()).collect();
+        lacking.reverse();
+        self.folders.extend(lacking.into_iter().map(Path::to_owned));
+        fs::create_dir_all(folder)?;
+        let new = path.with_added_extension("new");
+        self.files.push((new.clone(), path.to_owned()));
+        fs::write(&new, text)
+    }
+
+    /// Puts each into its place by `rename`.
+    fn place(
+        mut self,
+        command: &'static str,
+        rename: impl Fn(&Path, &Path) -> io::Result<()>,
+    ) -> Result<(), FilesError> {
+        let of = self.files.len();
+        for (placed, (new, path)) in self.files.iter().enumerate() {
+            if let Err(source) = rename(new, path) {
+                let half = FilesError::Half {
+                    file: path.clone(),
+                    placed,
+                    of,
+                    command,
+                    source,
+                };
+                self.files.drain(..placed);
+                return Err(half);
+            }
+        }
+        self.files.clear();
+        self.folders.clear();
+        Ok(())
+    }
+}
+
+impl Drop for Staged {
+    fn drop(&mut self) {
+        // There is nobody left to tell, and the failure that led here has been told.
+        for (new, _) in &self.files {
+            let _ = fs::remove_file(new);
+        }
+        for folder in self.folders.iter().rev() {
+            let _ = fs::remove_dir(folder);
+        }
     }
 }
 
@@ -214,6 +299,93 @@ pub(crate) fn difference(stored: &str, built: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const OURS: &str = "# ours";
+
+    fn built<'f>(files: &[(&'f str, &'f str)]) -> Built<'f> {
+        Built {
+            files: files.iter().map(|(path, text)| (Path::new(*path), *text)).collect(),
+            ends: &[".yaml"],
+            depths: 2..=2,
+            is_ours: |text| text.starts_with(OURS),
+            command: "fanlight test",
+        }
+    }
+
+    /// Every file and folder below a folder, with the files' texts.
+    fn all(folder: &Path) -> Vec<(PathBuf, String)> {
+        let mut found = Vec::new();
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            let path = entry.path();
+            found.push((path.clone(), fs::read_to_string(&path).unwrap_or_default()));
+            found.extend(all(&path));
+        }
+        found.sort();
+        found
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_written_leaves_all_as_they_were() {
+        let folder = tempfile::tempdir().unwrap();
+        let out = folder.path().join("out");
+        let before = built(&[("develop/a.yaml", "# ours 1"), ("prod/a.yaml", "# ours 1")]);
+        before.write(&out).unwrap();
+        let after = built(&[
+            ("develop/a.yaml", "# ours 2"),
+            ("develop/new/b.yaml", "# ours 2"),
+            ("prod/a.yaml", "# ours 2"),
+        ]);
+        // Where the new file would be written before it takes its place.
+        fs::create_dir(out.join("prod/a.yaml.new")).unwrap();
+        let stood = all(folder.path());
+        let error = after.write(&out).map(drop).unwrap_err().to_string();
+        assert!(error.contains("prod/a.yaml cannot be written: "), "{error}");
+        assert_eq!(all(folder.path()), stood);
+
+        // A file where a folder must be.
+        let error = built(&[("develop/a.yaml", "# ours 3"), ("prod/a.yaml/c.yaml", "# ours 3")]);
+        let error = error.write(&out).map(drop).unwrap_err().to_string();
+        assert!(error.contains("prod/a.yaml/c.yaml cannot be read: "), "{error}");
+        assert_eq!(all(folder.path()), stood);
+
+        fs::remove_dir(out.join("prod/a.yaml.new")).unwrap();
+        let written = after.write(&out).unwrap();
+        assert_eq!(written.to_string(), "3 written");
+        assert_eq!(fs::read_to_string(out.join("prod/a.yaml")).unwrap(), "# ours 2");
+    }
+
+    #[test]
+    fn a_file_that_cannot_take_its_place_is_told_with_how_many_have() {
+        let folder = tempfile::tempdir().unwrap();
+        let paths = ["a/1", "b/2", "c/3"].map(|path| folder.path().join(path));
+        let mut staged = Staged::default();
+        for path in &paths {
+            staged.write(path, "text").unwrap();
+        }
+        let rename = |new: &Path, path: &Path| {
+            if path == paths[1] {
+                return Err(io::Error::other("no"));
+            }
+            fs::rename(new, path)
+        };
+        let error = staged.place("fanlight test", rename).unwrap_err().to_string();
+        let expected = "b/2 cannot be put in its place: no; 1 of 3 new files are in theirs, so run `fanlight test` again once it can be";
+        assert!(error.ends_with(expected), "{error}");
+        // No temporary is left behind, nor a folder that was made for one.
+        let left: Vec<_> = all(folder.path()).into_iter().map(|(path, _)| path).collect();
+        assert_eq!(left, [folder.path().join("a"), paths[0].clone()]);
+    }
+
+    #[test]
+    fn what_is_removed_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        built(&[("prod/a.yaml", "# ours"), ("prod/b.yaml", "# ours")])
+            .write(folder.path())
+            .unwrap();
+        let written = built(&[("prod/b.yaml", "# ours")]).write(folder.path()).unwrap();
+        assert_eq!(written.removed, [folder.path().join("prod/a.yaml")]);
+        assert_eq!(written.to_string(), "0 written, 1 removed");
+    }
 
     #[test]
     fn the_first_difference_is_told() {

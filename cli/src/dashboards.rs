@@ -81,6 +81,9 @@ pub fn run(args: &DashboardsArgs, config: &Path) -> Result<ExitCode, DashboardsE
     for line in summaries(&dashboards) {
         println!("{}/{line}", out.display());
     }
+    for line in written.removals() {
+        println!("{line}");
+    }
     println!("{}: {}, {written}", out.display(), count(dashboards.len(), "dashboard"));
     Ok(ExitCode::SUCCESS)
 }

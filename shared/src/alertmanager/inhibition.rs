@@ -58,7 +58,7 @@ fn matchers(alert: &Alert) -> Vec<String> {
 }
 
 /// Whether two alerts differ in nothing but how bad it must be, and for how long.
-fn asks_the_same(one: &Alert, other: &Alert) -> bool {
+pub(crate) fn asks_the_same(one: &Alert, other: &Alert) -> bool {
     let term = |a: &Term, b: &Term| {
         let named = |alert: &'_ Alert, term: &Term| {
             let subject = alert.subjects.get(term.subject.0);

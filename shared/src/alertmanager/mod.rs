@@ -17,4 +17,5 @@ pub use build::{CASES, CONFIGURATION, TEXT, build};
 pub use cases::{Cases, Message, Routed, UnreadableCases};
 pub use settings::{Alerting, Slack, SlackAccess, Timing, VictorOps, Watchdog, WatchdogTarget};
 
+pub(crate) use inhibition::asks_the_same;
 pub(crate) use watchdog::{SERVICE, rules as watchdog_rules, tests as watchdog_tests};

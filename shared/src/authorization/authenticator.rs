@@ -167,7 +167,8 @@ impl Authenticator {
         token: &Token,
         (opens, template): (Opens, Option<&Template>),
     ) -> Result<Option<(Opens, Record)>, Unavailable> {
-        self.resolver.refresh(template).await?;
+        let unavailable = |error| Unavailable::Records { opens, error };
+        self.resolver.refresh(template).await.map_err(unavailable)?;
         self.look(token, (opens, template)).await
     }
 
@@ -183,7 +184,8 @@ impl Authenticator {
     }
 
     async fn records(&self, opens: Opens, template: &Template) -> Result<Arc<Records>, Unavailable> {
-        let text = self.resolver.resolve(template).await?;
+        let unavailable = |error| Unavailable::Records { opens, error };
+        let text = self.resolver.resolve(template).await.map_err(unavailable)?;
         Ok(self.read(text.expose_secret(), opens)?)
     }
 

@@ -64,6 +64,9 @@ pub enum Flaw {
         /// The field that was probably meant.
         suggestion: Option<&'static str>,
     },
+    /// A field of a customer's record where a reader of dashboards is meant.
+    #[error("has a field `{0}`, which opens series, and a reader of dashboards may read none: remove it")]
+    OfSeries(&'static str),
     /// A field that stands there twice.
     #[error("has the field `{0}` twice")]
     Repeated(&'static str),
@@ -99,7 +102,7 @@ impl Record {
             Err(Repeated(name)) => {
                 return Err(whole(match FIELDS.into_iter().find(|field| *field == name) {
                     Some(field) => Flaw::Repeated(field),
-                    None => unknown(&name),
+                    None => unknown(opens, &name),
                 }));
             }
         };
@@ -110,7 +113,7 @@ impl Record {
         *id = Some(known.clone());
         if let Some((name, value)) = fields.fields.iter().find(|(name, _)| !has(opens, name)) {
             return Err(Found {
-                flaw: unknown(name),
+                flaw: unknown(opens, name),
                 at: value.get(),
             });
         }
@@ -213,12 +216,16 @@ fn has(opens: Opens, field: &str) -> bool {
     FIELDS.contains(&field) && (opens == Opens::Series || !OF_SERIES.contains(&field))
 }
 
-fn unknown(name: &str) -> Flaw {
+fn unknown(opens: Opens, name: &str) -> Flaw {
+    if let Some(field) = OF_SERIES.into_iter().find(|field| *field == name) {
+        return Flaw::OfSeries(field);
+    }
     // Somebody may have pasted a token where a name belongs.
     let shown = name.len() <= 24 && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+    let known = || FIELDS.into_iter().filter(|field| has(opens, field));
     Flaw::Unknown {
         name: if shown { format!(" `{name}`") } else { String::new() },
-        suggestion: closest(name, FIELDS).and_then(|near| FIELDS.into_iter().find(|field| *field == near)),
+        suggestion: closest(name, known()).and_then(|near| known().find(|field| *field == near)),
     }
 }
 

@@ -1,4 +1,4 @@
-//! The document of all tokens' records: `{"tokens": [..]}`, one secret.
+//! The document of all tokens' records, the customers' or the readers': `{"tokens": [..]}`, one secret.
 
 use std::collections::BTreeMap;
 
@@ -17,6 +17,32 @@ pub enum Opens {
     Dashboards,
 }
 
+impl Opens {
+    /// One of their records, in words.
+    fn record(self) -> &'static str {
+        match self {
+            Self::Series => "token record",
+            Self::Dashboards => "dashboard token record",
+        }
+    }
+
+    /// All of them, in words.
+    pub(super) fn records(self) -> &'static str {
+        match self {
+            Self::Series => "tokens' records",
+            Self::Dashboards => "dashboard tokens' records",
+        }
+    }
+
+    /// Their document, in words.
+    fn document(self) -> &'static str {
+        match self {
+            Self::Series => "tokens' document",
+            Self::Dashboards => "dashboard tokens' document",
+        }
+    }
+}
+
 /// The records that can be used, and what is wrong with the others.
 #[derive(Debug, Clone, Default)]
 pub struct Records {
@@ -28,12 +54,14 @@ pub struct Records {
 
 /// A record that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{line}:{column}: the token record {number}{} {flaw}", id.as_ref().map_or_else(String::new, |id| format!(" (`{id}`)")))]
+#[error("{line}:{column}: the {} {number}{} {flaw}", opens.record(), id.as_ref().map_or_else(String::new, |id| format!(" (`{id}`)")))]
 pub struct RecordFlaw {
     /// Where in the document, from 1.
     pub line: usize,
     /// Where in that line, in characters from 1.
     pub column: usize,
+    /// What its document opens.
+    pub opens: Opens,
     /// Which record, from 1.
     pub number: usize,
     /// Its `id`, if it has a usable one.
@@ -46,16 +74,18 @@ pub struct RecordFlaw {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum DocumentError {
     /// Not JSON.
-    #[error("the tokens' document stops being JSON at line {line}, column {column}")]
+    #[error("the {} stops being JSON at line {line}, column {column}", opens.document())]
     NotJson {
+        /// What it was to open.
+        opens: Opens,
         /// Where reading it ended, from 1.
         line: usize,
         /// Likewise, from 1.
         column: usize,
     },
     /// JSON of another shape.
-    #[error("the tokens' document is not an object with the one field `tokens`, a list: store {{\"tokens\": [..]}}")]
-    OtherShape,
+    #[error("the {} is not an object with the one field `tokens`, a list: store {{\"tokens\": [..]}}", .0.document())]
+    OtherShape(Opens),
 }
 
 impl Records {
@@ -65,14 +95,15 @@ impl Records {
     /// It is not `{"tokens": [..]}`. A record that cannot be used is no error but one of the [`Records::flaws`].
     pub fn read(text: &str, opens: Opens) -> Result<Self, DocumentError> {
         let document: &RawValue = serde_json::from_str(text).map_err(|error| DocumentError::NotJson {
+            opens,
             line: error.line(),
             column: error.column(),
         })?;
-        let shape = |_| DocumentError::OtherShape;
+        let shape = |_| DocumentError::OtherShape(opens);
         let document: Object<&RawValue> = serde_json::from_str(document.get()).map_err(shape)?;
-        let mut fields = document.fields().map_err(|_| DocumentError::OtherShape)?;
+        let mut fields = document.fields().map_err(|_| DocumentError::OtherShape(opens))?;
         let tokens = fields.remove("tokens").filter(|_| fields.is_empty());
-        let tokens = tokens.ok_or(DocumentError::OtherShape)?;
+        let tokens = tokens.ok_or(DocumentError::OtherShape(opens))?;
         let tokens: Vec<&RawValue> = serde_json::from_str(tokens.get()).map_err(shape)?;
 
         let mut read = Vec::new();
@@ -82,6 +113,7 @@ impl Records {
             flaws.push(RecordFlaw {
                 line,
                 column,
+                opens,
                 number,
                 id,
                 flaw,

@@ -1,7 +1,7 @@
 //! Why nobody is let in: a reason for the log, and nothing for whoever asked.
 
 use super::key_set::KeysError;
-use super::records::DocumentError;
+use super::records::{DocumentError, Opens};
 use crate::placeholders::ResolveError;
 
 /// A request that is let in by nobody's fault but its own, or not yet.
@@ -126,9 +126,14 @@ impl From<Denied> for NotAuthenticated {
 /// What would tell good credentials from bad ones cannot be had.
 #[derive(Debug, thiserror::Error)]
 pub enum Unavailable {
-    /// The tokens' records cannot be read.
-    #[error("the tokens' records: {0}")]
-    Tokens(#[from] ResolveError),
+    /// The records of tokens cannot be read.
+    #[error("the {}: {error}", opens.records())]
+    Records {
+        /// What the tokens open.
+        opens: Opens,
+        /// Why.
+        error: ResolveError,
+    },
     /// They can, and are of no use.
     #[error(transparent)]
     Document(#[from] DocumentError),
@@ -142,7 +147,7 @@ impl Unavailable {
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
-            Self::Tokens(_) => "tokens_unavailable",
+            Self::Records { .. } => "tokens_unavailable",
             Self::Document(_) => "tokens_malformed",
             Self::Keys(_) => "keys_unavailable",
         }

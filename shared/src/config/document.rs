@@ -15,7 +15,7 @@ use serde::Deserialize;
 use serde::de::{self, Deserializer, Visitor};
 
 use super::job::{Duplicates, MetricKind, NullValue, OnEmpty, OnError};
-use super::read::{Entry, Mapping};
+use super::read::{Entry, LENGTH, Mapping};
 use crate::sinks::SinkSettings;
 use crate::sources::{QueryDescription, SourceSettings};
 
@@ -419,7 +419,7 @@ impl<'de> Deserialize<'de> for OffsetText {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct OffsetVisitor;
 
-        impl Visitor<'_> for OffsetVisitor {
+        impl<'de> Visitor<'de> for OffsetVisitor {
             type Value = OffsetText;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -428,23 +428,39 @@ impl<'de> Deserialize<'de> for OffsetText {
 
             fn visit_str<E: de::Error>(self, text: &str) -> Result<OffsetText, E> {
                 // A day is 24 hours here: lengths of time have no calendar. Months and years have none either.
-                let span = text.trim().parse::<jiff::Span>();
-                let length = span.and_then(|span| span.to_duration(jiff::SpanRelativeTo::days_are_24_hours()));
-                length.map(OffsetText).map_err(|_| {
+                let span = text.trim().parse::<jiff::Span>().map_err(|_| {
                     E::custom(format!(
                         "`{text}` is not a length of time such as `30s`, `5m`, `1h 30m` or `-1d`"
+                    ))
+                })?;
+                let length = span.to_duration(jiff::SpanRelativeTo::days_are_24_hours());
+                length.map(OffsetText).map_err(|_| {
+                    E::custom(format!(
+                        "`{text}` has no fixed length, as months and years have none: write days, such as `30d`"
                     ))
                 })
             }
 
-            fn visit_i64<E: de::Error>(self, number: i64) -> Result<OffsetText, E> {
-                Err(E::custom(format!(
-                    "{number} of which unit? Write `{number}s` for seconds, or `m`, `h`, `d`"
-                )))
+            fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<OffsetText, D::Error> {
+                deserializer.deserialize_any(self)
             }
         }
 
-        deserializer.deserialize_any(OffsetVisitor)
+        deserializer.deserialize_newtype_struct(LENGTH, OffsetVisitor)
+    }
+}
+
+/// The unit that a length of time without one most likely has, by the struct and the key that it stands under.
+pub(crate) fn likely_unit(structure: &str, key: &str) -> &'static str {
+    match (structure, key) {
+        ("SloSpec", "window") | ("PlanSpec", "range" | "reach") => "d",
+        (_, "repeat_interval" | "scheduled_time") => "h",
+        (
+            _,
+            "absent_for" | "at" | "for" | "group_interval" | "interval" | "jitter" | "min_period" | "no_increase_for"
+            | "window" | "within",
+        ) => "m",
+        _ => "s",
     }
 }
 

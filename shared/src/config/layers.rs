@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::folder::{self, File};
+use super::folder::{self, File, SHARED_FILE};
 use super::mistake::{Mistake, Report};
 use super::read::{Entry, list};
 use crate::suggest;
@@ -53,20 +53,30 @@ pub(crate) fn environments(files: &[File], report: &mut Report) -> Vec<String> {
         let Some(text) = name.get() else { continue };
         let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
         let problem = if text.is_empty() || !text.chars().all(plain) {
-            "the name of an environment is that of a folder: lower-case letters, digits, `-` and `_`".to_owned()
+            (
+                "the name of an environment is that of a folder: lower-case letters, digits, `-` and `_`".to_owned(),
+                "write it as `prod`".to_owned(),
+            )
         } else if text == COMMON {
-            format!("`{COMMON}` is what holds in every environment")
+            (
+                format!("`{COMMON}` is what holds in every environment"),
+                "remove it: it is read for each of the others".to_owned(),
+            )
         } else if environments.contains(text) {
-            format!("`{text}` is given twice")
+            (format!("`{text}` is given twice"), "remove one of them".to_owned())
         } else {
             environments.push(text.clone());
             continue;
         };
-        report.add(Mistake::new(&file.path, name.span.clone(), problem));
+        let (problem, help) = problem;
+        report.add(Mistake::new(&file.path, name.span.clone(), problem).help(help));
     }
     if names.is_empty() {
         let mistake = Mistake::new(&file.path, entry.span.clone(), "the list of environments is empty");
-        report.add(mistake.help("name them, or remove the key"));
+        let default = DEFAULT.join(", ");
+        report.add(mistake.help(format!(
+            "write `environments: [{default}]`, which is also what holds without the key, or the names of your own"
+        )));
     }
     environments
 }
@@ -79,15 +89,7 @@ pub(crate) fn read(folder: &Path, files: &[File], environments: &[String], repor
     for (path, name) in folders(folder) {
         let inside = folders(&path);
         if !services.contains(&name) {
-            // Any other folder is somebody's own, such as one with SQL.
-            if inside.iter().any(|(_, layer)| known().any(|known| known == layer)) {
-                let message =
-                    format!("there is no service `{name}`: a folder of environments stands beside a file of its name");
-                let near = suggest::closest(&name, services.iter().map(String::as_str));
-                let help = near.map_or_else(
-                    || format!("add `{name}.yaml`"),
-                    |near| format!("did you mean `{near}`?"),
-                );
+            if let Some((message, help)) = misplaced(&path, &name, &inside, &services, &known()) {
                 report.add(Mistake::new(&path, 0..0, message).help(help));
             }
             continue;
@@ -135,6 +137,47 @@ pub(crate) fn read(folder: &Path, files: &[File], environments: &[String], repor
         }
     }
     layers
+}
+
+/// What is wrong with a folder beside the files that is no service's, and what to do; nothing where it is somebody's own, such as one
+/// with SQL.
+fn misplaced<'a>(
+    path: &Path,
+    name: &str,
+    inside: &[(PathBuf, String)],
+    services: &[String],
+    environments: &(impl Iterator<Item = &'a str> + Clone),
+) -> Option<(String, String)> {
+    let service = services.first().map_or("growth", String::as_str);
+    if environments.clone().any(|known| known == name) {
+        // Of a folder of an environment the files count, or those of a service in it.
+        let mut folders = inside.iter().map(|(path, _)| path.as_path());
+        let any = !yaml_files(path).is_empty() || folders.any(|path| !yaml_files(path).is_empty());
+        let message = format!("the folder `{name}` of an environment stands in no service's, and is not read");
+        let help = format!("move what it holds below the service's folder, such as `{service}/{name}/alerts.yaml`");
+        return any.then_some((message, help));
+    }
+    if !inside
+        .iter()
+        .any(|(_, layer)| environments.clone().any(|known| known == layer))
+    {
+        return None;
+    }
+    if Path::new(SHARED_FILE).file_stem().is_some_and(|stem| stem == name) {
+        let message = format!("`{SHARED_FILE}` is what all teams share, and has no folder of environments");
+        let help = format!(
+            "say what differs under `alerting: {{environments: ..}}` in it; alerts and SLOs stand in a service's folder, such as \
+             `{service}/prod/alerts.yaml`"
+        );
+        return Some((message, help));
+    }
+    let message = format!("there is no service `{name}`: a folder of environments stands beside a file of its name");
+    let near = suggest::closest(name, services.iter().map(String::as_str));
+    let help = near.map_or_else(
+        || format!("add `{name}.yaml`"),
+        |near| format!("did you mean `{near}`?"),
+    );
+    Some((message, help))
 }
 
 /// What else a configuration file may hold is the same in every environment.

@@ -1,7 +1,8 @@
 //! What is wrong with a configuration, where, and what to do: collected as it is found, shown with the text underlined.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -85,24 +86,28 @@ struct FileReport {
 #[derive(Default)]
 struct Kept {
     first: Vec<Mistake>,
-    /// Findings beyond the first [`MAX_FINDINGS`].
-    more: usize,
+    /// Findings beyond the first [`MAX_FINDINGS`], by where they begin and the hash of what they say.
+    more: BTreeSet<(usize, u64)>,
 }
 
 impl Kept {
+    /// Keeps a finding, once: environments and jobs that share a place find it again, though perhaps with another remedy.
     fn add(&mut self, mistake: Mistake) {
-        if self.first.contains(&mistake) {
+        let same = |kept: &Mistake| kept.span == mistake.span && kept.message == mistake.message;
+        if self.first.iter().any(same) {
             return;
         }
         if self.first.len() < MAX_FINDINGS {
             self.first.push(mistake);
         } else {
-            self.more += 1;
+            let mut hasher = DefaultHasher::new();
+            mistake.message.hash(&mut hasher);
+            self.more.insert((mistake.span.start, hasher.finish()));
         }
     }
 
     fn len(&self) -> usize {
-        self.first.len() + self.more
+        self.first.len() + self.more.len()
     }
 }
 
@@ -209,8 +214,8 @@ impl Report {
         self.files.iter().flat_map(|(path, file)| {
             [(&file.mistakes, "mistakes"), (&file.warnings, "warnings")]
                 .into_iter()
-                .filter(|(kept, _)| kept.more > 0)
-                .map(move |(kept, what)| format!("{}: and {} more {what}", path.display(), kept.more))
+                .filter(|(kept, _)| !kept.more.is_empty())
+                .map(move |(kept, what)| format!("{}: and {} more {what}", path.display(), kept.more.len()))
         })
     }
 

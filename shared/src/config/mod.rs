@@ -39,8 +39,9 @@ pub(crate) use passwords::mask;
 pub(crate) use read::{Entry, Mapping};
 pub(crate) use resolve::Scope;
 
-use crate::alerts::Environment;
-use crate::dashboards::Service as Dashboards;
+use crate::alertmanager;
+use crate::alerts::{self, Environment};
+use crate::dashboards::{self, Service as Dashboards};
 use crate::placeholders::Provider;
 use crate::suggest;
 use heal::HealSettings;
@@ -102,6 +103,7 @@ pub struct Loaded {
     pub report: Report,
     /// How many files were read.
     pub files: usize,
+    folder: PathBuf,
     placeholders: Vec<PlaceholderUse>,
     places: BTreeMap<String, JobPlace>,
 }
@@ -196,7 +198,7 @@ pub fn load(folder: &Path) -> Result<Loaded, FolderError> {
     let mut report = Report::default();
     let files = folder::read(folder, &mut report)?;
     let resolved = resolve::resolve(&files, &mut report);
-    Ok(loaded(resolved, Vec::new(), Vec::new(), files.len(), report))
+    Ok(loaded(folder, resolved, Vec::new(), Vec::new(), files.len(), report))
 }
 
 /// Reads a folder of YAML files with the alerts of all environments and what dashboards are drawn from. No function needs these,
@@ -212,8 +214,9 @@ pub fn load_with_alerts(folder: &Path) -> Result<Loaded, FolderError> {
     let resolved = resolve::resolve(&files, &mut report);
     let mut environments = resolve::alerts(&files, &layers, names, &resolved, &mut report);
     resolve::alerting(&files, &mut environments, &mut report);
-    let dashboards = resolve::dashboards(&files, &resolved, &mut report);
+    let dashboards = resolve::dashboards(&files, &environments, &resolved, &mut report);
     Ok(loaded(
+        folder,
         resolved,
         environments,
         dashboards,
@@ -223,6 +226,7 @@ pub fn load_with_alerts(folder: &Path) -> Result<Loaded, FolderError> {
 }
 
 fn loaded(
+    folder: &Path,
     resolved: Resolved,
     environments: Vec<Environment>,
     dashboards: Vec<Dashboards>,
@@ -242,14 +246,16 @@ fn loaded(
         },
         report,
         files,
+        folder: folder.to_owned(),
         placeholders: resolved.placeholders,
         places: resolved.places,
     }
 }
 
 impl Loaded {
-    /// What matters before a deployment and not to a run: the series budget, schedules that cannot be deployed, and
-    /// placeholders that nobody provides. `has_variable` tells whether an environment variable is set.
+    /// What matters before a deployment and not to a run: the series budget, schedules that cannot be deployed, placeholders that
+    /// nobody provides, and whatever would keep rules or dashboards from being built. `has_variable` tells whether an environment
+    /// variable is set.
     pub fn check(&mut self, has_variable: impl Fn(&str) -> bool) {
         budget::check(&self.configuration, &self.places, &mut self.report);
         self.check_schedules();
@@ -269,6 +275,32 @@ impl Loaded {
                  set the environment variable {name}"
             );
             self.report.add(Mistake::new(file, span.clone(), message).help(help));
+        }
+        self.check_builds();
+    }
+
+    /// Builds what `fanlight alerts` and `fanlight dashboards` would. What they refuse should have been found at its place; this tells
+    /// of what was not.
+    fn check_builds(&mut self) {
+        if self.report.mistakes() > 0 {
+            // Nothing is built then, and what is left out might be missed.
+            return;
+        }
+        let Configuration {
+            environments,
+            dashboards,
+            ..
+        } = &self.configuration;
+        let refusals = [
+            alerts::build(environments).err().map(|error| error.to_string()),
+            alerts::parts(environments).err().map(|error| error.to_string()),
+            alertmanager::build(environments).err().map(|error| error.to_string()),
+            dashboards::build(environments, dashboards)
+                .err()
+                .map(|error| error.to_string()),
+        ];
+        for refusal in refusals.into_iter().flatten() {
+            self.report.add(Mistake::new(&self.folder, 0..0, refusal));
         }
     }
 

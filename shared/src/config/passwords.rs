@@ -48,6 +48,24 @@ fn merged(mut ranges: Vec<Range<usize>>) -> Vec<Range<usize>> {
     merged
 }
 
+/// Whether a part of a URL's path looks like something that nobody could guess: a UUID, or ten letters and digits or more in which
+/// these take turns.
+pub(crate) fn looks_random(part: &str) -> bool {
+    const UUID: [usize; 5] = [8, 4, 4, 4, 12];
+    const LEAST: usize = 10;
+    const TURNS: usize = 3;
+    let hexadecimal = |group: &str| group.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let groups: Vec<&str> = part.split('-').collect();
+    if groups.iter().map(|group| group.len()).eq(UUID) && groups.iter().all(|group| hexadecimal(group)) {
+        return true;
+    }
+    part.split(|c: char| !c.is_ascii_alphanumeric()).any(|run| {
+        let pairs = run.as_bytes().windows(2);
+        let turns = pairs.filter(|pair| pair[0].is_ascii_digit() != pair[1].is_ascii_digit());
+        run.len() >= LEAST && turns.count() >= TURNS
+    })
+}
+
 /// The bytes of a line of a file that could not be read as YAML behind the first word that looks like a secret's key.
 pub(crate) fn after_secret_key(line: &str, is_secret: impl Fn(&str) -> bool) -> Option<Range<usize>> {
     let in_word = |c: char| c.is_alphanumeric() || c == '_' || c == '-';
@@ -117,6 +135,26 @@ fn end_of_text(line: &str, scheme_end: usize, begin: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_nobody_could_guess_is_told_from_words() {
+        for (part, random) in [
+            ("0f2c9a7e-1111-2222-3333-444455556666", true),
+            ("c2354d53d2", true),
+            ("fqOOd6-F4MMNuCEnzTU01w", true),
+            ("", false),
+            ("20131114", false),
+            ("201311142013111420131114", false),
+            ("integrations", false),
+            ("prometheus-watchdog-eu-west-1", false),
+            ("k8s-prod-eu1-b2c", false),
+            ("AlertmanagerWatchdog2", false),
+            ("a1b2c3", false),
+            ("0f2c9a7e-1111-2222-3333", false),
+        ] {
+            assert_eq!(looks_random(part), random, "{part}");
+        }
+    }
 
     #[test]
     fn a_password_in_clear_text_is_found_and_nothing_else() {

@@ -17,6 +17,7 @@ use serde::de::{
     SeqAccess, VariantAccess, Visitor,
 };
 
+use super::document::likely_unit;
 use super::yaml::{Key, Node, Value};
 use crate::suggest;
 
@@ -54,6 +55,7 @@ pub(crate) fn read<T: DeserializeOwned>(node: &Node) -> ReadTree<T> {
         problems: &problems,
         secrets: &secrets,
         near_secret: false,
+        place: ("", ""),
     })
     .unwrap_or_else(|error| {
         problems.borrow_mut().extend(error.into_problem(node));
@@ -108,6 +110,10 @@ impl<T> Entry<T> {
 pub(crate) struct Mapping<T>(pub(crate) Vec<(Entry<String>, Entry<T>)>);
 
 const ENTRY: &str = "$fanlight::Entry";
+/// The name under which a length of time is read, so that one without a unit is told by the key that it stands under.
+pub(crate) const LENGTH: &str = "$fanlight::Length";
+/// The name under which a number is read, likewise for one that is text.
+pub(crate) const NUMBER: &str = "$fanlight::Number";
 
 /// The name of an enum whose variants are told apart by the shape of the value, each variant named by [`shape`]. Serde's
 /// own `untagged` would lose all places and take the first variant that fits.
@@ -246,6 +252,13 @@ impl ReadError {
         }
     }
 
+    fn with_help(self, help: String) -> Self {
+        Self {
+            help: Some(help),
+            ..self
+        }
+    }
+
     fn or_at(mut self, node: &Node) -> Self {
         self.span.get_or_insert_with(|| node.span.clone());
         self
@@ -284,7 +297,11 @@ impl de::Error for ReadError {
     }
 
     fn unknown_variant(variant: &str, expected: &'static [&'static str]) -> Self {
-        let error = Self::custom(format!("`{variant}` is not one of {}", list(expected)));
+        let error = if variant.is_empty() {
+            Self::custom(format!("expected {}, found an empty text", list(expected)))
+        } else {
+            Self::custom(format!("`{variant}` is not one of {}", list(expected)))
+        };
         let help = suggest::closest(variant, expected.iter().copied()).map(|word| format!("did you mean `{word}`?"));
         Self { help, ..error }
     }
@@ -317,6 +334,8 @@ struct Reader<'a> {
     secrets: &'a RefCell<Vec<Range<usize>>>,
     /// Whether the node may hold a secret when it is not what it should be.
     near_secret: bool,
+    /// The struct and the key that it is read for.
+    place: (&'static str, &'a str),
 }
 
 impl<'a> Reader<'a> {
@@ -355,6 +374,41 @@ impl<'a> Reader<'a> {
         .map_err(|error: ReadError| error.or_at(self.node))
     }
 
+    fn length<'de, V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
+        let number = match &self.node.value {
+            Value::Integer(number) => number.to_string(),
+            Value::Float(number) => number.to_string(),
+            Value::Text(text) if text.parse::<u64>().is_ok() => text.clone(),
+            _ => return self.deserialize_any(visitor),
+        };
+        let (structure, key) = self.place;
+        let unit = likely_unit(structure, key);
+        let help = format!("write `{number}{unit}`; `s`, `m`, `h` and `d` are seconds, minutes, hours and days");
+        Err(ReadError::at(self.node, format!("{number} of which unit?")).with_help(help))
+    }
+
+    fn number<'de, V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
+        let Value::Text(text) = &self.node.value else {
+            return self.deserialize_any(visitor);
+        };
+        let number = |text: &str| text.trim().parse::<f64>().ok().filter(|number| number.is_finite());
+        let help = if let Some(number) = number(text) {
+            format!("write {number}, without quotes")
+        } else if let Some(percent) = text.strip_suffix('%').and_then(number) {
+            match self.place.1 {
+                // Ratios are parts of 1 here, and what the metric of any other threshold counts, its query says.
+                "above" | "below" => format!(
+                    "write {percent}, or as a part of 1, as of a `ratio`: {}",
+                    percent / 100.0
+                ),
+                _ => format!("write {percent}, without `%`"),
+            }
+        } else {
+            return Err(ReadError::expected(self, "a number"));
+        };
+        Err(ReadError::expected(self, "a number").with_help(help))
+    }
+
     fn sequence<'de, V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
         match &self.node.value {
             Value::Sequence(nodes) => visitor.visit_seq(Sequence {
@@ -369,12 +423,14 @@ impl<'a> Reader<'a> {
     fn mapping<'de, V: Visitor<'de>>(
         self,
         known: Option<&'static [&'static str]>,
+        structure: &'static str,
         visitor: V,
     ) -> Result<V::Value, ReadError> {
         match &self.node.value {
             Value::Mapping(entries) => visitor.visit_map(Fields {
                 reader: self,
                 known,
+                structure,
                 entries: entries.iter(),
                 reads: None,
             }),
@@ -395,7 +451,7 @@ impl<'de> Deserializer<'de> for Reader<'_> {
             Value::Float(value) => visitor.visit_f64(*value),
             Value::Text(text) => visitor.visit_str(text),
             Value::Sequence(_) => self.sequence(visitor),
-            Value::Mapping(_) => self.mapping(None, visitor),
+            Value::Mapping(_) => self.mapping(None, "", visitor),
         }
         .map_err(|error: ReadError| error.or_at(self.node))
     }
@@ -431,15 +487,18 @@ impl<'de> Deserializer<'de> for Reader<'_> {
         name: &'static str,
         visitor: V,
     ) -> Result<V::Value, ReadError> {
-        if name == ENTRY {
-            let before = self.problems.borrow().len();
-            visitor.visit_seq(EntryAccess {
-                reader: self,
-                part: 0,
-                before,
-            })
-        } else {
-            visitor.visit_newtype_struct(self)
+        match name {
+            ENTRY => {
+                let before = self.problems.borrow().len();
+                visitor.visit_seq(EntryAccess {
+                    reader: self,
+                    part: 0,
+                    before,
+                })
+            }
+            LENGTH => self.length(visitor),
+            NUMBER => self.number(visitor),
+            _ => visitor.visit_newtype_struct(self),
         }
     }
 
@@ -448,16 +507,16 @@ impl<'de> Deserializer<'de> for Reader<'_> {
     }
 
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
-        self.mapping(None, visitor)
+        self.mapping(None, "", visitor)
     }
 
     fn deserialize_struct<V: Visitor<'de>>(
         self,
-        _name: &'static str,
+        name: &'static str,
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, ReadError> {
-        self.mapping(Some(fields), visitor)
+        self.mapping(Some(fields), name, visitor)
     }
 
     fn deserialize_enum<V: Visitor<'de>>(
@@ -569,7 +628,7 @@ impl<'de> VariantAccess<'de> for Reader<'_> {
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, ReadError> {
-        self.mapping(Some(fields), visitor)
+        self.mapping(Some(fields), "", visitor)
     }
 }
 
@@ -593,6 +652,8 @@ impl<'de> SeqAccess<'de> for Sequence<'_> {
 struct Fields<'a> {
     reader: Reader<'a>,
     known: Option<&'static [&'static str]>,
+    /// The name of the struct that they are read into.
+    structure: &'static str,
     entries: std::slice::Iter<'a, (Key, Node)>,
     /// The value of the key that was read last.
     reads: Option<Reader<'a>>,
@@ -612,7 +673,13 @@ impl Fields<'_> {
         if !is_home_of_anchors(key) {
             // Some thousand unknown keys are no slip of the pen, and nobody reads on to the last.
             let many = self.reader.problems.borrow().len() > MANY;
+            let file = known
+                .iter()
+                .find(|known| known.strip_suffix("_file") == Some(&key.name));
             let help = (!many).then(|| match suggest::closest(&key.name, known.iter().copied()) {
+                _ if let Some(file) = file => {
+                    format!("write `{file}`, and the name of a file that holds it: a secret does not stand here")
+                }
                 Some(word) => format!("did you mean `{word}`?"),
                 None => format!("the keys here are {}", known.join(", ")),
             });
@@ -647,6 +714,7 @@ impl<'de> MapAccess<'de> for Fields<'_> {
                 }
                 self.reads = Some(Reader {
                     near_secret: reader.near_secret || is_one_of(&SECRET_KEYS) || is_one_of(&NEAR_SECRETS),
+                    place: (self.structure, &key.name),
                     ..reader
                 });
                 return seed.deserialize(KeyReader { key }).map(Some);

@@ -18,7 +18,8 @@ mod slo;
 mod thresholds;
 mod unit;
 
-pub use build::{BuildError, BuiltDashboard, HEAD, build};
+pub use build::{About, BuildError, BuiltDashboard, HEAD, SameFile, build};
 pub use model::{Drawn, DrawnJob, DrawnLabel, Funnel, Service};
 
+pub(crate) use build::clashes;
 pub(crate) use name::{DEFAULT_FOLDER, folder_problem};

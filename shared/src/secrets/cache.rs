@@ -20,7 +20,8 @@ pub(super) struct Cache {
 #[derive(Default)]
 struct Entry {
     value: Option<(SecretString, Moment)>,
-    refreshed: Option<Moment>,
+    /// When somebody last refreshed it, and what came of it.
+    refreshed: Option<(Moment, Result<(), FetchError>)>,
     /// Weak, so that a fetch for which nobody waits any more ends, rather than going on after a freeze over a
     /// connection that is long dead.
     running: Option<WeakShared<Fetch>>,
@@ -55,14 +56,16 @@ impl Cache {
         let fetch = {
             let mut entries = self.entries();
             let entry = entries.entry(id.to_owned()).or_default();
-            match entry.refreshed {
-                Some(since) if !since.is_older_than(self.limits.refresh_interval, Moment::now()) => return Ok(()),
+            match &entry.refreshed {
+                Some((since, outcome)) if !since.is_older_than(self.limits.refresh_interval, Moment::now()) => {
+                    return outcome.clone();
+                }
                 _ => self.join_or_start(entry, id),
             }
         };
-        fetch.await?;
-        self.entries().entry(id.to_owned()).or_default().refreshed = Some(Moment::now());
-        Ok(())
+        let outcome = fetch.await.map(drop);
+        self.entries().entry(id.to_owned()).or_default().refreshed = Some((Moment::now(), outcome.clone()));
+        outcome
     }
 
     fn join_or_start(self: &Arc<Self>, entry: &mut Entry, id: &str) -> Shared<Fetch> {
@@ -79,6 +82,8 @@ impl Cache {
             let entry = entries.entry(id).or_default();
             entry.value = Some((value.clone(), asked));
             entry.running = None;
+            // What failed before has been overtaken.
+            entry.refreshed.take_if(|(_, outcome)| outcome.is_err());
             Ok(value)
         };
         let fetch = fetch.boxed().shared();

@@ -31,7 +31,7 @@ pub struct SecretsManager {
 pub struct Limits {
     /// How long a value is used before it is fetched again.
     pub lifetime: Duration,
-    /// How soon after one [`SecretsManager::refresh`] the next may ask again.
+    /// How soon after one [`SecretsManager::refresh`] the next may ask again, also where the one failed.
     pub refresh_interval: Duration,
     /// The most that a TCP and TLS handshake may take.
     pub connect: Duration,
@@ -113,11 +113,11 @@ impl SecretsManager {
     }
 
     /// Fetches the secret again although its value is still kept, for a caller whose login failed: the password may
-    /// have been rotated. Does nothing within [`Limits::refresh_interval`] of the last time, so that a login which
-    /// fails for another reason does not turn into a stream of requests.
+    /// have been rotated. Asks nobody within [`Limits::refresh_interval`] of the last time, whatever came of that, so that
+    /// neither a login which fails for another reason nor a Secrets Manager that is down turns into a stream of requests.
     ///
     /// # Errors
-    /// The secret cannot be fetched; the value that is kept stays.
+    /// The secret cannot be fetched, or could not the last time; the value that is kept stays.
     pub async fn refresh(&self, id: &str) -> Result<(), SecretError> {
         self.cache
             .refresh(id)

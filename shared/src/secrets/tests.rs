@@ -261,6 +261,43 @@ async fn a_refresh_that_fails_keeps_the_value() {
     assert_eq!(value(&manager).await.as_deref(), Ok("value-1"));
 }
 
+/// Each login that fails asks for a refresh: while Secrets Manager is down, that must not be a request each.
+#[tokio::test]
+async fn a_refresh_that_fails_is_not_tried_again_within_the_interval() {
+    for (refresh_interval, asked_again) in [(Duration::MAX, 0), (Duration::ZERO, 2)] {
+        let fake = Fake::start(Answer::Deleted).await;
+        let manager = fake.manager(Limits {
+            refresh_interval,
+            ..Limits::default()
+        });
+        assert_eq!(value(&manager).await.as_deref(), Ok("value-1"));
+        let failed = manager.refresh("db").await.unwrap_err();
+        assert_eq!(fake.requests(), 2);
+        for _ in 0..2 {
+            // Whoever asks is told, for a token that is not known may be a new one.
+            assert_eq!(manager.refresh("db").await.unwrap_err(), failed);
+            assert_eq!(value(&manager).await.as_deref(), Ok("value-1"));
+        }
+        assert_eq!(fake.requests(), 2 + asked_again, "{refresh_interval:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_refresh_that_failed_is_forgotten_once_the_secret_was_fetched() {
+    let fake = Fake::start(Answer::Recovers).await;
+    let manager = fake.manager(Limits {
+        attempts: 1,
+        refresh_interval: Duration::MAX,
+        ..Limits::default()
+    });
+    manager.refresh("db").await.unwrap_err();
+    manager.refresh("db").await.unwrap_err();
+    assert_eq!(fake.requests(), 1);
+    assert_eq!(value(&manager).await.as_deref(), Ok("value-2"));
+    manager.refresh("db").await.unwrap();
+    assert_eq!(value(&manager).await.as_deref(), Ok("value-3"));
+}
+
 #[tokio::test]
 async fn a_server_error_is_tried_again() {
     let fake = Fake::start(Answer::Recovers).await;

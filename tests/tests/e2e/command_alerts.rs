@@ -402,10 +402,10 @@ async fn what_is_built_is_checked_replaced_and_removed() -> Result<()> {
         "{ended:?}"
     );
     let ended = alerts(&config, &["build"]).await?;
-    assert!(
-        ended.out.ends_with("alerts: 4 files, 4 written, 4 removed\n"),
-        "{ended:?}"
-    );
+    let removed = "alerts/develop/growth.rules.yaml: removed\nalerts/develop/growth.tests.yaml: removed\n\
+                   alerts/prod/growth.rules.yaml: removed\nalerts/prod/growth.tests.yaml: removed\n\
+                   alerts: 4 files, 4 written, 4 removed\n";
+    assert!(ended.out.ends_with(removed), "{ended:?}");
     assert!(config.path().join("alerts/prod/mine.rules.yaml").exists());
 
     config.write(
@@ -425,6 +425,39 @@ async fn what_is_built_is_checked_replaced_and_removed() -> Result<()> {
     let ended = alerts(&config, &["build"]).await?;
     assert_eq!(ended.status, Some(1));
     assert!(ended.err.contains("nothing is built"), "{ended:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_written_leaves_every_environment_as_it_was() -> Result<()> {
+    let config = ConfigFolder::new(&[("config/growth.yaml", JOB)])?;
+    let ended = alerts(&config, &["build"]).await?;
+    ensure!(ended.status == Some(0), "{ended:?}");
+    let rules = |environment: &str| {
+        fs::read_to_string(config.path().join("alerts").join(environment).join("growth.rules.yaml"))
+    };
+    let before = [rules("develop")?, rules("prod")?];
+    config.write("config/growth.yaml", &JOB.replace("below: 1", "below: 2"))?;
+    // Where the last environment's new file is written before it takes the other's place.
+    let in_the_way = config.path().join("alerts/prod/growth.rules.yaml.new");
+    fs::create_dir(&in_the_way)?;
+    let ended = alerts(&config, &["build"]).await?;
+    let expected = "fanlight: alerts/prod/growth.rules.yaml cannot be written: ";
+    assert!(
+        ended.status == Some(1) && ended.err.starts_with(expected) && ended.out.is_empty(),
+        "{ended:?}"
+    );
+    assert_eq!([rules("develop")?, rules("prod")?], before);
+    let mut left: Vec<_> = fs::read_dir(config.path().join("alerts/develop"))?
+        .map(|entry| Ok(entry?.file_name()))
+        .collect::<Result<_>>()?;
+    left.sort();
+    assert_eq!(left, ["growth.rules.yaml", "growth.tests.yaml"]);
+
+    fs::remove_dir(in_the_way)?;
+    let ended = alerts(&config, &["build"]).await?;
+    assert!(ended.out.ends_with("alerts: 4 files, 4 written\n"), "{ended:?}");
+    assert!(rules("develop")?.contains("< 2") && rules("prod")?.contains("< 2"));
     Ok(())
 }
 

@@ -185,6 +185,133 @@ async fn every_mistake_is_shown_with_its_line_underlined_and_what_to_do() -> Res
     Ok(())
 }
 
+/// What `fanlight alerts` and `fanlight dashboards` refuse, and what promtool would.
+#[tokio::test]
+#[expect(
+    clippy::too_many_lines,
+    reason = "the configuration and the report stand side by side"
+)]
+async fn what_could_not_be_built_is_told_at_its_place() -> Result<()> {
+    let job = |name: &str, beside: &str| {
+        format!(
+            "jobs:
+- name: {name}
+  schedule: '* * * * *'
+  source: postgres://u@h/d
+  metrics:
+  - name: {name}
+    help: h
+    labels: [step, os]
+    fill: {{step: [one, two], os: [ios, web]}}
+    value: v
+    query: SELECT 1
+{beside}"
+        )
+    };
+    let rest = "severity: warning, team: growth, handbook: 'https://h', description: d";
+    let alerts = format!(
+        "    funnel: {{name: up-main, steps: step, begun: {{os: ios}}, completed: {{os: web}}, by: os}}
+    alerts:
+    - name: Few
+      below: 5
+      {}
+      tests:
+      - {{name: words, series: {{people: six}}, at: 5m, fires: []}}
+      - {{name: late, series: {{people: '1x5'}}, at: 1h, fires: []}}
+",
+        rest.replace(", ", "\n      ")
+    );
+    let watchdog = format!("    alerts: [{{name: Many, above: 5, {rest}}}]\n");
+    let alerting = "sinks: {default: {pushgateway: {url: 'http://g'}}}
+alerting:
+  slack: {api_url_file: /s, fallback_channel: '#a'}
+  victorops: {api_key: hunter2}
+  watchdog: {url: 'https://hc-ping.com/0f2c9a7e-1111-2222-3333-444455556666', credentials_file: t}
+";
+    let config = ConfigFolder::new(&[
+        ("config/fanlight.yaml", alerting),
+        ("config/fanlight-watchdog.yaml", &job("visits", &watchdog)),
+        ("config/growth.yaml", &job("people", &alerts)),
+        ("config/growth/prod/a.yaml", "alerts:\n- {name: Fewer, below: 1}\n"),
+        ("config/growth-up.yaml", &job("mails", "")),
+        ("config/prod/a.yaml", "alerts: []\n"),
+    ])?;
+    let ended = fanlight(config.path(), ["check"], NOTHING).await?;
+    assert_eq!(ended.status, Some(1));
+    let told = [&ended.err, &ended.out].map(String::as_str).concat();
+    assert!(!told.contains("hunter2") && !told.contains("0f2c9a7e"), "{told}");
+    assert_snapshot!(ended.err, @r#"
+    mistake: the rules of `fanlight-watchdog` would be written into files that the watchdog's rules have
+      --> config/fanlight-watchdog.yaml:12:21
+       |
+    12 |     alerts: [{name: Many, above: 5, severity: warning, team: growth, handbook: 'https://h', description: d}]
+       |                     ^^^^
+       |
+       = help: give fanlight-watchdog.yaml another name
+
+    mistake: unknown key `api_key`
+     --> config/fanlight.yaml:4:15
+      |
+    4 |   victorops: {api_key: *******}
+      |               ^^^^^^^
+      |
+      = help: write `api_key_file`, and the name of a file that holds it: a secret does not stand here
+
+    mistake: whoever knows this URL can keep the dead man's switch quiet
+     --> config/fanlight.yaml:5:19
+      |
+    5 |   watchdog: {url: **********************************************************, credentials_file: *}
+      |                   ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+      |
+      = help: put it into a file on Alertmanager's machine and name that with `url_file`; a `url` here holds no secret, and needs a `credentials_file` with the token that it asks for
+
+    mistake: this is no absolute path
+     --> config/fanlight.yaml:5:97
+      |
+    5 |   watchdog: {url: **********************************************************, credentials_file: *}
+      |                                                                                                 ^
+      |
+      = help: name the file on Alertmanager's machine from the root, such as /etc/alertmanager/watchdog-token: it reads others from wherever it was started, and a secret does not belong here
+
+    mistake: there is no alert `Fewer` of growth to change here, and a new one lacks `metric`, `team`, `severity`, `handbook` and `description`
+     --> config/growth/prod/a.yaml:2:10
+      |
+    2 | - {name: Fewer, below: 1}
+      |          ^^^^^
+      |
+      = help: remove it, or add what is lacking; the service's alerts are Few
+
+    mistake: two dashboards would be `growth-up-main.json`: that of `growth-up` and that of the funnel `up-main` of `growth`
+      --> config/growth.yaml:12:20
+       |
+    12 |     funnel: {name: up-main, steps: step, begun: {os: ios}, completed: {os: web}, by: os}
+       |                    ^^^^^^^
+       |
+       = help: give the funnel another name
+
+    mistake: `six` is no value that promtool reads
+      --> config/growth.yaml:21:40
+       |
+    21 |       - {name: words, series: {people: six}, at: 5m, fires: []}
+       |                                        ^^^
+       |
+       = help: write them as promtool does, one a minute: '5x60 0x60' is 61 times 5, then 61 times 0; `_` is none, `stale` the end
+
+    mistake: `people` has no value any more when the test looks at it, at 1h: the last is that of minute 5
+      --> config/growth.yaml:22:39
+       |
+    22 |       - {name: late, series: {people: '1x5'}, at: 1h, fires: []}
+       |                                       ^^^^^
+       |
+       = help: let its last value go on, as `1x60`; or write `stale` behind it, if it is to be gone by then
+
+    mistake: the folder `prod` of an environment stands in no service's, and is not read
+    --> config/prod:1:1
+     = help: move what it holds below the service's folder, such as `fanlight-watchdog/prod/alerts.yaml`
+    "#);
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_budget_that_is_exceeded_names_the_jobs() -> Result<()> {
     let budget = "sinks: {default: {pushgateway: {url: 'http://g', series_budget: 10}}}\n";

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_secretsmanager::config::{Credentials as AwsCredentials, SharedCredentialsProvider};
@@ -426,27 +427,39 @@ async fn a_token_that_was_stored_a_moment_ago_is_found() {
 async fn while_the_secret_is_away_known_tokens_go_on_and_others_are_not_called_bad() {
     let (known, other) = (Token::generate().unwrap(), Token::generate().unwrap());
     let document = json!({"tokens": [record(&known, &json!({}))]});
-    let (secrets, config) = Secrets::start(&document.to_string()).await;
-    let authenticator = with_secret(config, SecretLimits::default());
-    assert_eq!(reason(&authenticator, &bearer(&known)).await, None);
-    secrets.store(None);
-    assert_eq!(reason(&authenticator, &bearer(&known)).await, None);
-    let outcome = authenticator
-        .authenticate(&request(&bearer(&other), "203.0.113.9"), now())
-        .await;
-    assert!(
-        matches!(outcome, Err(NotAuthenticated::Unavailable(Unavailable::Tokens(_)))),
-        "{outcome:?}"
-    );
-    // A document that was spoilt afterwards spoils nothing before it is fetched, and is told then.
-    secrets.store(Some(&json!({"token": []})));
-    let outcome = authenticator
-        .authenticate(&request(&bearer(&other), "203.0.113.9"), now())
-        .await;
-    assert!(
-        matches!(outcome, Err(NotAuthenticated::Unavailable(Unavailable::Document(_)))),
-        "{outcome:?}"
-    );
+    for (refresh_interval, asked) in [(Duration::MAX, 2), (Duration::ZERO, 4)] {
+        let (secrets, config) = Secrets::start(&document.to_string()).await;
+        let limits = SecretLimits {
+            refresh_interval,
+            ..SecretLimits::default()
+        };
+        let authenticator = with_secret(config, limits);
+        assert_eq!(reason(&authenticator, &bearer(&known)).await, None);
+        secrets.store(None);
+        for _ in 0..3 {
+            assert_eq!(reason(&authenticator, &bearer(&known)).await, None);
+            let outcome = authenticator
+                .authenticate(&request(&bearer(&other), "203.0.113.9"), now())
+                .await;
+            assert!(
+                matches!(outcome, Err(NotAuthenticated::Unavailable(Unavailable::Records { .. }))),
+                "{outcome:?}"
+            );
+        }
+        // Whoever tries tokens out does not have the secret asked for with each, either, while it is away.
+        assert_eq!(secrets.requests.load(Ordering::SeqCst), asked, "{refresh_interval:?}");
+        if refresh_interval.is_zero() {
+            // A document that was spoilt afterwards spoils nothing before it is fetched, and is told then.
+            secrets.store(Some(&json!({"token": []})));
+            let outcome = authenticator
+                .authenticate(&request(&bearer(&other), "203.0.113.9"), now())
+                .await;
+            assert!(
+                matches!(outcome, Err(NotAuthenticated::Unavailable(Unavailable::Document(_)))),
+                "{outcome:?}"
+            );
+        }
+    }
 }
 
 /// Everything that is logged.

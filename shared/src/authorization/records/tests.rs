@@ -231,9 +231,30 @@ fn a_document_of_another_shape_is_refused_whole() {
     ] {
         assert_eq!(
             Records::read(text, Opens::Series).unwrap_err(),
-            DocumentError::OtherShape,
+            DocumentError::OtherShape(Opens::Series),
             "{text}"
         );
+    }
+    for (opens, text, expected) in [
+        (
+            Opens::Series,
+            "[",
+            "the tokens' document stops being JSON at line 1, column 1",
+        ),
+        (Opens::Series, "[]", "the tokens' document is not an object"),
+        (
+            Opens::Dashboards,
+            "[",
+            "the dashboard tokens' document stops being JSON at line 1, column 1",
+        ),
+        (
+            Opens::Dashboards,
+            "[]",
+            "the dashboard tokens' document is not an object with the one field `tokens`",
+        ),
+    ] {
+        let told = Records::read(text, opens).unwrap_err().to_string();
+        assert!(told.starts_with(expected), "{told}");
     }
     assert_eq!(Records::read("{\"tokens\": []}", Opens::Series).unwrap().records, []);
 }
@@ -279,9 +300,23 @@ fn a_record_that_opens_dashboards_names_no_series() {
     assert_eq!(Records::read(&stored, Opens::Series).unwrap().records, []);
     for field in ["organisations", "plan"] {
         let (records, flaws) = flaws(&[("organisations", ""), (field, "[\"acme-fr\"]")]);
+        let expected = format!("has a field `{field}`, which opens series, and a reader of dashboards may read none");
         assert!(
-            records.is_empty() && flaws[0].contains("unknown field"),
+            records.is_empty() && flaws[0].starts_with(&expected),
             "{field}: {flaws:?}"
         );
     }
+    // What he does not have is not what was meant.
+    let (_, misspelt) = flaws(&[("organisations", ""), ("organisation", "\"acme-fr\"")]);
+    assert_eq!(misspelt, ["has an unknown field `organisation`"]);
+    let read = Records::read(
+        &document(&[record(&[("organisations", ""), ("expires", "")])]),
+        Opens::Dashboards,
+    )
+    .unwrap();
+    let told = read.flaws[0].to_string();
+    assert!(
+        told.starts_with("2:1: the dashboard token record 1 (`r`) has "),
+        "{told}"
+    );
 }

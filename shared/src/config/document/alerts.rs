@@ -8,7 +8,7 @@ use serde::de::{self, Deserializer, Visitor};
 
 use super::{DurationText, OffsetText};
 use crate::alerts::Severity;
-use crate::config::read::{Entry, Mapping};
+use crate::config::read::{Entry, Mapping, NUMBER};
 
 /// When someone is told: one of `expression`, `below`, `above`, `absent_for`, `no_increase_for`, or `ratio` with `below` or `above`.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -111,7 +111,7 @@ impl<'de> Deserialize<'de> for Number {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct NumberVisitor;
 
-        impl Visitor<'_> for NumberVisitor {
+        impl<'de> Visitor<'de> for NumberVisitor {
             type Value = Number;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -129,8 +129,12 @@ impl<'de> Deserialize<'de> for Number {
                     Err(E::custom(format!("expected a number, found {number}")))
                 }
             }
+
+            fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<Number, D::Error> {
+                deserializer.deserialize_any(self)
+            }
         }
 
-        deserializer.deserialize_any(NumberVisitor)
+        deserializer.deserialize_newtype_struct(NUMBER, NumberVisitor)
     }
 }

@@ -12,6 +12,7 @@ use crate::config::document::{
 };
 use crate::config::folder::File;
 use crate::config::mistake::{Mistake, Report};
+use crate::config::passwords;
 use crate::config::read::{Entry, Mapping, list};
 use crate::suggest;
 
@@ -20,6 +21,18 @@ const VICTOROPS_URL: &str = "https://alert.victorops.com/integrations/generic/20
 const WATCHDOG_INTERVAL: Duration = Duration::from_mins(1);
 /// Alertmanager forgets what it has told after five days, and would tell it again.
 const MAX_INTERVAL: Duration = Duration::from_hours(5 * 24);
+
+/// What is told of a URL with a secret in it, and what to do.
+const WATCHDOG_SECRET: (&str, &str) = (
+    "whoever knows this URL can keep the dead man's switch quiet",
+    "put it into a file on Alertmanager's machine and name that with `url_file`; a `url` here holds no secret, and needs a \
+     `credentials_file` with the token that it asks for",
+);
+const VICTOROPS_SECRET: (&str, &str) = (
+    "this URL looks as if it held the API key",
+    "write it up to where the key and the team follow, or leave `api_url` out; the key stands in the file that `api_key_file` \
+     names",
+);
 
 /// Adds to each environment how its alerts reach people; what is wrong is told.
 pub(crate) fn resolve(files: &[File], environments: &mut [Environment], report: &mut Report) {
@@ -32,20 +45,60 @@ pub(crate) fn resolve(files: &[File], environments: &mut [Environment], report: 
         }
         let Some(spec) = entry.get() else { continue };
         let layers = layers(file, spec, environments, report);
+        let start = key_before(&file.text, entry.span.start, "alerting");
+        let mut lacking = Vec::new();
         for environment in &mut *environments {
             let own = layers.iter().find(|(name, _)| *name == environment.name);
             let mut section = Section {
                 file,
-                span: &entry.span,
+                start,
                 environment,
                 spec,
                 layer: own.map(|(_, layer)| *layer),
                 report,
+                lacking: &mut lacking,
             };
             let alerting = section.resolve();
             environment.alerting = alerting.filter(|_| entry.problems == 0);
         }
+        for Lacking {
+            message,
+            help,
+            span,
+            environments: of,
+        } in lacking
+        {
+            let message = if of.len() == environments.len() {
+                message
+            } else {
+                format!("{message} in {}", of.join(" and "))
+            };
+            report.add(Mistake::new(&file.path, span, message).help(help));
+        }
     }
+}
+
+/// Where the key stands whose value begins at a byte.
+fn key_before(text: &str, value: usize, key: &str) -> usize {
+    let before = &text[..text.floor_char_boundary(value)];
+    let lines = before.split_inclusive('\n');
+    let starts = lines.scan(0, |end, line| {
+        let start = *end;
+        *end += line.len();
+        Some((start, line))
+    });
+    let is_key = |line: &str| line.trim_start_matches(['\'', '"']).starts_with(key);
+    let of_key = starts.filter(|(_, line)| is_key(line)).last();
+    of_key.map_or(value, |(start, _)| start)
+}
+
+/// What nobody says, and where.
+struct Lacking {
+    message: String,
+    help: &'static str,
+    span: Range<usize>,
+    /// For which environments.
+    environments: Vec<String>,
 }
 
 /// What is said of environments that there are.
@@ -86,40 +139,43 @@ fn layers<'a>(
 /// The section as one environment sees it.
 struct Section<'a> {
     file: &'a File,
-    span: &'a Range<usize>,
+    /// Where its key stands.
+    start: usize,
     environment: &'a Environment,
     spec: &'a AlertingSpec,
     layer: Option<&'a AlertingLayerSpec>,
     report: &'a mut Report,
+    lacking: &'a mut Vec<Lacking>,
 }
 
 /// The two layers' word on a part of the section, the nearest first.
-type Parts<'a, T> = [Option<&'a T>; 2];
+type Parts<'a, T> = [Option<&'a Entry<T>>; 2];
 
-fn part<'a, T>(layer: Option<&'a Entry<T>>, spec: Option<&'a Entry<T>>) -> Parts<'a, T> {
-    [layer, spec].map(|entry| entry.and_then(Entry::get))
+/// What they say, as far as it could be read.
+fn read<T>(parts: Parts<'_, T>) -> impl Iterator<Item = &T> {
+    parts.into_iter().flatten().filter_map(Entry::get)
 }
 
 /// The nearest word on a key.
 fn key<'a, T, U>(parts: Parts<'a, T>, key: impl Fn(&'a T) -> Option<&'a Entry<U>>) -> Option<&'a Entry<U>> {
-    parts.into_iter().flatten().find_map(key)
+    read(parts).find_map(key)
 }
 
 /// The nearest part that gives one of two keys, of which the nearer stands for both.
 fn with_either<T>(parts: Parts<'_, T>, gives: impl Fn(&T) -> bool) -> Option<&T> {
-    parts.into_iter().flatten().find(|part| gives(part))
+    read(parts).find(|part| gives(part))
 }
 
 impl<'a> Section<'a> {
     fn resolve(&mut self) -> Option<Alerting> {
         let (spec, layer) = (self.spec, self.layer);
-        let slack = part(layer.and_then(|layer| layer.slack.as_ref()), spec.slack.as_ref());
-        let victorops = part(
+        let slack = [layer.and_then(|layer| layer.slack.as_ref()), spec.slack.as_ref()];
+        let victorops = [
             layer.and_then(|layer| layer.victorops.as_ref()),
             spec.victorops.as_ref(),
-        );
-        let watchdog = part(layer.and_then(|layer| layer.watchdog.as_ref()), spec.watchdog.as_ref());
-        let timing = part(layer.and_then(|layer| layer.timing.as_ref()), spec.timing.as_ref());
+        ];
+        let watchdog = [layer.and_then(|layer| layer.watchdog.as_ref()), spec.watchdog.as_ref()];
+        let timing = [layer.and_then(|layer| layer.timing.as_ref()), spec.timing.as_ref()];
         let slack = self.slack(slack);
         let victorops = self.victorops(victorops);
         let watchdog = self.watchdog(watchdog);
@@ -137,11 +193,25 @@ impl<'a> Section<'a> {
         self.report.add(mistake.help(help));
     }
 
-    fn lacking(&mut self, message: &str, help: &str) {
-        let message = format!("{message} in {}", self.environment.name);
-        // The section's beginning stands for what it does not say.
-        let start = self.span.start..self.span.start;
-        self.mistake(&start, message, help);
+    /// Keeps what a part does not say, to be told once for all environments.
+    fn lacking<T>(&mut self, parts: Parts<'_, T>, message: impl Into<String>, help: &'static str) {
+        let mut given = parts.into_iter().flatten();
+        // What could not be read of it has been told, and may be just this.
+        if given.clone().any(|entry| entry.problems > 0) {
+            return;
+        }
+        let start = given.next().map_or(self.start, |entry| entry.span.start);
+        let (message, environment) = (message.into(), self.environment.name.clone());
+        let mut known = self.lacking.iter_mut();
+        match known.find(|lacking| lacking.message == message && lacking.span.start == start) {
+            Some(lacking) => lacking.environments.push(environment),
+            None => self.lacking.push(Lacking {
+                message,
+                help,
+                span: start..start,
+                environments: vec![environment],
+            }),
+        }
     }
 
     fn slack(&mut self, parts: Parts<'a, SlackSpec>) -> Option<Slack> {
@@ -151,15 +221,15 @@ impl<'a> Section<'a> {
             slack.api_url_file.is_some() || slack.token_file.is_some()
         });
         let access = match either.map(|slack| (&slack.api_url_file, &slack.token_file)) {
-            Some((Some(url), None)) => self.path(url).map(|url| SlackAccess::Webhook { url }),
-            Some((None, Some(token))) => self.path(token).map(|token| SlackAccess::Bot { token }),
+            Some((Some(url), None)) => self.path(url, "slack-url").map(|url| SlackAccess::Webhook { url }),
+            Some((None, Some(token))) => self.path(token, "slack-token").map(|token| SlackAccess::Bot { token }),
             Some((Some(_), Some(token))) => {
                 let help = "keep one of them: a webhook's URL or a bot's token";
                 self.mistake(&token.span, "`api_url_file` and `token_file` are both given", help);
                 None
             }
             _ => {
-                self.lacking("nobody says how messages get into Slack", HELP);
+                self.lacking(parts, "nobody says how messages get into Slack", HELP);
                 None
             }
         };
@@ -167,14 +237,18 @@ impl<'a> Section<'a> {
             Some(entry) => entry.get().filter(|channel| {
                 let right = is_channel(channel);
                 if !right {
-                    let message = format!("`{channel}` cannot be a Slack channel");
+                    let message = if channel.is_empty() {
+                        "the Slack channel is empty".to_owned()
+                    } else {
+                        format!("`{channel}` cannot be a Slack channel")
+                    };
                     self.mistake(&entry.span, message, "write it as Slack shows it, in quotes: '#alerts'");
                 }
                 right
             }),
             None => {
                 let help = "add `fallback_channel: '#..'` under `slack`, a channel that somebody reads";
-                self.lacking("alerts that no team is routed for have no channel", help);
+                self.lacking(parts, "alerts that no team is routed for have no channel", help);
                 None
             }
         };
@@ -202,14 +276,16 @@ impl<'a> Section<'a> {
                 let message = format!("`{name}` is critical and wakes nobody");
                 let help = "name the file with the key: `victorops: {api_key_file: /etc/alertmanager/victorops-key}`, or say \
                             `victorops: {enabled: false}`";
-                self.lacking(&message, help);
+                self.lacking(parts, message, help);
                 return None;
             }
             return Some(None);
         };
-        let key_file = self.path(file);
+        let key_file = self.path(file, "victorops-key");
         let api_url = match key(parts, |victorops| victorops.api_url.as_ref()) {
-            Some(url) => self.url(url).map(|url| format!("{}/", url.trim_end_matches('/'))),
+            Some(url) => self
+                .url(url, VICTOROPS_SECRET)
+                .map(|url| format!("{}/", url.trim_end_matches('/'))),
             None => Some(VICTOROPS_URL.to_owned()),
         };
         Some(Some(VictorOps {
@@ -228,18 +304,16 @@ impl<'a> Section<'a> {
             watchdog.url_file.is_some() || watchdog.url.is_some() || watchdog.credentials_file.is_some()
         });
         let target = match either.map(|watchdog| (&watchdog.url_file, &watchdog.url, &watchdog.credentials_file)) {
-            Some((Some(file), None, None)) => self.path(file).map(|url| WatchdogTarget::Secret { url }),
+            Some((Some(file), None, None)) => self
+                .path(file, "watchdog-url")
+                .map(|url| WatchdogTarget::Secret { url }),
             Some((None, Some(url), Some(file))) => {
-                let (url, token) = (self.url(url), self.path(file));
+                let (url, token) = (self.url(url, WATCHDOG_SECRET), self.path(file, "watchdog-token"));
                 url.zip(token)
                     .map(|(url, token)| WatchdogTarget::Guarded { url, token })
             }
             Some((None, Some(url), None)) => {
-                self.report.hide(&self.file.path, url.span.clone());
-                let help = "put it into a file on Alertmanager's machine and name that with `url_file`; a `url` here needs a \
-                            `credentials_file` with the token that it asks for";
-                let message = "whoever knows this URL can keep the dead man's switch quiet";
-                self.mistake(&url.span, message, help);
+                self.secret(url, WATCHDOG_SECRET);
                 None
             }
             Some((file, _, credentials)) => {
@@ -252,7 +326,7 @@ impl<'a> Section<'a> {
             None => {
                 let help = "name under `watchdog` the file with the URL of a dead man's switch outside: \
                             `url_file: /etc/alertmanager/watchdog-url`, or say `watchdog: {enabled: false}`";
-                self.lacking("nobody notices when Prometheus or Alertmanager is dead", help);
+                self.lacking(parts, "nobody notices when Prometheus or Alertmanager is dead", help);
                 None
             }
         };
@@ -298,28 +372,42 @@ impl<'a> Section<'a> {
         Some(length)
     }
 
-    /// A path on Alertmanager's machine.
-    fn path(&mut self, entry: &Entry<String>) -> Option<PathBuf> {
+    /// A path on Alertmanager's machine; `such` is the name of a file as an example.
+    fn path(&mut self, entry: &Entry<String>, such: &str) -> Option<PathBuf> {
         let text = entry.get()?;
         if text.starts_with('/') && text.len() > 1 && !text.chars().any(char::is_control) {
             return Some(PathBuf::from(text));
         }
         // It may be the secret itself.
         self.report.hide(&self.file.path, entry.span.clone());
-        let help = "name the file on Alertmanager's machine from the root, such as /etc/alertmanager/slack-url: it reads others \
-                    from wherever it was started, and a secret does not belong here";
+        let help = format!(
+            "name the file on Alertmanager's machine from the root, such as /etc/alertmanager/{such}: it reads others from \
+             wherever it was started, and a secret does not belong here"
+        );
         self.mistake(&entry.span, "this is no absolute path", help);
         None
     }
 
-    fn url(&mut self, entry: &Entry<String>) -> Option<String> {
+    /// Tells of a secret that stands where everybody reads it.
+    fn secret(&mut self, entry: &Entry<String>, (message, help): (&str, &str)) {
+        self.report.hide(&self.file.path, entry.span.clone());
+        self.mistake(&entry.span, message, help);
+    }
+
+    /// A URL that is no secret; `secret` says what to do about one that is.
+    fn url(&mut self, entry: &Entry<String>, secret: (&str, &str)) -> Option<String> {
         let text = entry.get()?;
         let rest = ["https://", "http://"]
             .iter()
             .find_map(|scheme| text.strip_prefix(scheme));
         let plain =
             |rest: &&str| !rest.is_empty() && !rest.contains(['@', '?', '#']) && !rest.contains(char::is_whitespace);
-        if rest.as_ref().is_some_and(plain) {
+        if let Some(rest) = rest.filter(plain) {
+            let path = rest.split_once('/').map_or("", |(_, path)| path);
+            if path.split('/').any(passwords::looks_random) {
+                self.secret(entry, secret);
+                return None;
+            }
             return Some(text.clone());
         }
         self.report.hide(&self.file.path, entry.span.clone());

@@ -1,9 +1,12 @@
 //! What dashboards are drawn from: the enabled jobs of each file, its folder in Grafana, and the funnels beside its metrics.
 
+mod files;
+
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::{Resolved, metric, span_or_start};
-use crate::alerts::Freshness;
+use crate::alerts::{Environment, Freshness};
 use crate::config::document::FunnelSpec;
 use crate::config::folder::File;
 use crate::config::job::{Job, Metric, MetricKind, Sink, Values};
@@ -14,10 +17,16 @@ use crate::dashboards::{DEFAULT_FOLDER, Drawn, DrawnJob, DrawnLabel, Funnel, Ser
 use crate::suggest;
 
 /// Resolves what is drawn; jobs with mistakes are left out, and so are funnels with any.
-pub(crate) fn resolve(files: &[File], resolved: &Resolved, report: &mut Report) -> Vec<Service> {
+pub(crate) fn resolve(
+    files: &[File],
+    environments: &[Environment],
+    resolved: &Resolved,
+    report: &mut Report,
+) -> Vec<Service> {
+    let mut places = BTreeMap::new();
     let shared = files.iter().find(|file| file.is_shared());
     let shared_folder = shared.and_then(|file| folder(file, report));
-    files
+    let services: Vec<_> = files
         .iter()
         .map(|file| {
             let own = if file.is_shared() { None } else { folder(file, report) };
@@ -32,7 +41,7 @@ pub(crate) fn resolve(files: &[File], resolved: &Resolved, report: &mut Report) 
                 name: layers::service(file),
                 folder: folder.unwrap_or_else(|| DEFAULT_FOLDER.to_owned()),
                 jobs: enabled.into_iter().map(drawn).collect(),
-                funnels: funnels(file, shared, &jobs, report),
+                funnels: funnels(file, shared, &jobs, &mut places, report),
                 disabled: disabled
                     .iter()
                     .flat_map(|job| job.metrics())
@@ -40,14 +49,17 @@ pub(crate) fn resolve(files: &[File], resolved: &Resolved, report: &mut Report) 
                     .collect(),
             }
         })
-        .collect()
+        .collect();
+    files::check(files, environments, &services, &places, report);
+    services
 }
 
 fn folder(file: &File, report: &mut Report) -> Option<String> {
     let entry = file.document.dashboards.as_ref()?.get()?.folder.as_ref()?;
     let folder = entry.get()?;
     if let Some(problem) = folder_problem(folder) {
-        report.add(Mistake::new(&file.path, entry.span.clone(), problem));
+        let mistake = Mistake::new(&file.path, entry.span.clone(), problem);
+        report.add(mistake.help("write one such as `Growth`, or leave it out: it is `Fanlight` then"));
         return None;
     }
     Some(folder.clone())
@@ -93,7 +105,13 @@ fn values(metric: &Metric, position: usize) -> Option<&[String]> {
     filled.or_else(|| allowed.map(|allowed| allowed.values.as_slice()))
 }
 
-fn funnels(file: &File, shared: Option<&File>, jobs: &[&Job], report: &mut Report) -> Vec<Funnel> {
+fn funnels<'a>(
+    file: &'a File,
+    shared: Option<&File>,
+    jobs: &[&Job],
+    places: &mut files::Places<'a>,
+    report: &mut Report,
+) -> Vec<Funnel> {
     let defaults = super::alerts::defaults(file, shared.filter(|shared| shared.path != file.path));
     let mut funnels: Vec<Funnel> = Vec::new();
     for spec in file.document.jobs().filter_map(Entry::get) {
@@ -130,6 +148,8 @@ fn funnels(file: &File, shared: Option<&File>, jobs: &[&Job], report: &mut Repor
                 let mistake = Mistake::new(&file.path, span_or_start(funnel.name.as_ref(), &entry.span), message);
                 report.add(mistake.help("give the funnel another name"));
             } else if job.enabled {
+                let place = (file, span_or_start(funnel.name.as_ref(), &entry.span));
+                places.insert((layers::service(file), read.name.clone()), place);
                 funnels.push(read);
             }
         }

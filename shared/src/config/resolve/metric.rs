@@ -169,7 +169,17 @@ fn full_name(
 fn check_unit(scope: &mut Scope<'_>, file: &File, spec: &MetricSpec, name: &str) {
     let Some(entry) = &spec.unit else { return };
     let Some(unit) = entry.get() else { return };
-    if !names::ends_in_unit(name, unit) {
+    let written = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    if unit.is_empty() || !unit.chars().all(written) {
+        let message = if unit.is_empty() {
+            "the unit is empty".to_owned()
+        } else {
+            format!("`{unit}` cannot be the end of a metric's name, which its unit is")
+        };
+        scope.mistake(file, &entry.span, message, |mistake| {
+            mistake.help("write what the metric's name ends in, such as `seconds`, or remove the key")
+        });
+    } else if !names::ends_in_unit(name, unit) {
         let (stem, total) = name.strip_suffix("_total").map_or((name, ""), |stem| (stem, "_total"));
         scope.mistake(
             file,

@@ -100,17 +100,18 @@ fn without_the_section_nothing_is_configured() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "it is a table")]
 fn what_would_leave_somebody_untold_is_a_mistake() {
     const SLACK: &str = "slack: {api_url_file: /etc/slack, fallback_channel: '#alerts'}";
     const REST: &str = "victorops: {api_key_file: /etc/key}, watchdog: {url_file: /etc/switch}";
     for (section, told) in [
         (
             format!("{{{REST}}}"),
-            "nobody says how messages get into Slack in develop; name under `slack` the file",
+            "fanlight.yaml:1:1: nobody says how messages get into Slack; name under `slack` the file",
         ),
         (
             format!("{{slack: {{api_url_file: /s}}, {REST}}}"),
-            "alerts that no team is routed for have no channel in develop; add `fallback_channel",
+            "fanlight.yaml:1:19: alerts that no team is routed for have no channel; add `fallback_channel",
         ),
         (
             format!("{{slack: {{api_url_file: /s, token_file: /t, fallback_channel: '#a'}}, {REST}}}"),
@@ -134,7 +135,7 @@ fn what_would_leave_somebody_untold_is_a_mistake() {
         ),
         (
             format!("{{{SLACK}, victorops: {{enabled: false}}}}"),
-            "nobody notices when Prometheus or Alertmanager is dead in develop; name under `watchdog`",
+            "fanlight.yaml:1:1: nobody notices when Prometheus or Alertmanager is dead; name under `watchdog`",
         ),
         (
             format!("{{{SLACK}, victorops: {{enabled: false}}, watchdog: {{url: 'https://switch.example/S3CR3T'}}}}"),
@@ -143,6 +144,41 @@ fn what_would_leave_somebody_untold_is_a_mistake() {
         (
             format!("{{{SLACK}, victorops: {{enabled: false}}, watchdog: {{url_file: /s, credentials_file: /t}}}}"),
             "either `url_file`, or `url` and `credentials_file`",
+        ),
+        (
+            format!("{{{SLACK}, victorops: {{api_key: S3CR3T}}, watchdog: {{enabled: false}}}}"),
+            "unknown key `api_key`; write `api_key_file`, and the name of a file that holds it: a secret does not stand here",
+        ),
+        (
+            format!("{{{SLACK}, victorops: {{api_key_file: S3CR3T}}, watchdog: {{enabled: false}}}}"),
+            "such as /etc/alertmanager/victorops-key:",
+        ),
+        (
+            format!("{{{SLACK}, victorops: {{enabled: false}}, watchdog: {{url_file: 'https://s.example/S3CR3T'}}}}"),
+            "such as /etc/alertmanager/watchdog-url:",
+        ),
+        (
+            format!(
+                "{{{SLACK}, victorops: {{enabled: false}}, watchdog: {{url: 'https://s.example', credentials_file: S3CR3T}}}}"
+            ),
+            "such as /etc/alertmanager/watchdog-token:",
+        ),
+        (
+            format!("{{slack: {{token_file: xoxb-S3CR3T, fallback_channel: '#a'}}, {REST}}}"),
+            "such as /etc/alertmanager/slack-token:",
+        ),
+        // A secret is one beside a token, too.
+        (
+            format!(
+                "{{{SLACK}, victorops: {{enabled: false}}, watchdog: {{url: 'https://hc-ping.com/S3CR3T0-1a2b3c4d5e6f', credentials_file: /t}}}}"
+            ),
+            "whoever knows this URL can keep the dead man's switch quiet; put it into a file",
+        ),
+        (
+            format!(
+                "{{{SLACK}, victorops: {{api_key_file: /k, api_url: 'https://v.example/alert/S3CR3T0f-1a2b3c4d5e6f'}}, watchdog: {{enabled: false}}}}"
+            ),
+            "this URL looks as if it held the API key; write it up to where the key and the team follow",
         ),
         (
             format!("{{{SLACK}, {REST}, timing: {{group_interval: 5h}}}}"),
@@ -174,6 +210,33 @@ fn what_would_leave_somebody_untold_is_a_mistake() {
         );
         // No job is kept from running.
         assert_eq!(loaded.configuration.jobs.len(), 1, "{section}");
+    }
+}
+
+/// What could not be read is not told as lacking, and what is lacking in several environments is told once.
+#[test]
+fn each_mistake_is_told_once() {
+    const REST: &str = "slack: {api_url_file: /s, fallback_channel: '#a'}, watchdog: {enabled: false}";
+    for (section, lines) in [
+        (
+            format!(
+                "\n  victorops: {{api_key: x}}\n  {}",
+                REST.replace(", watch", "\n  watch")
+            ),
+            1,
+        ),
+        (
+            "{slack: {api_url: x}, watchdog: {enabled: false}, victorops: {enabled: false}}".to_owned(),
+            1,
+        ),
+        (
+            "{victorops: {enabled: false}, watchdog: {enabled: false}}".to_owned(),
+            2,
+        ),
+        (format!("{{{REST}, environments: {{prod: {{victorops: {{}}}}}}}}"), 1),
+    ] {
+        let told = load_all(&format!("alerting: {section}\n")).report.summary();
+        assert_eq!(told.lines().count(), lines, "{section}: {told}");
     }
 }
 
@@ -219,7 +282,7 @@ fn what_an_slo_promises_is_routed_and_told_once() {
         load_with_alerts(folder.0.path()).unwrap()
     };
     let asleep = load_with("").report.summary();
-    let expected = "`NotFailedErrorBudgetBurn` is critical and wakes nobody in prod";
+    let expected = "fanlight.yaml:2:1: `NotFailedErrorBudgetBurn` is critical and wakes nobody;";
     assert!(asleep.contains(expected), "{asleep}");
 
     let loaded = load_with(", victorops: {api_key_file: /k}");

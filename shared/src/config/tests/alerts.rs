@@ -1,5 +1,9 @@
 //! Alerts as teams write them, right and wrong.
 
+mod layers;
+mod order;
+mod values;
+
 use super::*;
 use crate::alerts::{Comparison, Condition, Severity};
 
@@ -87,75 +91,6 @@ and on () max(max_over_time(fanlight_metric_up{fanlight_job="leads", metric="lea
 }
 
 #[test]
-fn later_layers_override_earlier_ones_field_by_field() {
-    let loaded = folder(
-        "    alerts:
-    - {name: A, ratio: {of: {where: {os: ios}}, to: {}, minimum: 5}, below: 0.5, REST}
-    - {name: B, below: 5, REST}
-    - {name: C, below: 5, REST}
-",
-        "",
-        &[
-            (
-                "growth/common/a.yaml",
-                "alerts:\n- {name: A, severity: critical}\n- {name: D, metric: visits, above: 9, REST}\n",
-            ),
-            (
-                "growth/prod/a.yaml",
-                "alerts:\n- {name: A, below: 0.2, slack_channel: '#x'}\n- {name: B, absent_for: 1h}\n- {name: C, above: 3}\n",
-            ),
-            ("growth/develop/a.yaml", "alerts:\n- {name: D, enabled: false}\n"),
-        ],
-    );
-    assert_eq!(told(&loaded), "");
-    let names = |environment| {
-        alerts(&loaded, environment)
-            .iter()
-            .map(|alert| alert.name.clone())
-            .collect::<Vec<_>>()
-    };
-    assert_eq!(names("develop"), ["A", "B", "C"]);
-    assert_eq!(names("prod"), ["A", "B", "C", "D"]);
-    let (develop, prod) = (alerts(&loaded, "develop"), alerts(&loaded, "prod"));
-    for (alert, threshold, channel) in [(develop[0], 0.5, None), (prod[0], 0.2, Some("#x"))] {
-        assert_eq!(
-            (alert.severity, alert.slack_channel.as_deref()),
-            (Severity::Critical, channel)
-        );
-        let Condition::Ratio {
-            threshold: found,
-            minimum,
-            ..
-        } = alert.condition
-        else {
-            panic!("{alert:?}")
-        };
-        assert_eq!(
-            (found.to_string(), minimum.to_string()),
-            (threshold.to_string(), "5".to_owned())
-        );
-    }
-    assert!(matches!(develop[1].condition, Condition::Compare { .. }));
-    assert!(matches!(prod[1].condition, Condition::Absent { .. }));
-    let side = |alert: &crate::alerts::Alert| match alert.condition {
-        Condition::Compare { comparison, .. } => comparison,
-        _ => panic!("{alert:?}"),
-    };
-    assert_eq!(
-        (side(develop[2]), side(prod[2])),
-        (Comparison::Below, Comparison::Above)
-    );
-}
-
-#[test]
-fn environments_are_those_that_the_shared_file_names() {
-    let shared = ("fanlight.yaml", "environments: [staging]\n");
-    let loaded = folder("    alerts:\n    - {name: A, below: 1, REST}\n", "", &[shared]);
-    assert_eq!((told(&loaded).as_str(), alerts(&loaded, "staging").len()), ("", 1));
-    assert!(alerts(&loaded, "prod").is_empty());
-}
-
-#[test]
 fn external_alerts_keep_what_customers_find_them_by() {
     let file = "alerts:\n- {name: A, metric: own_transfers, above: 3, by: [status], REST}\n- {name: B, metric: own_transfers, above: 3, REST}\n";
     let loaded = folder("", file, &[]);
@@ -227,7 +162,33 @@ fn every_mistake_in_an_alert_is_told_with_its_place_and_remedy() {
         ("name: A, below: 1, team: t, severity: warning, handbook: 'https://h'".into(), "has no `description`"),
         (
             "name: A, below: 1, team: Growth Team, severity: warning, handbook: 'https://h', description: d".into(),
-            "`Growth Team` cannot be a team: lower-case letters, digits, `-` and `_`; write `growth-team`",
+            "`Growth Team` cannot be a team: lower-case letters, digits, `-` and `_`, 75 at most; write `growth-team`",
+        ),
+        (
+            "name: A, below: 1, team: Équipe, severity: warning, handbook: 'https://h', description: d".into(),
+            "write whom it is for, such as `growth`",
+        ),
+        (
+            "name: A, below: 1, team: '', severity: warning, handbook: 'https://h', description: d".into(),
+            "13:33: the team is empty; write whom it is for, such as `growth`",
+        ),
+        (
+            "name: A, below: 1, team: t, severity: '', handbook: 'https://h', description: d".into(),
+            "expected `warning` or `critical`, found an empty text",
+        ),
+        (
+            "name: A, below: 1, team: t, severity: warning, handbook: '', description: d".into(),
+            "the handbook is empty; write `https://..`",
+        ),
+        ("name: '', below: 1, REST".into(), "the name of the alert is empty; call it by what has happened"),
+        ("name: A, below: 1, slack_channel: '', REST".into(), "the Slack channel is empty; write it as Slack shows it"),
+        ("name: A, below: 1, for: 90, REST".into(), "13:32: 90 of which unit?; write `90m`;"),
+        ("name: A, absent_for: 90, REST".into(), "90 of which unit?; write `90m`;"),
+        ("name: A, below: '5', REST".into(), "expected a number, found text; write 5, without quotes"),
+        ("name: A, below: 5%, REST".into(), "write 5, or as a part of 1, as of a `ratio`: 0.05"),
+        (
+            "name: A, below: 50, ratio: {of: {where: {os: ios}}, to: {}, minimum: 1}, REST".into(),
+            "a part of its own whole is always below 50; a ratio is a part of 1: for 50 % write 0.5",
         ),
         (
             "name: A, below: 1, team: t, severity: fatal, handbook: 'https://h', description: d".into(),
@@ -320,6 +281,24 @@ fn every_mistake_in_an_alert_is_told_with_its_place_and_remedy() {
             "`sum(leads)` is not a series",
         ),
         ("name: A, below: 1, tests: [{name: t, series: {leads: 1x5}, at: 5s, fires: []}], REST".into(), "write whole minutes"),
+        (
+            "name: A, below: 1, tests: [{name: t, series: {leads: six}, at: 5m, fires: []}], REST".into(),
+            "13:61: `six` is no value that promtool reads; write them as promtool does",
+        ),
+        (
+            "name: A, below: 1, tests: [{name: t, series: {leads: '5x60 0*3'}, at: 5m, fires: []}], REST".into(),
+            "13:67: `0*3` is no value that promtool reads",
+        ),
+        ("name: A, below: 1, tests: [{name: t, series: {leads: ' '}, at: 5m, fires: []}], REST".into(), "`leads` has no values"),
+        (
+            "name: A, below: 1, tests: [{name: t, series: {leads: 5x10 0x5}, at: 30m, fires: [{}]}], REST".into(),
+            "13:61: `leads` has no value any more when the test looks at it, at 30m: the last is that of minute 16; \
+             let its last value go on, as `0x19`; or write `stale` behind it",
+        ),
+        (
+            "name: A, below: 1, tests: [{name: t, series: {leads: '0x5'}, at: 5m, fires: [{oss: ios}]}], REST".into(),
+            "the alert's series have no label `oss`",
+        ),
         ("name: A, below: 1, tests: [{name: t, series: {leads: 1x5}, at: 5m}], REST".into(), "a test case has a `name`"),
         (
             "name: A, below: 1, tests: [{name: t, series: {leads: 1x5}, at: 5m, fires: [{os: a}, {campaign: b}]}], REST".into(),
@@ -336,108 +315,24 @@ fn every_mistake_in_an_alert_is_told_with_its_place_and_remedy() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// What stands beside the metric, in the file and in further files, and what is told.
-type Case<'a> = (&'a str, &'a str, Vec<(&'a str, &'a str)>, &'a str);
-
 #[test]
-fn mistakes_of_layers_and_files_are_told() {
-    let good = "    alerts:\n    - {name: NoLeads, below: 1, REST}\n";
-    let cases: Vec<Case<'_>> = vec![
-        (
-            good,
-            "",
-            vec![("growth/prdo/a.yaml", "alerts: []")],
-            "there is no environment `prdo`; did you mean `prod`?",
-        ),
-        (
-            good,
-            "",
-            vec![("growht/prod/a.yaml", "alerts: []")],
-            "there is no service `growht`",
-        ),
-        (
-            good,
-            "",
-            vec![("growth/a.yaml", "alerts: []")],
-            "this file stands in no environment's folder",
-        ),
-        (
-            good,
-            "",
-            vec![("growth/prod/a.yaml", "jobs: []")],
-            "`jobs` does not belong into an environment's folder",
-        ),
-        (
-            good,
-            "",
-            vec![("growth/prod/a.yaml", "alerts: [{name: NoLeasd, severity: critical}]")],
-            "did you mean the alert `NoLeads`?",
-        ),
-        (
-            good,
-            "",
-            vec![("growth/prod/a.yaml", "alerts: [{name: NoLeads}, {name: NoLeads}]")],
-            "`NoLeads` is declared a second time",
-        ),
-        (
-            good,
-            "alerts:\n- {name: NoLeads, metric: visits, below: 1, REST}\n",
-            vec![],
-            "the alert `NoLeads` is declared a second time",
-        ),
-        (
-            good,
-            "",
-            vec![
-                ("cards.yaml", "jobs: []"),
-                (
-                    "cards/prod/a.yaml",
-                    "alerts: [{name: NoLeads, metric: visits, below: 1, REST}]",
-                ),
-            ],
-            "the alert `NoLeads` is declared a second time",
-        ),
-        (
-            good,
-            "alerts:\n- {name: B, below: 1, REST}\n",
-            vec![],
-            "does not say which metric it is about",
-        ),
-        (
-            good,
-            "alerts:\n- {name: B, metric: mails_total, below: 1, REST}\n",
-            vec![],
-            "is a counter: where it stands says nothing",
-        ),
-        (
-            good,
-            "alerts:\n- {name: B, metric: own_transfers, absent_for: 2h, REST}\n",
-            vec![],
-            "loses its label `organisation_id`",
-        ),
-        (
-            good,
-            "environments: [a]\n",
-            vec![],
-            "`environments` are the same for all teams",
-        ),
-        (
-            good,
-            "",
-            vec![("fanlight.yaml", "environments: [common, A, a, a]")],
-            "`common` is what holds in every environment",
-        ),
-        (
-            good,
-            "",
-            vec![("fanlight.yaml", "environments: [common, A, a, a]")],
-            "`a` is given twice",
-        ),
-    ];
-    for (beside, file, more, message) in cases {
-        let told = told(&folder(beside, file, &more));
-        assert!(told.contains(message), "expected {message}\ntold {told}");
+fn a_series_of_a_test_ends_only_where_that_is_said() {
+    for (values, at, right) in [
+        ("0x30", "30m", true),
+        ("0x26", "30m", true),
+        ("0x25", "30m", false),
+        ("0x5 stale", "30m", true),
+        ("0x5 _x3", "30m", true),
+        ("0", "4m", true),
+        ("0", "5m", false),
+    ] {
+        let test = format!("tests: [{{name: t, series: {{leads: '{values}'}}, at: {at}, fires: []}}]");
+        let loaded = beside(&format!("name: A, below: 1, {test}, REST"));
+        assert_eq!(loaded.report.mistakes() == 0, right, "{values} {at}: {}", told(&loaded));
     }
+    let lines = r#"tests: [{name: t, series: {leads: "5x9\n 0x9 "}, at: 9m, fires: []}]"#;
+    let loaded = beside(&format!("name: A, below: 1, {lines}, REST"));
+    assert_eq!(alerts(&loaded, "prod")[0].cases[0].series[0].1, "5x9 0x9");
 }
 
 #[test]
@@ -453,52 +348,21 @@ fn an_alert_of_a_disabled_job_has_to_be_disabled_too() {
     }
 }
 
+/// What the builds refuse has a place where it can; if not, `check` tells of it all the same.
 #[test]
-fn a_value_that_is_not_filled_in_is_asked_about() {
-    let text = |value: &str| {
-        "jobs:
-- name: leads
-  schedule: '*/10 * * * *'
-  source: postgres://u@h/d
-  metrics:
-  - name: leads
-    help: h
-    labels: [os]
-    fill: {os: [ios, android]}
-    value: v
-    query: SELECT 1
-    alerts: [{name: A, below: 1, where: {os: VALUE}, REST}]
-"
-        .replace("VALUE", value)
-        .replace("REST", REST)
-    };
-    let load = |value| {
-        let folder = Folder::new(&[("growth.yaml", &text(value))]);
-        load_with_alerts(folder.0.path()).unwrap()
-    };
-    assert_eq!(told(&load("ios")), "");
-    let asked = load("iso");
-    assert!(
-        told(&asked).contains("`iso` is not among the values that the metric fills `os` with; did you mean `ios`?"),
-        "{}",
-        told(&asked)
-    );
-    // Rows may have other values, so it is built.
-    assert_eq!(alerts(&asked, "prod").len(), 1);
-}
-
-#[test]
-fn no_service_takes_the_files_of_anothers_rules() {
-    let alert = "alerts: [{name: A, metric: leads, below: 1, REST}]\n".replace("REST", REST);
-    for (file, taken) in [
-        ("growth.slos.yaml", true),
-        ("growth.slos.10m.yaml", true),
-        ("fanlight-watchdog.yaml", true),
-        ("growth-slos.yaml", false),
-        ("slos.yaml", false),
-    ] {
-        let loaded = folder("", "", &[(file, &alert)]);
-        let refused = told(&loaded).contains("would be written into files that");
-        assert_eq!(refused, taken, "{file}: {}", told(&loaded));
+fn check_refuses_what_cannot_be_built() {
+    let mut loaded = folder("    alerts:\n    - {name: A, below: 1, REST}\n", "", &[]);
+    for environment in &mut loaded.configuration.environments {
+        environment.services[0].alerts[0].condition = Condition::Expression {
+            promql: "leads < 1".to_owned(),
+            tells_of_absence: false,
+        };
     }
+    assert_eq!(loaded.report.mistakes(), 0, "{}", told(&loaded));
+    loaded.check(|_| true);
+    assert!(
+        told(&loaded).contains("the alert `A` of growth has no test for: firing"),
+        "{}",
+        told(&loaded)
+    );
 }

@@ -160,6 +160,26 @@ fn what_is_wrong_is_told_with_its_place_and_a_remedy() {
         ),
         (
             "* * * * *",
+            "name: a, objective: 1, indicator: {RATIO}, severity: warning, REST",
+            "1 % is hardly a promise, and reads like a part of 1; write percent, less than 100: 99.9",
+        ),
+        (
+            "* * * * *",
+            "name: a, objective: 99.9%, indicator: {RATIO}, severity: warning, REST",
+            "expected a number, found text; write 99.9, without `%`",
+        ),
+        (
+            "* * * * *",
+            "name: a, objective: 99, window: 28, indicator: {RATIO}, severity: warning, REST",
+            "28 of which unit?; write `28d`; `s`, `m`, `h` and `d` are seconds, minutes, hours and days",
+        ),
+        (
+            "* * * * *",
+            "name: a, objective: 99, indicator: {freshness: {within: 30}}, severity: warning, REST",
+            "30 of which unit?; write `30m`;",
+        ),
+        (
+            "* * * * *",
             "name: a, objective: 99, window: 36h, indicator: {RATIO}, severity: warning, REST",
             "1d12h cannot be an SLO's window; write whole days",
         ),

@@ -2,9 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::ops::Range;
+use std::time::Duration;
 
+use super::fields::yields;
+use super::values::{NotValues, Values};
 use super::{Declared, Teller};
-use crate::alerts::{Alert, Case, Condition, Subject};
+use crate::alerts::{Alert, Case, Condition, OWN_LABELS, Subject, duration};
 use crate::config::document::{AlertSpec, CaseSpec, DurationText};
 use crate::config::folder::File;
 use crate::config::read::{Entry, Mapping};
@@ -12,10 +15,13 @@ use crate::promql::{self, Limits};
 use crate::suggest;
 
 const MAX_CASES: usize = 50;
+/// For how many minutes Prometheus certainly goes on with a value that nothing follows: of the five, the last is gone in its version 3.
+const LOOKBACK: u64 = 4;
 
 pub(super) fn resolve(teller: &mut Teller<'_>, declared: &Declared<'_, AlertSpec>, alert: &Alert) -> Option<Vec<Case>> {
     let mut cases = Vec::new();
     let mut names = BTreeSet::new();
+    let mut right = true;
     if let Some((file, entry)) = declared.field(|spec| &spec.tests) {
         if entry.get()?.len() > MAX_CASES {
             let message = format!("an alert has at most {MAX_CASES} test cases");
@@ -23,13 +29,20 @@ pub(super) fn resolve(teller: &mut Teller<'_>, declared: &Declared<'_, AlertSpec
             return None;
         }
         for entry in entry.get()? {
-            let case = case(teller, file, entry, alert)?;
+            // A mistake in one does not hide those in the others.
+            let Some(case) = case(teller, file, entry, alert) else {
+                right = false;
+                continue;
+            };
             if !names.insert(case.name.clone()) {
                 let message = format!("the test case `{}` is given twice", case.name);
                 teller.mistake(file, &entry.span, message, "rename one of them");
             }
             cases.push(case);
         }
+    }
+    if !right {
+        return None;
     }
     if let Condition::Expression { tells_of_absence, .. } = alert.condition {
         demand(teller, declared, &cases, tells_of_absence);
@@ -109,25 +122,57 @@ fn case(teller: &mut Teller<'_>, file: &File, entry: &Entry<CaseSpec>, alert: &A
     let series = series
         .map(|(key, values)| {
             let text = key.get()?;
-            let values = values.get()?.trim();
-            if values.is_empty() {
-                teller.mistake(
-                    file,
-                    &key.span,
-                    format!("`{text}` has no values"),
-                    "write them as promtool does: '5x60 0x60'",
-                );
-                return None;
-            }
-            Some((series_name(teller, file, &key.span, text, alert)?, values.to_owned()))
+            check_values(teller, file, text, values, time)?;
+            // On one line, which promtool asks for.
+            let values: Vec<_> = values.get()?.split_ascii_whitespace().collect();
+            Some((series_name(teller, file, &key.span, text, alert)?, values.join(" ")))
         })
-        .collect::<Option<Vec<_>>>()?;
+        .collect::<Vec<_>>();
     Some(Case {
         name: name.get()?.clone(),
-        series,
+        series: series.into_iter().collect::<Option<_>>()?,
         at: time,
-        fires: fired(teller, file, fires)?,
+        fires: fired(teller, file, fires, alert)?,
     })
+}
+
+/// Values that promtool reads, and of which one is there to be looked at.
+fn check_values(
+    teller: &mut Teller<'_>,
+    file: &File,
+    series: &str,
+    entry: &Entry<String>,
+    time: Duration,
+) -> Option<()> {
+    let text = entry.get()?;
+    let help = "write them as promtool does, one a minute: '5x60 0x60' is 61 times 5, then 61 times 0; `_` is none, `stale` the end";
+    let values = match Values::read(text) {
+        Ok(values) if values.length == 0 => {
+            teller.mistake(file, &entry.span, format!("`{series}` has no values"), help);
+            return None;
+        }
+        Ok(values) => values,
+        Err(NotValues { range, message }) => {
+            teller.mistake(file, &file.part(entry, &range), message, help);
+            return None;
+        }
+    };
+    // What a job pushes does not end by itself, and what Prometheus makes of the end depends on its version.
+    let minute = time.as_secs() / 60;
+    if values.has_ended() || minute < values.length + LOOKBACK {
+        return Some(());
+    }
+    let message = format!(
+        "`{series}` has no value any more when the test looks at it, at {}: the last is that of minute {}",
+        duration(time),
+        values.length - 1
+    );
+    let help = format!(
+        "let its last value go on, as `{}`; or write `stale` behind it, if it is to be gone by then",
+        values.continued(minute)
+    );
+    teller.mistake(file, &entry.span, message, help);
+    None
 }
 
 /// A series as the job pushes it: with the labels that it always adds.
@@ -217,10 +262,20 @@ fn fired(
     teller: &mut Teller<'_>,
     file: &File,
     entry: &Entry<Vec<Entry<Mapping<String>>>>,
+    alert: &Alert,
 ) -> Option<Vec<Vec<(String, String)>>> {
     let mut fires: Vec<Vec<(String, String)>> = Vec::new();
     for entry in entry.get()? {
         let Mapping(pairs) = entry.get()?;
+        for (name, _) in pairs {
+            let label = name.get()?;
+            if !OWN_LABELS.contains(&label.as_str()) && !yields(alert, label) {
+                let message = format!("the alert's series have no label `{label}`");
+                let help = "tell by labels that they have; `by` says which are left";
+                teller.mistake(file, &name.span, message, help);
+                return None;
+            }
+        }
         let pairs = pairs
             .iter()
             .map(|(name, value)| Some((name.get()?.clone(), value.get()?.clone())));

@@ -142,6 +142,9 @@ fn known(job: &Job, metric: &Metric, freshness: Freshness) -> Known {
         varying.push((label.clone(), values.first().cloned().unwrap_or_default()));
         allowed.insert(label.clone(), values);
     }
+    for (label, value) in metric.static_labels.iter().chain(&sink.grouping) {
+        allowed.insert(label.clone(), vec![value.clone()]);
+    }
     Known {
         subject: Subject {
             metric: metric.name.clone(),

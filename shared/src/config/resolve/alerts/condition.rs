@@ -80,11 +80,17 @@ impl<'a> Form<'a> {
     }
 }
 
-pub(super) fn resolve<'n>(
+/// Where the threshold or the window stands; else the alert's name.
+pub(super) fn limit<'a>(declared: &Declared<'a, AlertSpec>) -> (&'a File, Range<usize>) {
+    let given = Form::of(&declared.layers).given();
+    let limit = given.into_iter().find(|(key, ..)| *key != "ratio");
+    limit.map_or_else(|| declared.place(), |(_, file, span)| (file, span.clone()))
+}
+
+pub(super) fn resolve(
     teller: &mut Teller<'_>,
     catalogue: &Catalogue<'_>,
     declared: &Declared<'_, AlertSpec>,
-    near: &impl Fn() -> Option<&'n str>,
 ) -> Option<(Condition, Vec<Subject>)> {
     let form = Form::of(&declared.layers);
     let given = form.given();
@@ -106,11 +112,9 @@ pub(super) fn resolve<'n>(
         [] => {
             let (file, span) = declared.place();
             let message = format!("the alert `{}` does not say when it fires", declared.name);
-            let help = near().map_or_else(
-                || format!("give it {FORMS}"),
-                |near| format!("did you mean the alert `{near}`? Or give it {FORMS}"),
-            );
-            resolver.teller.mistake(file, &span, message, help);
+            resolver
+                .teller
+                .mistake(file, &span, message, format!("give it {FORMS}"));
             return None;
         }
         ["ratio"] => {
@@ -306,8 +310,12 @@ impl<'a> Resolver<'_, '_, 'a, AlertSpec> {
             }
             _ => return Some(limit),
         };
-        self.teller
-            .mistake(file, &entry.span, problem, "write a share, such as 0.5");
+        let help = if is_some_of && limit > 1.0 && limit < 100.0 {
+            format!("a ratio is a part of 1: for {limit} % write {}", limit / 100.0)
+        } else {
+            "write a part of 1, such as 0.5 for 50 %".to_owned()
+        };
+        self.teller.mistake(file, &entry.span, problem, help);
         None
     }
 
@@ -473,12 +481,41 @@ impl<'a> Resolver<'_, '_, 'a, AlertSpec> {
         }
         let mut right = Some(());
         for matcher in &reading.matchers {
-            if !known.iter().any(|known| known.subject.has(&matcher.label)) {
+            let with_label: Vec<_> = known.iter().filter(|known| known.subject.has(&matcher.label)).collect();
+            if with_label.is_empty() {
                 self.unknown_label(written, matcher, known[0]);
                 right = None;
+            } else if let Some(value) = matcher.equals.as_deref().filter(|value| !value.is_empty()) {
+                self.unlikely_value(written, matcher, value, &with_label);
             }
         }
         right
+    }
+
+    /// Asks about a value that none of the jobs gives the label, as far as that is known.
+    fn unlikely_value(&mut self, written: &Written<'_>, matcher: &Matched, value: &str, known: &[&&Known]) {
+        let label = &matcher.label;
+        let mut values: Vec<&str> = Vec::new();
+        let mut others_may_come = false;
+        for known in known {
+            let all = known.allowed(label).filter(|all| !all.is_empty());
+            let Some(likely) = all.or_else(|| known.filled(label)) else {
+                return;
+            };
+            others_may_come |= all.is_none();
+            values.extend(likely.iter().map(String::as_str));
+        }
+        if values.contains(&value) {
+            return;
+        }
+        let message = if others_may_come {
+            format!("`{value}` is not among the values that the metric fills `{label}` with")
+        } else {
+            format!("the label `{label}` is never `{value}`")
+        };
+        let span = written.span(self.teller, Some((matcher.position.line, matcher.position.column)));
+        let help = suggest::remedy(value, values.iter().copied(), "values", "it has no values");
+        self.teller.warning(written.file, &span, message, help);
     }
 
     fn unknown_label(&mut self, written: &Written<'_>, matcher: &Matched, known: &Known) {

@@ -14,18 +14,19 @@ use crate::promql::{self, Limits};
 const LONGEST_NAME: usize = 100;
 /// What Slack allows for a channel's name.
 const LONGEST_CHANNEL: usize = 80;
+/// Its channel is `#team-` and the team.
+const LONGEST_TEAM: usize = LONGEST_CHANNEL - "team-".len();
 /// The longest that anybody waits to be told.
 const MAX_HOLD: Duration = Duration::from_hours(30 * 24);
 
-pub(super) fn resolve<'n>(
+pub(super) fn resolve(
     teller: &mut Teller<'_>,
     catalogue: &Catalogue<'_>,
     declared: &Declared<'_, AlertSpec>,
-    near: impl Fn() -> Option<&'n str>,
 ) -> Option<Alert> {
     check_name(teller, declared);
-    let condition = condition::resolve(teller, catalogue, declared, &near);
-    let told = told(teller, declared, &near);
+    let condition = condition::resolve(teller, catalogue, declared);
+    let told = told(teller, declared);
     let hold = hold(teller, declared);
     let (condition, subjects) = condition?;
     let Told {
@@ -63,15 +64,11 @@ pub(super) struct Told {
     pub(super) description: String,
 }
 
-pub(super) fn told<'n, S: Spec>(
-    teller: &mut Teller<'_>,
-    declared: &Declared<'_, S>,
-    near: &impl Fn() -> Option<&'n str>,
-) -> Option<Told> {
-    let team = required(teller, declared, "team", |common| common.team, near);
-    let severity = required(teller, declared, "severity", |common| common.severity, near);
-    let handbook = required(teller, declared, "handbook", |common| common.handbook, near);
-    let description = required(teller, declared, "description", |common| common.description, near);
+pub(super) fn told<S: Spec>(teller: &mut Teller<'_>, declared: &Declared<'_, S>) -> Option<Told> {
+    let team = required(teller, declared, "team", |common| common.team);
+    let severity = required(teller, declared, "severity", |common| common.severity);
+    let handbook = required(teller, declared, "handbook", |common| common.handbook);
+    let description = required(teller, declared, "description", |common| common.description);
     check_team(teller, declared);
     check_channel(teller, declared);
     check_handbook(teller, declared);
@@ -86,23 +83,21 @@ pub(super) fn told<'n, S: Spec>(
 }
 
 /// A field that each of them has, told where no layer gives it.
-fn required<'a, 'n, S: Spec, T: Clone + 'a>(
+fn required<'a, S: Spec, T: Clone + 'a>(
     teller: &mut Teller<'_>,
     declared: &Declared<'a, S>,
     key: &str,
     field: impl Fn(&Common<'a>) -> Option<&'a Entry<T>>,
-    near: &impl Fn() -> Option<&'n str>,
 ) -> Option<T> {
     if let Some((_, entry)) = declared.common(field) {
         return entry.get().cloned();
     }
     let (file, span) = declared.place();
-    let help = match (key, near()) {
-        (_, Some(near)) => format!("did you mean the {} `{near}`? Or add `{key}`", S::KIND),
-        ("team", None) => "add `team: ..`, in lower case: whom it is for".to_owned(),
-        ("severity", None) => "add `severity: warning`, or `critical` for what somebody is woken for".to_owned(),
-        ("handbook", None) => "add `handbook: https://..`: what is to be done about it".to_owned(),
-        _ => format!("add `{key}: ..`: what it means, in a sentence"),
+    let help = match key {
+        "team" => "add `team: ..`, in lower case: whom it is for",
+        "severity" => "add `severity: warning`, or `critical` for what somebody is woken for",
+        "handbook" => "add `handbook: https://..`: what is to be done about it",
+        _ => "add `description: ..`: what it means, in a sentence",
     };
     let message = format!("the {} `{}` has no `{key}`", S::KIND, declared.name);
     teller.mistake(file, &span, message, help);
@@ -112,7 +107,9 @@ fn required<'a, 'n, S: Spec, T: Clone + 'a>(
 fn check_name(teller: &mut Teller<'_>, declared: &Declared<'_, AlertSpec>) {
     let name = declared.name;
     let plain = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-    let problem = if !plain || !name.starts_with(|c: char| c.is_ascii_alphabetic()) || name.len() > LONGEST_NAME {
+    let problem = if name.is_empty() {
+        "the name of the alert is empty".to_owned()
+    } else if !plain || !name.starts_with(|c: char| c.is_ascii_alphabetic()) || name.len() > LONGEST_NAME {
         format!(
             "`{name}` cannot be an alert's name: letters, digits and `_` are allowed, no digit first, {LONGEST_NAME} at most"
         )
@@ -130,12 +127,29 @@ fn check_team<S: Spec>(teller: &mut Teller<'_>, declared: &Declared<'_, S>) {
         return;
     };
     let Some(team) = entry.get() else { return };
-    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
-    if team.is_empty() || !team.chars().all(plain) || team.len() > LONGEST_CHANNEL - "team-".len() {
-        let message = format!("`{team}` cannot be a team: lower-case letters, digits, `-` and `_`");
-        let help = format!("write `{}`", team.to_lowercase().replace(' ', "-"));
-        teller.mistake(file, &entry.span, message, help);
+    if is_team(team) {
+        return;
     }
+    let message = if team.is_empty() {
+        "the team is empty".to_owned()
+    } else {
+        format!("`{team}` cannot be a team: lower-case letters, digits, `-` and `_`, {LONGEST_TEAM} at most")
+    };
+    // Its words, where a letter is not among those that it cannot have.
+    let words = team.to_lowercase();
+    let words = words.split(|c: char| !c.is_alphanumeric() && c != '_');
+    let near = words.filter(|word| !word.is_empty()).collect::<Vec<_>>().join("-");
+    let help = if is_team(&near) {
+        format!("write `{near}`")
+    } else {
+        "write whom it is for, such as `growth`".to_owned()
+    };
+    teller.mistake(file, &entry.span, message, help);
+}
+
+fn is_team(team: &str) -> bool {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
+    (1..=LONGEST_TEAM).contains(&team.len()) && team.chars().all(plain)
 }
 
 fn check_channel<S: Spec>(teller: &mut Teller<'_>, declared: &Declared<'_, S>) {
@@ -144,8 +158,13 @@ fn check_channel<S: Spec>(teller: &mut Teller<'_>, declared: &Declared<'_, S>) {
     };
     let Some(channel) = entry.get() else { return };
     if !is_channel(channel) {
-        let message = format!("`{channel}` cannot be a Slack channel");
-        let help = "write it as Slack shows it, in quotes: '#growth-alerts'";
+        let message = if channel.is_empty() {
+            "the Slack channel is empty".to_owned()
+        } else {
+            format!("`{channel}` cannot be a Slack channel")
+        };
+        let help =
+            "write it as Slack shows it, in quotes: '#growth-alerts'; without the key it is `#team-` and the team";
         teller.mistake(file, &entry.span, message, help);
     }
 }
@@ -166,13 +185,13 @@ fn check_handbook<S: Spec>(teller: &mut Teller<'_>, declared: &Declared<'_, S>) 
         .iter()
         .any(|scheme| handbook.strip_prefix(scheme).is_some_and(|rest| !rest.is_empty()));
     if !is_link || handbook.contains(char::is_whitespace) || handbook.contains("{{") {
-        let message = "the handbook is a link";
-        teller.mistake(
-            file,
-            &entry.span,
-            message,
-            "write `https://..`: whoever is woken opens it",
-        );
+        let message = if handbook.is_empty() {
+            "the handbook is empty"
+        } else {
+            "the handbook is a link"
+        };
+        let help = "write `https://..`, where it says what is to be done: whoever is woken opens it";
+        teller.mistake(file, &entry.span, message, help);
     }
 }
 
@@ -261,7 +280,7 @@ pub(super) fn check_description<S: Spec>(
 }
 
 /// Whether the alert's series have a label, as far as that can be told.
-fn yields(alert: &Alert, label: &str) -> bool {
+pub(super) fn yields(alert: &Alert, label: &str) -> bool {
     let has = alert.subjects.iter().any(|subject| subject.has(label));
     match &alert.condition {
         // `label_replace` and the like make labels of their own.

@@ -5,8 +5,10 @@ mod catalogue;
 mod condition;
 mod fields;
 mod lookup;
+mod order;
 mod slo;
 mod spec;
+mod values;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -77,12 +79,10 @@ fn services(
     alerts: &Declarations<'_, AlertSpec>,
     slos: &Declarations<'_, SloSpec>,
 ) -> Vec<Service> {
-    let resolve_alert = |teller: &mut Teller<'_>, declared: &Declared<'_, AlertSpec>| {
-        fields::resolve(teller, catalogue, declared, || alerts.near(declared))
-    };
-    let resolve_slo = |teller: &mut Teller<'_>, declared: &Declared<'_, SloSpec>| {
-        slo::resolve(teller, catalogue, declared, || slos.near(declared))
-    };
+    let resolve_alert =
+        |teller: &mut Teller<'_>, declared: &Declared<'_, AlertSpec>| fields::resolve(teller, catalogue, declared);
+    let resolve_slo =
+        |teller: &mut Teller<'_>, declared: &Declared<'_, SloSpec>| slo::resolve(teller, catalogue, declared);
     let mut services: BTreeMap<String, Service> = BTreeMap::new();
     let service = |name: &str| Service {
         name: name.to_owned(),
@@ -93,6 +93,7 @@ fn services(
         let found = services.entry(name.to_owned()).or_insert_with(|| service(name));
         found.alerts.push(alert);
     }
+    order::check(teller, alerts, &services.values().flat_map(|service| &service.alerts));
     slo::check_names(teller, alerts, slos);
     for (name, slo) in slos.resolve(teller, catalogue, resolve_slo) {
         let found = services.entry(name.to_owned()).or_insert_with(|| service(name));
@@ -106,19 +107,35 @@ fn services(
     services.collect()
 }
 
-/// Refuses a service whose rules would be written into files that other rules have.
-fn check_service<S: Spec>(teller: &mut Teller<'_>, layer: Layer<'_, S>, service: &str) {
-    let taken = if service == alertmanager::SERVICE {
-        "the watchdog's rules have"
+/// Refuses a service whose rules would be written into files that other rules have: told at what a place declares first.
+fn check_service<S: Spec>(teller: &mut Teller<'_>, first: &Declared<'_, S>) {
+    let service = &first.service;
+    let (taken, without) = if service == alertmanager::SERVICE {
+        ("the watchdog's rules have", String::new())
     } else if service.contains(SLO_FILES) {
-        "those of another service's SLOs may have"
+        (
+            "those of another service's SLOs may have",
+            format!(", without `{SLO_FILES}` in it"),
+        )
+    } else if let Some(step) = step_of_tests(service) {
+        (
+            "another service's tests may have",
+            format!(", which does not end in `.{step}`"),
+        )
     } else {
         return;
     };
-    let span = span_or_start(layer.spec.common().name, &layer.entry.span);
+    let (file, span) = first.place();
     let message = format!("the rules of `{service}` would be written into files that {taken}");
-    let help = format!("give {service}.yaml another name, without `{SLO_FILES}` in it");
-    teller.mistake(layer.file, &span, message, help);
+    let help = format!("give {service}.yaml another name{without}");
+    teller.mistake(file, &span, message, help);
+}
+
+/// What the names of files of tests end in that have another step than a minute, such as `10m`.
+fn step_of_tests(service: &str) -> Option<&str> {
+    let (_, step) = service.rsplit_once('.')?;
+    let minutes = step.strip_suffix('m')?;
+    (!minutes.is_empty() && minutes.bytes().all(|byte| byte.is_ascii_digit())).then_some(step)
 }
 
 /// Tells what is wrong.
@@ -169,6 +186,8 @@ struct Declared<'a, S> {
     layers: Vec<Layer<'a, S>>,
     /// The job and the metric that it stands beside.
     home: Option<(String, String)>,
+    /// Whether nothing but the folders of environments says anything of it.
+    only_in_folders: bool,
 }
 
 impl<S> Clone for Declared<'_, S> {
@@ -178,6 +197,7 @@ impl<S> Clone for Declared<'_, S> {
             service: self.service.clone(),
             layers: self.layers.clone(),
             home: self.home.clone(),
+            only_in_folders: self.only_in_folders,
         }
     }
 }
@@ -226,6 +246,7 @@ impl<'a, S: Spec + 'a> Declarations<'a, S> {
     /// What a team's file declares: beside metrics, and for the file.
     fn add_file(&mut self, teller: &mut Teller<'_>, catalogue: &Catalogue<'_>, file: &'a File) {
         let mut seen = BTreeMap::new();
+        let before = self.0.len();
         let defaults = catalogue::defaults(file, catalogue.shared(file));
         for job in file.document.jobs().filter_map(Entry::get) {
             let name = job.name.as_ref().and_then(Entry::get);
@@ -256,6 +277,9 @@ impl<'a, S: Spec + 'a> Declarations<'a, S> {
         for entry in S::of_file(&file.document).into_iter().filter_map(Entry::get).flatten() {
             self.declare(teller, file, entry, layers::service(file), None, &mut seen);
         }
+        if let Some(first) = self.0.get(before) {
+            check_service(teller, first);
+        }
     }
 
     fn declare(
@@ -270,14 +294,12 @@ impl<'a, S: Spec + 'a> Declarations<'a, S> {
         let Some((name, layer)) = named(teller, file, entry, seen) else {
             return;
         };
-        if seen.len() == 1 {
-            check_service(teller, layer, &service);
-        }
         self.0.push(Declared {
             name,
             service,
             layers: vec![layer],
             home,
+            only_in_folders: false,
         });
     }
 
@@ -294,13 +316,15 @@ impl<'a, S: Spec + 'a> Declarations<'a, S> {
                 match self.0.iter_mut().find(same) {
                     Some(declared) => declared.layers.push(layer),
                     None => {
-                        check_service(teller, layer, service);
-                        self.0.push(Declared {
+                        let declared = Declared {
                             name,
                             service: service.clone(),
                             layers: vec![layer],
                             home: None,
-                        });
+                            only_in_folders: true,
+                        };
+                        check_service(teller, &declared);
+                        self.0.push(declared);
                     }
                 }
             }
@@ -332,6 +356,9 @@ impl<'a, S: Spec + 'a> Declarations<'a, S> {
                 // Its job has a mistake, which has been told.
                 continue;
             }
+            if self.changes_nothing(teller, declared) {
+                continue;
+            }
             let readable = declared.layers.iter().all(|layer| layer.entry.problems == 0);
             let before = teller.told();
             let resolved = resolve(teller, declared);
@@ -346,13 +373,31 @@ impl<'a, S: Spec + 'a> Declarations<'a, S> {
         found
     }
 
-    /// The name of the same service that was meant, where what an environment's folder has is not whole.
-    fn near(&self, declared: &Declared<'_, S>) -> Option<&'a str> {
-        let others = self
-            .0
-            .iter()
-            .filter(|other| other.service == declared.service && other.name != declared.name);
-        suggest::closest(declared.name, others.map(|other| other.name))
+    /// Tells of what an environment's folder changes where there is no such thing (any more): it is of another name, and no new one
+    /// either while more than one key of that is lacking. The keys one by one would be no news.
+    fn changes_nothing(&self, teller: &mut Teller<'_>, declared: &Declared<'a, S>) -> bool {
+        let lacking = S::lacking(declared);
+        if !declared.only_in_folders || lacking.len() < 2 {
+            return false;
+        }
+        let Declared { name, service, .. } = declared;
+        let others = self.0.iter().filter(|other| other.service == *service);
+        let others = others.map(|other| other.name).filter(|other| other != name);
+        let help = match suggest::closest(name, others.clone()) {
+            Some(near) => format!("did you mean the {} `{near}`? Or add what is lacking", S::KIND),
+            None => format!("remove it, or add what is lacking; {}", {
+                let kind = format!("service's {}", S::SECTION);
+                suggest::remedy(name, others, &kind, &format!("the service has no other {}", S::SECTION))
+            }),
+        };
+        let message = format!(
+            "there is no {} `{name}` of {service} to change here, and a new one lacks {}",
+            S::KIND,
+            and(&lacking)
+        );
+        let (file, span) = declared.place();
+        teller.mistake(file, &span, message, help);
+        true
     }
 }
 
@@ -389,7 +434,16 @@ fn named<'a, S: Spec>(
     Some((text, Layer { file, entry, spec }))
 }
 
-/// `a, b and c`, of names in a set.
+/// a, b and c.
+fn and(words: &[&str]) -> String {
+    match words {
+        [] => String::new(),
+        [word] => (*word).to_owned(),
+        [first @ .., last] => format!("{} and {last}", first.join(", ")),
+    }
+}
+
+/// a, b, c, of names in a set.
 fn listed(names: &BTreeSet<&str>) -> String {
     names.iter().copied().collect::<Vec<_>>().join(", ")
 }

@@ -25,16 +25,15 @@ const WINDOWS: std::ops::RangeInclusive<Duration> = Duration::from_hours(7 * 24)
 /// a run, and Prometheus up to another to come by.
 const DELIVERY: Duration = Duration::from_mins(2);
 
-pub(super) fn resolve<'n>(
+pub(super) fn resolve(
     teller: &mut Teller<'_>,
     catalogue: &Catalogue<'_>,
     declared: &Declared<'_, SloSpec>,
-    near: impl Fn() -> Option<&'n str>,
 ) -> Option<Slo> {
     check_name(teller, declared);
-    let objective = objective(teller, declared, &near);
+    let objective = objective(teller, declared);
     let window = window(teller, declared);
-    let told = fields::told(teller, declared, &near);
+    let told = fields::told(teller, declared);
     let mut resolver = Resolver {
         teller,
         catalogue,
@@ -150,17 +149,10 @@ fn check_name(teller: &mut Teller<'_>, declared: &Declared<'_, SloSpec>) {
 }
 
 /// What is promised, in percent.
-fn objective<'n>(
-    teller: &mut Teller<'_>,
-    declared: &Declared<'_, SloSpec>,
-    near: &impl Fn() -> Option<&'n str>,
-) -> Option<f64> {
+fn objective(teller: &mut Teller<'_>, declared: &Declared<'_, SloSpec>) -> Option<f64> {
     let Some((file, entry)) = declared.field(|spec| &spec.objective) else {
         let (file, span) = declared.place();
-        let help = near().map_or_else(
-            || "add `objective: 99.9`: what is promised, in percent".to_owned(),
-            |near| format!("did you mean the SLO `{near}`? Or add `objective: 99.9`"),
-        );
+        let help = "add `objective: 99.9`: what is promised, in percent";
         let message = format!("the SLO `{}` has no `objective`", declared.name);
         teller.mistake(file, &span, message, help);
         return None;
@@ -171,9 +163,14 @@ fn objective<'n>(
         teller.mistake(file, &entry.span, message, "write a percentage, such as 99.9");
         return None;
     }
-    if objective < 1.0 {
-        let message = format!("{objective} % is less than one in a hundred, and reads like a part of 1");
-        let help = format!("write percent: {}", objective * 100.0);
+    if objective <= 1.0 {
+        let message = format!("{objective} % is hardly a promise, and reads like a part of 1");
+        let percent = percent(objective);
+        let help = if percent < 100.0 {
+            format!("write percent: {percent}")
+        } else {
+            "write percent, less than 100: 99.9".to_owned()
+        };
         teller.warning(file, &entry.span, message, help);
     }
     Some(objective)

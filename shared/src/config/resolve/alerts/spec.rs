@@ -1,5 +1,6 @@
 //! What alerts and SLOs have in common as they are written.
 
+use super::Declared;
 use crate::alerts::Severity;
 use crate::config::document::{AlertSpec, Document, MetricSpec, SloSpec};
 use crate::config::read::Entry;
@@ -19,6 +20,20 @@ pub(super) trait Spec: Sized {
     fn beside(metric: &MetricSpec) -> Option<&Entry<Vec<Entry<Self>>>>;
     /// The fields of both.
     fn common(&self) -> Common<'_>;
+    /// What of the keys that only these have is lacking, in words, where one stands beside no metric.
+    fn lacking_own(declared: &Declared<'_, Self>) -> Vec<&'static str>;
+
+    /// What no layer gives, in words, of all that one needs that stands beside no metric.
+    fn lacking(declared: &Declared<'_, Self>) -> Vec<&'static str> {
+        let told = [
+            ("`team`", declared.common(|common| common.team).is_some()),
+            ("`severity`", declared.common(|common| common.severity).is_some()),
+            ("`handbook`", declared.common(|common| common.handbook).is_some()),
+            ("`description`", declared.common(|common| common.description).is_some()),
+        ];
+        let told = told.into_iter().filter(|(_, given)| !given).map(|(key, _)| key);
+        Self::lacking_own(declared).into_iter().chain(told).collect()
+    }
 }
 
 /// The fields that both have.
@@ -64,6 +79,22 @@ impl Spec for AlertSpec {
         metric.alerts.as_ref()
     }
 
+    fn lacking_own(declared: &Declared<'_, Self>) -> Vec<&'static str> {
+        let threshold = declared.field(|spec| &spec.below).is_some() || declared.field(|spec| &spec.above).is_some();
+        let ratio = declared.field(|spec| &spec.ratio).is_some();
+        let expression = declared.field(|spec| &spec.expression).is_some();
+        let window =
+            declared.field(|spec| &spec.absent_for).is_some() || declared.field(|spec| &spec.no_increase_for).is_some();
+        let mut lacking = Vec::new();
+        if !(threshold || ratio || expression || window) {
+            lacking.push("a condition");
+        }
+        if !(ratio || expression || declared.common(|common| common.metric).is_some()) {
+            lacking.push("`metric`");
+        }
+        lacking
+    }
+
     common!();
 }
 
@@ -78,6 +109,18 @@ impl Spec for SloSpec {
 
     fn beside(metric: &MetricSpec) -> Option<&Entry<Vec<Entry<Self>>>> {
         metric.slos.as_ref()
+    }
+
+    fn lacking_own(declared: &Declared<'_, Self>) -> Vec<&'static str> {
+        let given = [
+            ("`objective`", declared.field(|spec| &spec.objective).is_some()),
+            ("`indicator`", declared.field(|spec| &spec.indicator).is_some()),
+        ];
+        given
+            .into_iter()
+            .filter(|(_, given)| !given)
+            .map(|(key, _)| key)
+            .collect()
     }
 
     common!();
