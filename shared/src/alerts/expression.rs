@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::alert::{Alert, Comparison, Condition, Selection, Subject, Term};
 use super::notation::{duration, labels, number};
-use crate::collect::self_metrics::{JOB_LABEL, METRIC_UP, SCHEDULED};
+use crate::collect::self_metrics::{JOB_LABEL, METRIC_LABEL, METRIC_UP, SCHEDULED};
 
 /// An alert's expression as it stands in the rule.
 pub(crate) fn of_alert(alert: &Alert) -> String {
@@ -48,7 +48,7 @@ pub(crate) fn older_than(subject: &Subject, limit: Duration) -> String {
 /// What holds while a metric is fresh: its last push is young enough, and it has been made in one of the runs of that time.
 fn fresh(subject: &Subject, limit: Duration) -> [String; 2] {
     let scheduled = format!("{SCHEDULED}{}", labels(self_labels(subject)));
-    let metric = [("metric", subject.metric.as_str())];
+    let metric = [(METRIC_LABEL, subject.metric.as_str())];
     let made = format!("{METRIC_UP}{}", labels(self_labels(subject).chain(metric)));
     [
         format!("time() - max({scheduled}) <= {}", limit.as_secs()),
