@@ -5,6 +5,7 @@
 //! are the team's, and the others follow from them.
 
 mod data;
+mod fired;
 mod level;
 mod pusher;
 mod scenario;

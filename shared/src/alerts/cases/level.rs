@@ -10,6 +10,8 @@ const NEAR: f64 = 0.001;
 pub(super) enum Level {
     /// A counter does not move.
     Nothing,
+    /// Just not at the threshold, on the side on which nothing is wrong.
+    Good,
     /// At the threshold, which is not beyond it. Something is there, and what must move moves.
     Edge,
     /// Just beyond the threshold. Nothing is there, and what must move does not.
@@ -18,6 +20,10 @@ pub(super) enum Level {
     Far,
     /// The same of a whole that is just too small.
     Few,
+    /// The same of half of the whole that is enough.
+    Half,
+    /// A ratio as good as can be, of a whole beside which any other is small.
+    Best,
 }
 
 /// The two sides of a ratio.
@@ -27,13 +33,13 @@ pub(super) struct Counts {
     pub(super) whole: f64,
 }
 
-/// A value at a threshold, or just beyond it.
+/// A value at a threshold, or just on one of its sides.
 pub(super) fn compared(comparison: Comparison, threshold: f64, level: Level) -> f64 {
-    let side = side(comparison);
+    let near = side(comparison) * NEAR * if threshold == 0.0 { 1.0 } else { threshold.abs() };
     match level {
-        Level::Nothing | Level::Edge => threshold,
-        Level::Beyond | Level::Far | Level::Few if threshold == 0.0 => side * NEAR,
-        Level::Beyond | Level::Far | Level::Few => threshold + side * threshold.abs() * NEAR,
+        Level::Good => threshold - near,
+        Level::Nothing | Level::Edge | Level::Best => threshold,
+        Level::Beyond | Level::Far | Level::Few | Level::Half => threshold + near,
     }
 }
 
@@ -50,12 +56,16 @@ pub(super) fn counts(condition: &Condition, level: Level) -> Counts {
     else {
         return Counts::default();
     };
+    let within = part.is_within(whole);
+    let most = |count: f64| match within {
+        true => count,
+        // By a power of 2, which rounds nothing either.
+        false => count * (threshold.max(1.0).log2().floor() + 1.0).exp2(),
+    };
     let far = |count: f64| Counts {
         part: match comparison {
             Comparison::Below => 0.0,
-            Comparison::Above if part.is_within(whole) => count,
-            // By a power of 2, which rounds nothing either.
-            Comparison::Above => count * (threshold.max(1.0).log2().floor() + 1.0).exp2(),
+            Comparison::Above => most(count),
         },
         whole: count,
     };
@@ -63,7 +73,16 @@ pub(super) fn counts(condition: &Condition, level: Level) -> Counts {
         Level::Nothing => Counts::default(),
         Level::Far => far(*minimum),
         Level::Few => far(minimum - minimum * NEAR),
-        Level::Edge | Level::Beyond => {
+        Level::Half => far(minimum / 2.0),
+        Level::Best => {
+            let whole = round_whole(*threshold, *minimum).powi(2);
+            let part = match comparison {
+                Comparison::Below => most(whole),
+                Comparison::Above => 0.0,
+            };
+            Counts { part, whole }
+        }
+        Level::Good | Level::Edge | Level::Beyond => {
             let whole = round_whole(*threshold, *minimum);
             let side = side(*comparison);
             let mut part = (whole * threshold).round();
@@ -71,9 +90,13 @@ pub(super) fn counts(condition: &Condition, level: Level) -> Counts {
             if (part / whole - threshold) * side > 0.0 {
                 part -= side;
             }
-            if level == Level::Beyond {
-                part += side;
-            }
+            part += match level {
+                Level::Good => -side,
+                Level::Beyond => side,
+                _ => 0.0,
+            };
+            // Nothing is better than nothing bad, or all good.
+            part = part.clamp(0.0, if within { whole } else { f64::INFINITY });
             Counts { part, whole }
         }
     }
@@ -169,6 +192,7 @@ mod tests {
             };
             // What is below a threshold that is hardly anything would be negative.
             prop_assume!(threshold > 1e-6 && threshold < 1.0 - 1e-6);
+            prop_assert_eq!(fires(Level::Good), (false, true));
             prop_assert_eq!(fires(Level::Edge), (false, true));
             prop_assert_eq!(fires(Level::Beyond), (true, true));
             prop_assert_eq!(fires(Level::Far), (true, true));

@@ -109,7 +109,8 @@ impl Pusher {
         series.push(up(&own, (METRIC_LABEL, &other), each(&|_| 1.0)));
         let earlier: Vec<_> = own.iter().copied().chain([("earlier", "group")]).collect();
         series.push(scheduled(&earlier, seconds(&|_| too_old(subject))));
-        series.push(up(&earlier, metric, each(&|_| 0.0)));
+        let fails = matches!(self, Self::FailsFrom(_));
+        series.push(up(&earlier, metric, each(&|_| made(!fails))));
         series
     }
 }

@@ -23,6 +23,7 @@ pub(super) fn tests(alert: &Alert) -> Option<Vec<UnitTest>> {
         Condition::Ratio { window, comparison, .. } => {
             if window.is_some() {
                 tests.push(short.just_beyond());
+                tests.extend(short.left());
             } else if *comparison == Comparison::Above {
                 tests.push(short.just_enough());
             }
@@ -67,7 +68,7 @@ impl Short<'_> {
             }
         };
         let mut test = self.test(CaseKind::Firing, "", fires, self.data.series(&level, fires));
-        if moves || self.is_of_absence() {
+        if !matches!(self.alert.condition, Condition::Compare { .. }) {
             test.series(self.data.strangers(&level, fires));
         }
         test.expect_alerts(&self.alert.name, not_yet, Vec::new());
@@ -80,14 +81,22 @@ impl Short<'_> {
         test
     }
 
-    /// What is at the threshold is not beyond it, and what strangers do is of no concern.
+    /// What is at the threshold or on its better side is not beyond it, and what strangers do is of no concern.
     fn quiet(&self) -> Test {
-        let Scenario { turn, window, .. } = self.scenario;
-        let level = |minute| match self.is_of_counters() {
-            true if minute != turn => Level::Nothing,
-            _ => Level::Edge,
+        let Scenario {
+            turn,
+            window,
+            period,
+            fires,
+            ..
+        } = self.scenario;
+        let level = |minute| match self.alert.condition {
+            Condition::Absent { .. } | Condition::NoIncrease { .. } => Level::Edge,
+            Condition::Ratio { window: Some(_), .. } if minute < turn || minute > turn + period => Level::Nothing,
+            _ if minute <= turn => Level::Edge,
+            _ => Level::Good,
         };
-        let end = self.scenario.fires.max(turn + window);
+        let end = fires.max(turn + window.max(period));
         let mut test = self.test(CaseKind::Quiet, "", end, self.data.series(&level, end));
         if !self.is_of_absence() {
             test.series(self.data.strangers(&level, end));
@@ -122,6 +131,40 @@ impl Short<'_> {
         test.expect_state(&self.alert.name, last, &labels, last >= turn + hold);
         test.expect_none(&self.alert.name, end);
         test
+    }
+
+    /// Of counters, only what has come within the window counts: of the part, of the whole, and of what is enough.
+    fn left(&self) -> [Test; 3] {
+        let Scenario {
+            turn,
+            window,
+            period,
+            step,
+            ..
+        } = self.scenario;
+        // So much later that both versions of Prometheus see the one in a window at whose end the other has left it.
+        let second = turn + if period > step { period } else { 2 * period };
+        let end = turn + window;
+        let cases = [
+            ("what was bad has left the window", Level::Far, Level::Best, false),
+            ("what was good has left the window", Level::Best, Level::Far, true),
+            ("what was enough has left the window", Level::Best, Level::Half, false),
+        ];
+        cases.map(|(name, before, after, fires)| {
+            let level = |minute| match minute {
+                _ if minute == turn => before,
+                _ if minute == second => after,
+                _ => Level::Nothing,
+            };
+            let kind = if fires { CaseKind::Firing } else { CaseKind::Quiet };
+            let mut test = self.test(kind, name, end, self.data.series(&level, end));
+            if fires {
+                test.expect_value(&format!("count(ALERTS{{alertname=\"{}\"}})", self.alert.name), end, 1.0);
+            } else {
+                test.expect_none(&self.alert.name, end);
+            }
+            test
+        })
     }
 
     /// A ratio of gauges whose whole is just enough to say anything.

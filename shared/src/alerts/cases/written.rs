@@ -5,7 +5,7 @@ use super::super::rules;
 use super::pusher::Pusher;
 use super::scenario::{Minutes, minutes};
 use super::test::{Test, Told, UnitTest};
-use super::{CaseKind, blinded};
+use super::{CaseKind, blinded, fired};
 
 /// The tests that follow from the team's own first case that fires.
 pub(super) fn derived(alert: &Alert) -> Vec<UnitTest> {
@@ -66,10 +66,18 @@ fn fresh(alert: &Alert, case: &Case, at: Minutes) -> Test {
         test.pushers(std::slice::from_ref(subject), pusher);
     }
     if let Some(before) = at.checked_sub(1) {
-        test.expect_count(&[by_name(alert), ("alertstate", "firing")], before, &[]);
+        test.expect_alerts(&alert.name, before, Vec::new());
     }
-    test.expect_count(&[by_name(alert), ("alertstate", "firing")], at, &with_own(alert, case));
+    expect(&mut test, alert, case, at);
     test
+}
+
+/// At a minute, what the case says fires: to the letter where that is known, and otherwise by the labels that it and the rule give.
+fn expect(test: &mut Test, alert: &Alert, case: &Case, at: Minutes) {
+    match fired::expected(alert, case) {
+        Some(expected) => test.expect_alerts(&alert.name, at, expected),
+        None => test.expect_count(&[("alertname", &alert.name)], at, &with_own(alert, case)),
+    }
 }
 
 /// A minute so many minutes before another, and perhaps before the first.
@@ -89,7 +97,7 @@ pub(super) fn own(alert: &Alert, case: &Case) -> UnitTest {
     let mut test = Test::new(&alert.name, kind, &case.name, at, 1);
     test.written(&case.series);
     test.pushers(&alert.subjects, Pusher::Alive);
-    test.expect_count(&[by_name(alert), ("alertstate", "firing")], at, &with_own(alert, case));
+    expect(&mut test, alert, case, at);
     test.finish()
 }
 
@@ -103,8 +111,4 @@ fn with_own(alert: &Alert, case: &Case) -> Vec<Vec<(String, String)>> {
         given.iter().cloned().chain(own).collect()
     });
     fires.collect()
-}
-
-fn by_name(alert: &Alert) -> (&'static str, &str) {
-    ("alertname", alert.name.as_str())
 }
