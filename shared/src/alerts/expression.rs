@@ -26,12 +26,15 @@ pub(crate) fn gate(subjects: &[Subject]) -> String {
     let fresh = subjects
         .iter()
         .flat_map(|subject| fresh(subject, subject.freshness.limit()));
-    let mut text = String::new();
+    let mut terms: Vec<String> = Vec::new();
     for fresh in fresh {
-        text += "\nand on () ";
-        text += &fresh;
+        let term = format!("\nand on () {fresh}");
+        // Metrics of one job share its pushes.
+        if !terms.contains(&term) {
+            terms.push(term);
+        }
     }
-    text
+    terms.concat()
 }
 
 /// The expression of the alert that tells that a metric is stale: what is left when no gate is open.

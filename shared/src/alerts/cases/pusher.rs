@@ -109,7 +109,7 @@ impl Pusher {
         series.push(up(&own, (METRIC_LABEL, &other), each(&|_| 1.0)));
         let earlier: Vec<_> = own.iter().copied().chain([("earlier", "group")]).collect();
         series.push(scheduled(&earlier, seconds(&|_| too_old(subject))));
-        let fails = matches!(self, Self::FailsFrom(_));
+        let fails = !self.could_make(end);
         series.push(up(&earlier, metric, each(&|_| made(!fails))));
         series
     }
