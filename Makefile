@@ -1,6 +1,6 @@
 # Two commands do everything: `make demo` and `make test`. `make help` lists the rest.
 
-.PHONY: help demo test isolation lint deny bench schema schedules dashboards pictures validate build ci-full
+.PHONY: help demo test isolation lint deny bench schema schedules alerts dashboards pictures validate build ci-full
 .DEFAULT_GOAL := help
 
 # Passed on to the demo: with ONCE=1 it runs every job once, shows the series and ends.
@@ -19,7 +19,7 @@ SAM_BUILD = --parameter-overrides Architecture=$(if $(filter aarch64 arm64,$(she
 BUILT = collector_article:: collector_secrets:: metrics_api::
 
 help: ## lists the targets
-	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
 
 demo: ## a shop whose numbers travel from PostgreSQL to Prometheus and to Slack, until Ctrl-C (ONCE=1: once)
 	@scripts/install demo
@@ -33,10 +33,11 @@ isolation: ## N requests through the Metrics API against a Prometheus of one cus
 	@scripts/install isolation
 	@cargo run --quiet --locked --release --bin isolation
 
-lint: ## formatting and Clippy, warnings being errors, and whether schedules.yaml and dashboards/ are those of config/
+lint: ## formatting and Clippy, warnings being errors, and whether schedules.yaml, alerts/ and dashboards/ are those of config/
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	cargo run --quiet --locked --bin fanlight -- render --check
+	cargo run --quiet --locked --bin fanlight -- alerts build --check
 	cargo run --quiet --locked --bin fanlight -- dashboards build --check
 
 deny: ## licences, banned crates and sources of all dependencies
@@ -55,6 +56,10 @@ schema: ## the JSON Schema of configuration files, into config/
 
 schedules: ## schedules.yaml, from config/
 	cargo run --quiet --locked --bin fanlight -- render
+
+alerts: ## alerts/, from config/, proved by promtool and amtool
+	cargo run --quiet --locked --bin fanlight -- alerts test
+	cargo run --quiet --locked --bin fanlight -- alerts build
 
 dashboards: ## dashboards/, from config/
 	cargo run --quiet --locked --bin fanlight -- dashboards build

@@ -85,6 +85,28 @@ impl Collector {
         })
     }
 
+    /// Invokes the function, which has to succeed, and gives its answer.
+    ///
+    /// # Errors
+    /// As [`Collector::invoke`], and the failure with what was logged.
+    pub async fn succeed(&self, event: &Value) -> Result<Value> {
+        match self.invoke(event).await? {
+            Ok(answer) => Ok(answer),
+            Err(failure) => bail!("{}: {}\n{}", failure.error_type, failure.message, self.log()),
+        }
+    }
+
+    /// Invokes the function, which has to fail, and gives the error's type and message.
+    ///
+    /// # Errors
+    /// As [`Collector::invoke`], and when the function succeeds.
+    pub async fn fail(&self, event: &Value) -> Result<(String, String)> {
+        match self.invoke(event).await? {
+            Ok(answer) => bail!("it succeeded: {answer}"),
+            Err(failure) => Ok((failure.error_type, failure.message)),
+        }
+    }
+
     /// Everything that was logged so far.
     #[must_use]
     pub fn log(&self) -> String {

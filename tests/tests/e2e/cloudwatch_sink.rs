@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, bail};
-use fanlight_cli::runner::Failure;
+use anyhow::Result;
 use fanlight_tests::{CloudWatch, CloudWatchTold, Collector, Pushgateway, Say};
 use serde_json::{Value, json};
 
@@ -87,6 +86,11 @@ fn taken(_: usize) -> Say {
     Say::Answer(json!({}))
 }
 
+/// The delivery of the job's schedule.
+fn event() -> Value {
+    json!({"job": "j", "scheduled_time": SCHEDULED})
+}
+
 struct Stage {
     aws: CloudWatch,
     gateway: Pushgateway,
@@ -108,24 +112,12 @@ impl Stage {
         })
     }
 
-    async fn run(&self) -> Result<Result<Value, Failure>> {
-        self.collector
-            .invoke(&json!({"job": "j", "scheduled_time": SCHEDULED}))
-            .await
-    }
-
-    async fn succeed(&self) -> Result<()> {
-        match self.run().await? {
-            Ok(_) => Ok(()),
-            Err(failure) => bail!("{}\n{}", failure.message, self.collector.log()),
-        }
+    async fn succeed(&self) -> Result<Value> {
+        self.collector.succeed(&event()).await
     }
 
     async fn fail(&self) -> Result<(String, String)> {
-        match self.run().await? {
-            Err(failure) => Ok((failure.error_type, failure.message)),
-            Ok(answer) => bail!("the job succeeded: {answer}"),
-        }
+        self.collector.fail(&event()).await
     }
 
     /// `fanlight_sink_NAME` of the sink, for each of the names: `1 2`.
@@ -184,7 +176,7 @@ async fn a_jobs_series_stand_in_the_namespace_at_the_scheduled_time() -> Result<
     );
 
     // A doubled delivery adds nothing up.
-    stage.run().await??;
+    stage.collector.invoke(&event()).await??;
     assert_eq!(stage.puts().len(), 1);
     Ok(())
 }

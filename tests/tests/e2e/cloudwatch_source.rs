@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, bail};
-use fanlight_cli::runner::Failure;
+use anyhow::Result;
 use fanlight_tests::faults::{self, Hanging};
 use fanlight_tests::{CloudWatch, CloudWatchTold, Collector, ConfigFolder, Pushgateway, Say, Told, fanlight};
 use serde_json::{Value, json};
@@ -34,6 +33,11 @@ fn balancers(query: &str) -> String {
 const REQUESTS: &str =
     "namespace: AWS/ApplicationELB, metric: RequestCount, dimensions: {LoadBalancer: '*'}, statistic: Sum";
 
+/// The delivery of the job's schedule.
+fn event() -> Value {
+    json!({"job": "j", "scheduled_time": SCHEDULED})
+}
+
 /// A CloudWatch, a gateway, and the collector between them.
 struct Stage {
     gateway: Pushgateway,
@@ -48,24 +52,12 @@ impl Stage {
         Ok(Self { gateway, collector })
     }
 
-    async fn run(&self) -> Result<Result<Value, Failure>> {
-        self.collector
-            .invoke(&json!({"job": "j", "scheduled_time": SCHEDULED}))
-            .await
-    }
-
-    async fn succeed(&self) -> Result<()> {
-        match self.run().await? {
-            Ok(_) => Ok(()),
-            Err(failure) => bail!("{}\n{}", failure.message, self.collector.log()),
-        }
+    async fn succeed(&self) -> Result<Value> {
+        self.collector.succeed(&event()).await
     }
 
     async fn fail(&self) -> Result<(String, String)> {
-        match self.run().await? {
-            Err(failure) => Ok((failure.error_type, failure.message)),
-            Ok(answer) => bail!("the job succeeded: {answer}"),
-        }
+        self.collector.fail(&event()).await
     }
 
     async fn series(&self, metric: &str) -> Result<Vec<String>> {
