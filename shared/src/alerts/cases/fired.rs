@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::super::alert::{Alert, Case, Condition};
+use super::super::alert::{Alert, Case, Condition, Subject};
 use super::super::notation::{VALUE_TEMPLATE, filled, templates};
 use super::super::rules;
 use super::test::Expected;
@@ -53,11 +53,7 @@ pub(super) fn expected(alert: &Alert, case: &Case) -> Option<Vec<Expected>> {
         .iter()
         .map(|(name, _)| labels(name))
         .collect::<Option<_>>()?;
-    let names = alert
-        .subjects
-        .iter()
-        .flat_map(|subject| subject.labels())
-        .map(|(name, _)| name);
+    let names = alert.subjects.iter().flat_map(Subject::labels).map(|(name, _)| name);
     let keeps = |name: &&str| {
         tree.keeps(name, &|metric| {
             metric.and_then(subject).is_some_and(|subject| subject.has(name))

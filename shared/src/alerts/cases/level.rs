@@ -57,10 +57,13 @@ pub(super) fn counts(condition: &Condition, level: Level) -> Counts {
         return Counts::default();
     };
     let within = part.is_within(whole);
-    let most = |count: f64| match within {
-        true => count,
-        // By a power of 2, which rounds nothing either.
-        false => count * (threshold.max(1.0).log2().floor() + 1.0).exp2(),
+    let most = |count: f64| {
+        if within {
+            count
+        } else {
+            // By a power of 2, which rounds nothing either.
+            count * (threshold.max(1.0).log2().floor() + 1.0).exp2()
+        }
     };
     let far = |count: f64| Counts {
         part: match comparison {

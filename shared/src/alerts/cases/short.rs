@@ -180,9 +180,12 @@ impl Short<'_> {
     /// A ratio whose whole is just too small to say anything.
     fn too_little(&self) -> Test {
         let Scenario { turn, fires, .. } = self.scenario;
-        let level = |minute| match self.is_of_counters() {
-            true if minute != turn => Level::Nothing,
-            _ => Level::Few,
+        let level = |minute| {
+            if self.is_of_counters() && minute != turn {
+                Level::Nothing
+            } else {
+                Level::Few
+            }
         };
         let series = self.data.series(&level, fires);
         let mut test = self.test(CaseKind::Quiet, "too little to say anything", fires, series);

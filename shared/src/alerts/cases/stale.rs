@@ -35,10 +35,10 @@ struct Stage<'a> {
 }
 
 /// An alert, and when it has not fired yet and when it must have.
-struct Fires<'a> {
+struct Firing<'a> {
     stale: &'a Stale<'a>,
     not_yet: Minutes,
-    fires: Minutes,
+    at: Minutes,
 }
 
 impl Stage<'_> {
@@ -86,7 +86,7 @@ impl Stage<'_> {
             self.after(stale, earliest, latest)
         });
         let fires: Vec<_> = fires.collect();
-        let asked: BTreeSet<_> = fires.iter().flat_map(|fires| [fires.not_yet, fires.fires]).collect();
+        let asked: BTreeSet<_> = fires.iter().flat_map(|fires| [fires.not_yet, fires.at]).collect();
         let end = asked.last().copied().unwrap_or_default();
         let mut test = Test::new(STALE, kind, "", end, self.step);
         for stale in self.all {
@@ -99,24 +99,24 @@ impl Stage<'_> {
     }
 
     /// When it fires that is blind from a step at the earliest and another at the latest.
-    fn after<'a>(&self, stale: &'a Stale<'a>, earliest: Minutes, latest: Minutes) -> Fires<'a> {
+    fn after<'a>(&self, stale: &'a Stale<'a>, earliest: Minutes, latest: Minutes) -> Firing<'a> {
         let hold = Scenario::push_after(minutes(stale.subject.freshness.longest), self.step);
-        Fires {
+        Firing {
             stale,
             not_yet: (earliest + hold).saturating_sub(self.step),
-            fires: latest + hold,
+            at: latest + hold,
         }
     }
 }
 
 /// At each of these minutes at which it is known of all of them, exactly those fire that must.
-fn expect(test: &mut Test, all: &[Fires<'_>], asked: BTreeSet<Minutes>) {
+fn expect(test: &mut Test, all: &[Firing<'_>], asked: BTreeSet<Minutes>) {
     for at in asked {
-        if all.iter().any(|one| one.not_yet < at && at < one.fires) {
+        if all.iter().any(|one| one.not_yet < at && at < one.at) {
             continue;
         }
-        let firing = all.iter().filter(|one| one.fires <= at);
-        let expected = firing.map(|Fires { stale, .. }| Expected {
+        let firing = all.iter().filter(|one| one.at <= at);
+        let expected = firing.map(|Firing { stale, .. }| Expected {
             exp_labels: stale.labels(),
             exp_annotations: annotations(&stale.description(), stale.handbook),
         });
