@@ -15,6 +15,18 @@ use crate::command_alerts::every_form;
 /// Rules that one promtool is given: starting one takes as long as testing several.
 const AT_ONCE: usize = 50;
 
+/// Alerts whose gate is that of another of the same form.
+const SAME_GATE: [&str; 8] = [
+    "BelowAFraction",
+    "BelowZero",
+    "AddedUp",
+    "NoVisits",
+    "NoMailsAtAll",
+    "MailsFailed",
+    "OwnFail",
+    "OwnShare",
+];
+
 /// A rule file in which one thing is not as it was built.
 struct Mutant {
     /// What is not.
@@ -127,7 +139,12 @@ fn of(rules: &BuiltFile) -> Result<Vec<Mutant>> {
                 let gate = ["and on ()", "time()", "vector(1)"];
                 let is_gate = gate.iter().any(|start| line.trim_start().starts_with(start));
                 // What an expression does at its threshold only its team knows.
-                if is_gate || !is_written {
+                let is_changed = if is_gate {
+                    !SAME_GATE.contains(&alert)
+                } else {
+                    !is_written
+                };
+                if is_changed {
                     for (place, with) in in_expression(line) {
                         add(line, at, place, &with);
                     }
