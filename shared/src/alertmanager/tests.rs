@@ -264,7 +264,8 @@ fn a_service_may_not_be_called_as_the_watchdogs_files() {
     let error = crate::alerts::build(&[environment]).unwrap_err().to_string();
     assert_eq!(
         error,
-        "the file `fanlight-watchdog.yaml` is called as what Fanlight builds of its own: rename it"
+        "two built files would be `prod/fanlight-watchdog.rules.yaml`: those of the alerts of the service `fanlight-watchdog` and of \
+         the watchdog; rename a file of the configuration"
     );
 }
 

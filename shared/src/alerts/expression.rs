@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::alert::{Alert, Comparison, Condition, Selection, Subject, Term};
 use super::notation::{duration, labels, number};
-use crate::collect::self_metrics::{JOB_LABEL, METRIC_UP, SCHEDULED};
+use crate::collect::self_metrics::{JOB_LABEL, METRIC_LABEL, METRIC_UP, SCHEDULED};
 
 /// An alert's expression as it stands in the rule.
 pub(crate) fn of_alert(alert: &Alert) -> String {
@@ -26,12 +26,15 @@ pub(crate) fn gate(subjects: &[Subject]) -> String {
     let fresh = subjects
         .iter()
         .flat_map(|subject| fresh(subject, subject.freshness.limit()));
-    let mut text = String::new();
+    let mut terms: Vec<String> = Vec::new();
     for fresh in fresh {
-        text += "\nand on () ";
-        text += &fresh;
+        let term = format!("\nand on () {fresh}");
+        // Metrics of one job share its pushes.
+        if !terms.contains(&term) {
+            terms.push(term);
+        }
     }
-    text
+    terms.concat()
 }
 
 /// The expression of the alert that tells that a metric is stale: what is left when no gate is open.
@@ -48,7 +51,7 @@ pub(crate) fn older_than(subject: &Subject, limit: Duration) -> String {
 /// What holds while a metric is fresh: its last push is young enough, and it has been made in one of the runs of that time.
 fn fresh(subject: &Subject, limit: Duration) -> [String; 2] {
     let scheduled = format!("{SCHEDULED}{}", labels(self_labels(subject)));
-    let metric = [("metric", subject.metric.as_str())];
+    let metric = [(METRIC_LABEL, subject.metric.as_str())];
     let made = format!("{METRIC_UP}{}", labels(self_labels(subject).chain(metric)));
     [
         format!("time() - max({scheduled}) <= {}", limit.as_secs()),

@@ -24,7 +24,7 @@ pub(crate) fn duration(duration: Duration) -> String {
 }
 
 /// A text in double quotes, as PromQL reads it.
-pub(super) fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     let mut quoted = String::from("\"");
     for character in text.chars() {
         match character {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::alert::Service;
 use super::cases::{CaseKind, UnitTest};
-use super::rules::RuleFile;
+use super::rules::{RuleFile, STALE};
 use crate::promql::{self, Limits};
 use crate::slo::Slo;
 
@@ -63,11 +63,13 @@ pub(super) fn prove<'a>(
         let expected = of_alert.map(|(_, fires)| *fires);
         let fits = match test.kind {
             CaseKind::Firing => expected.clone().any(|fires| fires),
-            // An SLO's budget may have been burning before it is blind, and one of freshness burns then.
+            CaseKind::Quiet => expected.clone().count() > 0 && expected.clone().all(|fires| !fires),
+            // What tells of stale metrics must do so.
+            _ if test.alert == STALE => expected.clone().any(|fires| fires),
+            // An SLO of freshness burns its budget then.
             CaseKind::Stale | CaseKind::Failing if of_slo(&test.alert) => expected.clone().count() > 0,
-            CaseKind::Quiet | CaseKind::Stale | CaseKind::Failing => {
-                expected.clone().count() > 0 && expected.clone().all(|fires| !fires)
-            }
+            // Before it is blind, an alert may have been firing.
+            CaseKind::Stale | CaseKind::Failing => expected.clone().any(|fires| !fires),
             CaseKind::Missing => expected.clone().count() > 0,
         };
         if !fits {
@@ -78,9 +80,14 @@ pub(super) fn prove<'a>(
         }
     }
     let alerts = service.alerts.iter().map(|alert| alert.name.clone());
-    for alert in alerts.chain(service.slos.iter().map(Slo::alert_name)) {
+    let alerts = alerts.chain(service.slos.iter().map(Slo::alert_name));
+    let demanded = alerts.map(|alert| (alert, &CaseKind::DEMANDED[..]));
+    let stale = known
+        .contains(STALE)
+        .then(|| (STALE.to_owned(), &CaseKind::OF_STALE[..]));
+    for (alert, kinds) in demanded.chain(stale) {
         let has = |kind: CaseKind| tests.clone().any(|test| test.alert == alert && test.kind == kind);
-        if let Some(kind) = CaseKind::DEMANDED.into_iter().find(|kind| !has(*kind)) {
+        if let Some(kind) = kinds.iter().find(|kind| !has(**kind)) {
             return Err(Unproved::Lacking {
                 service: service.name.clone(),
                 alert,

@@ -161,15 +161,15 @@ pub(crate) fn annotations(description: &str, handbook: &str) -> BTreeMap<String,
 }
 
 /// The alert of a metric that is stale, for one of the teams that depend on it.
-struct Stale<'a> {
-    subject: &'a Subject,
+pub(super) struct Stale<'a> {
+    pub(super) subject: &'a Subject,
     team: &'a str,
     /// Where all its alerts that are blind go to the same channel, that one.
     slack_channel: Option<&'a str>,
     /// That of the worst alert that is blind now.
     severity: Severity,
     /// That of the same alert.
-    handbook: &'a str,
+    pub(super) handbook: &'a str,
     /// The alerts that are blind now.
     alerts: Vec<String>,
 }
@@ -207,7 +207,8 @@ fn readers(service: &Service) -> impl Iterator<Item = Reader<'_>> {
 }
 
 impl<'a> Stale<'a> {
-    fn of(service: &'a Service) -> Vec<Self> {
+    /// Those of a service.
+    pub(super) fn of(service: &'a Service) -> Vec<Self> {
         let mut found: BTreeMap<(&str, &str, &str), Self> = BTreeMap::new();
         for reader in readers(service) {
             for subject in reader.subjects {
@@ -233,14 +234,16 @@ impl<'a> Stale<'a> {
         found.into_values().collect()
     }
 
-    fn labels(&self) -> BTreeMap<String, String> {
+    /// Its labels, which are all that it has.
+    pub(super) fn labels(&self) -> BTreeMap<String, String> {
         let mut labels = own_labels(self.severity, self.team, self.slack_channel);
         labels.insert(JOB_LABEL.to_owned(), self.subject.job.clone());
         labels.insert(METRIC_LABEL.to_owned(), self.subject.metric.clone());
         labels
     }
 
-    fn description(&self) -> String {
+    /// What it says.
+    pub(super) fn description(&self) -> String {
         format!(
             "The job {} has not pushed {} for more than {}, so nobody would be told of {}.",
             self.subject.job,

@@ -2,7 +2,7 @@
 
 use super::model::{Drawn, DrawnJob, DrawnLabel};
 use super::unit::Unit;
-use crate::alerts::{duration, labels};
+use crate::alerts::{duration, labels, quoted};
 use crate::config::job::ORGANISATION_LABEL;
 
 /// More lines than this tell nobody anything.
@@ -97,8 +97,7 @@ pub(super) fn of_job<'a>(
 /// `name=~"a|b"`, with nothing in the values having a meaning.
 pub(super) fn one_of<'a>(name: &str, values: impl IntoIterator<Item = &'a str>) -> String {
     let values: Vec<_> = values.into_iter().map(regex_escaped).collect();
-    let pair = labels([(name, values.join("|").as_str())]);
-    pair.trim_matches(['{', '}']).replacen('=', "=~", 1)
+    format!("{name}=~{}", quoted(&values.join("|")))
 }
 
 fn regex_escaped(text: &str) -> String {

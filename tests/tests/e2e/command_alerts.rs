@@ -28,7 +28,7 @@ const JOB: &str = "jobs:
 ";
 
 /// A configuration with alerts of every form, for jobs that run as `schedule` says.
-fn every_form(schedule: &str, window: &str, hold: &str) -> String {
+pub(crate) fn every_form(schedule: &str, window: &str, hold: &str) -> String {
     let metrics = "
   - name: leads
     help: h
@@ -135,7 +135,7 @@ async fn promtool_agrees_with_every_generated_test_whatever_the_schedule() -> Re
         let ended = alerts(&config, &["test"]).await?;
         assert_eq!(
             (ended.status, ended.out.as_str(), ended.err.as_str()),
-            (Some(0), "prod: 17 alerts, 93 tests: all pass\n", ""),
+            (Some(0), "prod: 17 alerts, 116 tests: all pass\n", ""),
             "{schedule}"
         );
     }
@@ -261,7 +261,7 @@ async fn a_test_of_a_team_that_fails_is_told_by_its_name() -> Result<()> {
         ("config/growth/prod/a.yaml", "alerts: [{name: NoLeads, below: -1}]"),
     ])?;
     let ended = alerts(&config, &["test"]).await?;
-    let out = "develop: 1 alert, 6 tests: all pass\nprod: 1 alert, 6 tests: promtool refuses them\n";
+    let out = "develop: 1 alert, 9 tests: all pass\nprod: 1 alert, 9 tests: promtool refuses them\n";
     assert_eq!((ended.status, ended.out.as_str()), (Some(1), out));
     assert!(ended.err.contains("NoLeads: firing: own"), "{ended:?}");
     let last = "fanlight: 1 environment failed; nothing was written\n";
@@ -309,7 +309,7 @@ async fn without_amtool_it_says_what_to_install() -> Result<()> {
 async fn the_configuration_of_alertmanager_comes_and_goes_with_its_section() -> Result<()> {
     let config = ConfigFolder::new(&[("config/growth.yaml", JOB), ("config/fanlight.yaml", ALERTING)])?;
     let ended = alerts(&config, &["build"]).await?;
-    let expected = "alerts/develop: 2 alerts, 6 tests\nalerts/prod: 2 alerts, 6 tests\nalerts: 14 files, 14 written\n";
+    let expected = "alerts/develop: 2 alerts, 9 tests\nalerts/prod: 2 alerts, 9 tests\nalerts: 14 files, 14 written\n";
     assert_eq!(
         (ended.status, ended.out.as_str(), ended.err.as_str()),
         (Some(0), expected, "")
@@ -332,7 +332,7 @@ async fn the_configuration_of_alertmanager_comes_and_goes_with_its_section() -> 
     ];
     assert_eq!(names()?, [&all[..], &rules].concat());
     let ended = alerts(&config, &["test"]).await?;
-    let expected = "develop: 2 alerts, 6 tests: all pass\nprod: 2 alerts, 6 tests: all pass\n\
+    let expected = "develop: 2 alerts, 9 tests: all pass\nprod: 2 alerts, 9 tests: all pass\n\
                     develop: 7 routes, 5 messages: all pass\nprod: 7 routes, 5 messages: all pass\n";
     assert_eq!(
         (ended.status, ended.out.as_str(), ended.err.as_str()),
@@ -368,7 +368,7 @@ async fn what_is_built_is_checked_replaced_and_removed() -> Result<()> {
     );
 
     let ended = alerts(&config, &["build"]).await?;
-    let expected = "alerts/develop: 1 alert, 5 tests\nalerts/prod: 1 alert, 5 tests\nalerts: 4 files, 4 written\n";
+    let expected = "alerts/develop: 1 alert, 8 tests\nalerts/prod: 1 alert, 8 tests\nalerts: 4 files, 4 written\n";
     assert_eq!(
         (ended.status, ended.out.as_str(), ended.err.as_str()),
         (Some(0), expected, "")

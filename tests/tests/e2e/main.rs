@@ -3,6 +3,7 @@
 // All of this crate is tests, helpers included.
 #![allow(clippy::expect_used, clippy::unwrap_used)]
 
+mod alert_mutants;
 mod alerting;
 mod build;
 mod cloudwatch_sink;

@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::super::alert::Subject;
-use super::super::expression::self_labels;
 use super::super::notation::labels;
 use super::super::rules::STALE;
-use super::super::series::{Sample, each_step, notation};
+use super::super::series::{Sample, notation};
 use super::CaseKind;
-use super::scenario::{Minutes, minutes};
-use crate::collect::self_metrics::{JOB_LABEL, METRIC_LABEL, METRIC_UP, SCHEDULED};
+use super::pusher::Pusher;
+use super::scenario::Minutes;
+use crate::collect::self_metrics::{JOB_LABEL, METRIC_LABEL};
 
 /// A file of unit tests, as promtool reads it.
 #[derive(Debug, Serialize)]
@@ -103,38 +103,6 @@ pub(crate) enum Told {
     Firing,
 }
 
-/// What becomes of what pushes.
-#[derive(Clone, Copy)]
-pub(crate) enum Pusher {
-    /// It pushes whenever it should.
-    Alive,
-    /// It has pushed for the last time at this minute.
-    DiesAt(Minutes),
-    /// It has been dead since long before the first minute.
-    Dead,
-    /// It pushes nothing between two minutes, and afterwards as before.
-    Pauses {
-        /// When it has pushed for the last time.
-        from: Minutes,
-        /// From when on it pushes again.
-        to: Minutes,
-    },
-    /// From this minute on, the metrics cannot be made.
-    FailsFrom(Minutes),
-}
-
-impl Pusher {
-    /// How many minutes old the last push is that was made, by one that pushes every so many minutes.
-    pub(crate) fn age(self, minute: Minutes, period: Minutes) -> Minutes {
-        let last = match self {
-            Self::DiesAt(death) => minute.min(death),
-            Self::Pauses { from, to } if (from..to).contains(&minute) => from,
-            Self::Pauses { .. } | Self::Alive | Self::Dead | Self::FailsFrom(_) => minute,
-        };
-        minute - (last - last % period)
-    }
-}
-
 /// A test that is being put together.
 pub(crate) struct Test {
     alert: String,
@@ -175,26 +143,10 @@ impl Test {
         self.inputs.extend(series.iter().cloned());
     }
 
+    /// The self-metrics of the jobs that push some metrics.
     pub(crate) fn pushers(&mut self, subjects: &[Subject], pusher: Pusher) {
         for subject in subjects {
-            let period = minutes(subject.freshness.longest);
-            let limit = minutes(subject.freshness.limit());
-            let scheduled = each_step(self.end, self.step, |minute| {
-                Sample::Value(match pusher {
-                    Pusher::Dead => -60.0 * (limit + 1) as f64,
-                    _ => (minute - pusher.age(minute, period)) as f64 * 60.0,
-                })
-            });
-            let made = each_step(self.end, self.step, |minute| match pusher {
-                Pusher::FailsFrom(from) if minute >= from => Sample::Value(0.0),
-                _ => Sample::Value(1.0),
-            });
-            let group = || [("job", "fanlight")].into_iter().chain(self_labels(subject));
-            let metric = [(METRIC_LABEL, subject.metric.as_str())];
-            self.inputs
-                .insert(format!("{SCHEDULED}{}", labels(group())), notation(&scheduled));
-            self.inputs
-                .insert(format!("{METRIC_UP}{}", labels(group().chain(metric))), notation(&made));
+            self.series(pusher.series(subject, self.end, self.step));
         }
     }
 
@@ -231,6 +183,42 @@ impl Test {
         );
     }
 
+    /// At a minute, there is an alert with exactly these labels, or one that waits to fire; and no other of its name.
+    pub(crate) fn expect_state(&mut self, name: &str, at: Minutes, labels_of: &[(String, String)], fires: bool) {
+        let state = if fires { "firing" } else { "pending" };
+        let pairs = labels_of.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let pairs = [("alertname", name), ("alertstate", state)].into_iter().chain(pairs);
+        let sample = ExpectedSample {
+            labels: format!("ALERTS{}", labels(pairs)),
+            value: 1.0,
+        };
+        self.expression(&format!("ALERTS{}", labels([("alertname", name)])), at, vec![sample]);
+    }
+
+    /// At a minute, no alert of this name fires or waits to.
+    pub(crate) fn expect_none(&mut self, name: &str, at: Minutes) {
+        self.expect_nothing(&format!("ALERTS{}", labels([("alertname", name)])), at);
+    }
+
+    /// Up to and with a minute, no alert of this name has fired or waited to.
+    pub(crate) fn expect_never(&mut self, name: &str, until: Minutes) {
+        let all = until + self.step;
+        let alerts = labels([("alertname", name)]);
+        self.expect_nothing(&format!("count_over_time(ALERTS{alerts}[{all}m])"), until);
+    }
+
+    /// By a minute, an alert of this name has waited for so long before it fired.
+    pub(crate) fn expect_waited(&mut self, name: &str, at: Minutes, hold: Minutes) {
+        let all = at + self.step;
+        let alerts = labels([("alertname", name), ("alertstate", "pending")]);
+        let waited = format!("sum(count_over_time(ALERTS{alerts}[{all}m]))");
+        if hold == 0 {
+            self.expect_nothing(&waited, at);
+        } else {
+            self.expect_value(&waited, at, hold.div_ceil(self.step) as f64);
+        }
+    }
+
     /// At a minute, an expression has this value and no labels.
     pub(crate) fn expect_value(&mut self, expr: &str, at: Minutes, value: f64) {
         let labels = braces("");
@@ -257,7 +245,7 @@ impl Test {
                 value: 1.0,
             });
             self.expression(
-                &format!("count by ({JOB_LABEL}, metric) (ALERTS{matchers})"),
+                &format!("count by ({JOB_LABEL}, {METRIC_LABEL}) (ALERTS{matchers})"),
                 at,
                 samples.into_iter().collect(),
             );
@@ -272,11 +260,6 @@ impl Test {
             eval_time: format!("{at}m"),
             exp_samples,
         });
-    }
-
-    /// The last minute for which it needs values.
-    pub(crate) fn end(&self) -> Minutes {
-        self.end
     }
 
     pub(crate) fn finish(self) -> UnitTest {

@@ -176,20 +176,15 @@ impl<'a, S: Spec> Resolver<'_, '_, 'a, S> {
         for (name, value) in &entry.get()?.0 {
             let (label, text) = (name.get()?, value.get()?);
             self.check_label(file, &name.span, label, subject)?;
-            let allowed = self
-                .known(subject)
-                .and_then(|known| known.allowed(label))
-                .unwrap_or_default();
+            let known = self.known(subject);
+            let allowed = known.and_then(|known| known.allowed(label)).unwrap_or_default();
             if !allowed.is_empty() && !allowed.contains(text) {
                 let message = format!("the label `{label}` is never `{text}`");
                 let help = suggest::remedy(text, allowed.iter().map(String::as_str), "values", "it has no values");
                 self.teller.mistake(file, &value.span, message, help);
                 return None;
             }
-            let filled = self
-                .known(subject)
-                .and_then(|known| known.filled(label))
-                .unwrap_or_default();
+            let filled = known.and_then(|known| known.filled(label)).unwrap_or_default();
             if allowed.is_empty() && !filled.is_empty() && !filled.contains(text) {
                 let message = format!("`{text}` is not among the values that the metric fills `{label}` with");
                 let help = suggest::remedy(text, filled.iter().map(String::as_str), "values", "it has no values");
