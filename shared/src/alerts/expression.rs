@@ -39,12 +39,7 @@ pub(crate) fn gate(subjects: &[Subject]) -> String {
 
 /// The expression of the alert that tells that a metric is stale: what is left when no gate is open.
 pub(super) fn stale(subject: &Subject) -> String {
-    older_than(subject, subject.freshness.limit())
-}
-
-/// What is 1 while a metric is older than it may be, and nothing otherwise.
-pub(crate) fn older_than(subject: &Subject, limit: Duration) -> String {
-    let [age, made] = fresh(subject, limit);
+    let [age, made] = fresh(subject, subject.freshness.limit());
     format!("vector(1) unless on () (\n  {age}\n  and on () {made}\n)")
 }
 
@@ -113,9 +108,11 @@ fn condition(subjects: &[Subject], condition: &Condition) -> String {
         Condition::NoIncrease { value, window } => {
             let window = duration(*window);
             let increase = selected(subjects, value, |series| format!("increase({series}[{window}])"));
-            // A counter that is younger than the window has not stood still for the whole of it.
+            // A counter that is younger than the window has not stood still for the whole of it; and one that rose where nobody looked has not,
+            // though what was seen of it since is all the same.
+            let now = selected(subjects, value, |series| series);
             let before = selected(subjects, value, |series| format!("{series} offset {window}"));
-            format!("{increase} == 0 and {before}")
+            format!("{increase} == 0 and {now} == {before}")
         }
         Condition::Ratio {
             part,

@@ -78,16 +78,25 @@ impl<'a> Cases<'a> {
 
     /// Steps of which this window has two or three: an increase needs two values.
     pub(super) fn pace(&self, window: Duration) -> Pace {
-        let step = step(self.period, minutes(window) / 2);
+        let step = step(self.period, self.longest_step(window));
         Pace {
             step,
             period: self.period.max(step),
         }
     }
 
+    /// The longest step with which a window is still seen as one; and with which freshness sees that rules have been evaluated of late.
+    fn longest_step(&self, window: Duration) -> Minutes {
+        let window = match self.slo.indicator {
+            Indicator::Freshness { within } => window.min(within),
+            _ => window,
+        };
+        minutes(window) / 2
+    }
+
     /// The same with two steps or more in a push, so that what counts steps for pushes is noticed.
     pub(super) fn finer(&self, window: Duration) -> Pace {
-        let most = (minutes(window) / 2).min(self.period / 2).max(1);
+        let most = self.longest_step(window).min(self.period / 2).max(1);
         let step = step(self.period, most);
         Pace {
             step,
