@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::freshness::Freshness;
+use super::notation::labels_of;
 use crate::alertmanager::Alerting;
 use crate::slo::Slo;
 
@@ -166,6 +167,18 @@ impl Term {
         self.subject == other.subject && other.filters.iter().all(has)
     }
 
+    /// These series but for a part of them; all of them where it is none of theirs.
+    #[must_use]
+    pub fn rest(&self, part: &Self) -> Self {
+        let mut rest = self.clone();
+        if part.is_within(self) {
+            let fixed = part.filters.iter().filter(|filter| !self.filters.contains(filter));
+            let others = fixed.map(|(label, value)| (label.clone(), format!("not-{value}")));
+            rest.filters.extend(others);
+        }
+        rest
+    }
+
     /// Whether no series can be among both.
     #[must_use]
     pub fn is_apart_from(&self, other: &Self) -> bool {
@@ -219,6 +232,11 @@ impl Subject {
         let pairs = self.varying.iter().chain(&self.fixed).chain(&self.grouping);
         let pairs = pairs.map(|(name, value)| (name.as_str(), value.as_str()));
         pairs.chain([("job", self.job.as_str())])
+    }
+
+    /// The series with these labels, as promtool reads it.
+    pub(crate) fn series_name(&self, labels: &[(String, String)]) -> String {
+        format!("{}{}", self.metric, labels_of(labels))
     }
 }
 

@@ -218,7 +218,6 @@ impl Cases<'_> {
             let course = course.frozen_from(death);
             let mut test = self.test(kind, "", told, pace);
             self.series(&mut test, &course, pusher, Leave::Nothing);
-            others::pushers(&mut test, &self.slo.subjects, told, pace.step);
             for speed in &self.speeds {
                 self.expect(&mut test, speed, death - pace.step, true);
             }
@@ -262,7 +261,6 @@ impl Cases<'_> {
         let tests = cases.into_iter().map(|(kind, pusher)| {
             let mut test = self.test(kind, "", end, pace);
             test.pushers(&self.slo.subjects, pusher);
-            others::pushers(&mut test, &self.slo.subjects, end, pace.step);
             self.expect_none(&mut test, death);
             // In all windows since the beginning, most was bad.
             for speed in &self.speeds {
@@ -283,7 +281,7 @@ impl Cases<'_> {
             let end = self.all_fire_of(pace, within, &is_bad) + pace.step;
             let course = Course::of_time(self.slo, pace.step, end, &is_bad);
             let mut test = self.test(CaseKind::Missing, "", end, pace);
-            others::pushers(&mut test, &self.slo.subjects, end, pace.step);
+            test.strangers(&self.slo.subjects);
             for speed in &self.speeds {
                 for (at, fires) in course.turns(speed) {
                     self.expect(&mut test, speed, at, fires);

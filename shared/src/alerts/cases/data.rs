@@ -2,7 +2,6 @@
 
 use super::super::alert::{Alert, Comparison, Condition, Selection, Subject, Term};
 use super::super::expression::matchers;
-use super::super::notation::labels;
 use super::super::series::{Sample, each_step};
 use super::level::{Counts, Level, compared, counts};
 use super::scenario::{Minutes, Scenario};
@@ -110,7 +109,7 @@ impl<'a> Data<'a> {
                     .map(|Counts { part, whole }| if within { whole - part } else { *whole });
                 let rests: Vec<_> = rests.collect();
                 let parts = self.counted(part, &parts).into_iter();
-                parts.chain(self.counted(&rest(part, whole), &rests)).collect()
+                parts.chain(self.counted(&whole.rest(part), &rests)).collect()
             }
         }
     }
@@ -121,7 +120,7 @@ impl<'a> Data<'a> {
             return Vec::new();
         };
         let wholes: Vec<_> = self.course(level, end).iter().map(|counts| counts.whole).collect();
-        self.counted(&rest(part, whole), &wholes)
+        self.counted(&whole.rest(part), &wholes)
     }
 
     /// A counter that begins at a minute and stands still.
@@ -288,21 +287,9 @@ impl<'a> Data<'a> {
     }
 
     fn name_of(&self, pairs: &[(String, String)], term: &Term) -> String {
-        let metric = self.subject(term).map_or("", |subject| subject.metric.as_str());
-        let pairs = pairs.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        format!("{metric}{}", labels(pairs))
+        let subject = self.subject(term);
+        subject.map_or_else(String::new, |subject| subject.series_name(pairs))
     }
-}
-
-/// The whole of a ratio but for its part, where that is some of it.
-fn rest(part: &Term, whole: &Term) -> Term {
-    let mut rest = whole.clone();
-    if part.is_within(whole) {
-        let fixed = part.filters.iter().filter(|filter| !whole.filters.contains(filter));
-        let others = fixed.map(|(label, value)| (label.clone(), format!("not-{value}")));
-        rest.filters.extend(others);
-    }
-    rest
 }
 
 /// The labels of an example of a term's series.

@@ -13,6 +13,11 @@ pub(crate) fn minutes(duration: Duration) -> Minutes {
     Minutes::try_from(minutes).unwrap_or(Minutes::MAX)
 }
 
+/// A minute that may be before the first.
+pub(super) fn signed(minutes: Minutes) -> i64 {
+    i64::try_from(minutes).unwrap_or(i64::MAX)
+}
+
 /// How an alert's tests go. Everything happens at a step.
 pub(super) struct Scenario {
     /// The time from one value to the next.

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::super::alert::Subject;
-use super::super::notation::labels;
+use super::super::notation::{labels, labels_of};
 use super::super::rules::STALE;
 use super::super::series::{Sample, notation};
 use super::CaseKind;
-use super::pusher::Pusher;
+use super::pusher::{Pusher, strangers};
 use super::scenario::Minutes;
 use crate::collect::self_metrics::{JOB_LABEL, METRIC_LABEL};
 
@@ -150,6 +150,13 @@ impl Test {
         }
     }
 
+    /// The self-metrics of other jobs and metrics than these, with which nothing is wrong.
+    pub(crate) fn strangers(&mut self, subjects: &[Subject]) {
+        for subject in subjects {
+            self.series(strangers(subject, self.end, self.step));
+        }
+    }
+
     /// At a minute, alerts of this name fire as expected, to the letter.
     pub(crate) fn expect_alerts(&mut self, name: &str, at: Minutes, exp_alerts: Vec<Expected>) {
         self.alerts.push(AlertTest {
@@ -171,9 +178,7 @@ impl Test {
             .map(|(name, _)| name.as_str())
             .collect();
         let samples = fires.iter().map(|fires| ExpectedSample {
-            labels: braces(&labels(
-                fires.iter().map(|(name, value)| (name.as_str(), value.as_str())),
-            )),
+            labels: braces(labels_of(fires)),
             value: 1.0,
         });
         self.expression(
@@ -184,9 +189,9 @@ impl Test {
     }
 
     /// At a minute, there is an alert with exactly these labels, or one that waits to fire; and no other of its name.
-    pub(crate) fn expect_state(&mut self, name: &str, at: Minutes, labels_of: &[(String, String)], fires: bool) {
+    pub(crate) fn expect_state(&mut self, name: &str, at: Minutes, alert_labels: &[(String, String)], fires: bool) {
         let state = if fires { "firing" } else { "pending" };
-        let pairs = labels_of.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let pairs = alert_labels.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         let pairs = [("alertname", name), ("alertstate", state)].into_iter().chain(pairs);
         let sample = ExpectedSample {
             labels: format!("ALERTS{}", labels(pairs)),
@@ -221,7 +226,7 @@ impl Test {
 
     /// At a minute, an expression has this value and no labels.
     pub(crate) fn expect_value(&mut self, expr: &str, at: Minutes, value: f64) {
-        let labels = braces("");
+        let labels = NO_LABELS.to_owned();
         self.expression(expr, at, vec![ExpectedSample { labels, value }]);
     }
 
@@ -279,11 +284,13 @@ impl Test {
     }
 }
 
-/// promtool reads no labels as `{}`.
-fn braces(labels: &str) -> String {
+/// As promtool reads that there are none.
+const NO_LABELS: &str = "{}";
+
+fn braces(labels: String) -> String {
     if labels.is_empty() {
-        "{}".to_owned()
+        NO_LABELS.to_owned()
     } else {
-        labels.to_owned()
+        labels
     }
 }

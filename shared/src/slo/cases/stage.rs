@@ -179,7 +179,7 @@ impl<'a> Cases<'a> {
                 };
                 let pusher = Pusher::Pauses { from, to };
                 let within = minutes(*within);
-                let is_bad = |minute: Minutes| pusher.age(minute, self.period) > within;
+                let is_bad = |minute: Minutes| pusher.is_older_than(within, minute, self.period);
                 (Course::of_time(self.slo, pace.step, end, &is_bad), pusher)
             }
         }
@@ -201,17 +201,11 @@ impl<'a> Cases<'a> {
                 };
                 let of_part = |at: usize| if is_good { total[at] - bad[at] } else { bad[at] };
                 let within = part.is_within(whole);
-                let mut rest = whole.clone();
-                if within {
-                    let fixed = part.filters.iter().filter(|filter| !whole.filters.contains(filter));
-                    let others = fixed.map(|(label, value)| (label.clone(), format!("not-{value}")));
-                    rest.filters.extend(others);
-                }
                 let of_rest = |at: usize| if within { total[at] - of_part(at) } else { total[at] };
                 if leave != Leave::Part {
                     series.push((self.series_name(part), values(&of_part)));
                 }
-                series.push((self.series_name(&rest), values(&of_rest)));
+                series.push((self.series_name(&whole.rest(part)), values(&of_rest)));
             }
             Indicator::Threshold {
                 term,
@@ -232,12 +226,10 @@ impl<'a> Cases<'a> {
     }
 
     fn series_name(&self, term: &Term) -> String {
-        let Some(subject) = self.slo.subjects.get(term.subject.0) else {
-            return String::new();
-        };
-        let pairs = series_labels(subject, term);
-        let pairs = pairs.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        format!("{}{}", subject.metric, labels(pairs))
+        let subject = self.slo.subjects.get(term.subject.0);
+        subject.map_or_else(String::new, |subject| {
+            subject.series_name(&series_labels(subject, term))
+        })
     }
 
     /// The labels of its series.
