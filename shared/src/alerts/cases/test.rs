@@ -200,6 +200,21 @@ impl Test {
         self.expression(&format!("ALERTS{}", labels([("alertname", name)])), at, vec![sample]);
     }
 
+    /// At a minute, there is an alert with exactly these labels, which fires or waits to; and no other of its name.
+    pub(crate) fn expect_either_state(&mut self, name: &str, at: Minutes, alert_labels: &[(String, String)]) {
+        let pairs = alert_labels.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let sample = ExpectedSample {
+            labels: labels([("alertname", name)].into_iter().chain(pairs)),
+            value: 1.0,
+        };
+        let alerts = labels([("alertname", name)]);
+        self.expression(
+            &format!("count without (alertstate) (ALERTS{alerts})"),
+            at,
+            vec![sample],
+        );
+    }
+
     /// At a minute, no alert of this name fires or waits to.
     pub(crate) fn expect_none(&mut self, name: &str, at: Minutes) {
         self.expect_nothing(&format!("ALERTS{}", labels([("alertname", name)])), at);
