@@ -252,3 +252,40 @@ pub struct Case {
     /// The labels by which those that fire are told apart; none where nothing may fire.
     pub fires: Vec<Vec<(String, String)>>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn term(subject: usize, filters: &[(&str, &str)]) -> Term {
+        let filters = filters
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        Term {
+            subject: SubjectId(subject),
+            filters: filters.collect(),
+        }
+    }
+
+    #[test]
+    fn the_rest_of_a_whole_has_nothing_of_its_part() {
+        let ios = || term(0, &[("os", "ios")]);
+        for (whole, part, rest) in [
+            (term(0, &[]), ios(), term(0, &[("os", "not-ios")])),
+            (
+                ios(),
+                term(0, &[("kind", "new"), ("os", "ios")]),
+                term(0, &[("os", "ios"), ("kind", "not-new")]),
+            ),
+            // No part of it.
+            (ios(), term(0, &[]), ios()),
+            (term(0, &[]), term(1, &[("os", "ios")]), term(0, &[])),
+        ] {
+            assert_eq!(whole.rest(&part), rest, "{whole:?} without {part:?}");
+            assert!(
+                whole.rest(&part) == whole || rest.is_apart_from(&part),
+                "{rest:?} and {part:?}"
+            );
+        }
+    }
+}

@@ -157,3 +157,53 @@ fn is_made(is: bool) -> f64 {
 fn too_old(subject: &Subject) -> f64 {
     -((minutes(subject.freshness.limit()) + 1) as f64)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::tests::subject;
+    use super::*;
+
+    #[test]
+    fn the_age_of_the_last_push_is_that_of_what_was_scheduled() {
+        let last = Pusher::Last {
+            at: -5,
+            seen_from: 3,
+            fails_from: 0,
+        };
+        let pauses = Pusher::Pauses { from: 20, to: 40 };
+        // At a minute, of one that pushes every ten.
+        for (pusher, minute, age) in [
+            (Pusher::Alive, 39, Some(9)),
+            (Pusher::Alive, 40, Some(0)),
+            (Pusher::FailsFrom(0), 40, Some(0)),
+            (Pusher::DiesAt(25), 19, Some(9)),
+            (Pusher::DiesAt(25), 40, Some(20)),
+            (pauses, 20, Some(0)),
+            (pauses, 39, Some(19)),
+            (pauses, 40, Some(0)),
+            (last, 2, None),
+            (last, 3, Some(8)),
+        ] {
+            let is_older = |than| pusher.is_older_than(than, minute, 10);
+            match age {
+                None => assert!(is_older(Minutes::MAX), "{minute}"),
+                Some(age) => {
+                    assert!(!is_older(age), "{minute}: {age}");
+                    assert!(age == 0 || is_older(age - 1), "{minute}: {age}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn strangers_hide_nothing_of_what_is_wrong() {
+        let count = |pusher: Pusher| pusher.series(&subject(), 10, 1).len();
+        // Of a job, and of a metric of it.
+        assert_eq!(count(Pusher::Alive), 2);
+        // Of another job, of another cluster, of another metric, and of an earlier group.
+        assert_eq!(count(Pusher::DiesAt(5)), 2 + 2 + 2 + 1 + 2);
+        let own: Vec<_> = Pusher::Alive.series(&subject(), 10, 1);
+        let strangers = strangers(&subject(), 10, 1);
+        assert!(strangers.iter().all(|(name, _)| own.iter().all(|(own, _)| own != name)));
+    }
+}
