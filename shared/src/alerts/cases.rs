@@ -6,6 +6,7 @@
 
 mod counters;
 mod data;
+mod file;
 mod fired;
 mod level;
 mod pusher;
@@ -20,10 +21,11 @@ use super::alert::{Alert, Service, Subject};
 use super::notation::labels_of;
 
 pub(crate) use data::series_labels;
+pub(crate) use file::{Expected, TestFile, UnitTest};
 pub(crate) use pusher::Pusher;
 pub(crate) use scenario::{Minutes, minutes};
 pub(super) use stale::of_stale;
-pub(crate) use test::{Expected, Test, TestFile, Told, UnitTest};
+pub(crate) use test::{Test, Told};
 
 /// What a test of an alert shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::super::alert::{Alert, Case, Condition, Subject};
 use super::super::notation::{VALUE_TEMPLATE, filled, templates};
 use super::super::rules;
-use super::test::Expected;
+use super::file::Expected;
 use crate::promql::{self, Limits};
 
 type Labels = BTreeMap<String, String>;

@@ -4,10 +4,11 @@ use super::super::alert::{Alert, Comparison, Condition};
 use super::super::notation::filled;
 use super::super::rules;
 use super::data::{Data, Series};
+use super::file::{Expected, UnitTest};
 use super::level::Level;
 use super::pusher::Pusher;
 use super::scenario::{Blindness, Minutes, Scenario};
-use super::test::{Expected, Test, Told, UnitTest};
+use super::test::{Test, Told};
 use super::{CaseKind, blinded};
 
 /// The tests of an alert; `None` for an expression.

@@ -1,96 +1,16 @@
-//! One unit test that is being put together, and the file of them that promtool reads.
+//! One unit test that is being put together: its series, and what is expected of the alerts.
 
 use std::collections::BTreeMap;
-
-use serde::Serialize;
 
 use super::super::alert::Subject;
 use super::super::notation::{labels, labels_of};
 use super::super::rules::STALE;
 use super::super::series::{Sample, notation};
 use super::CaseKind;
+use super::file::{AlertTest, Expected, ExpectedSample, ExpressionTest, Group, Input, UnitTest};
 use super::pusher::{Pusher, strangers};
 use super::scenario::Minutes;
 use crate::collect::self_metrics::{JOB_LABEL, METRIC_LABEL};
-
-/// A file of unit tests, as promtool reads it.
-#[derive(Debug, Serialize)]
-pub(crate) struct TestFile {
-    rule_files: Vec<String>,
-    evaluation_interval: String,
-    tests: Vec<Group>,
-}
-
-/// A test, and what it is for.
-#[derive(Debug)]
-pub(crate) struct UnitTest {
-    pub(crate) alert: String,
-    pub(crate) kind: CaseKind,
-    /// The minutes from one value to the next.
-    pub(crate) step: Minutes,
-    pub(crate) group: Group,
-}
-
-#[derive(Debug, Serialize)]
-pub(crate) struct Group {
-    name: String,
-    interval: String,
-    input_series: Vec<Input>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(crate) alert_rule_test: Vec<AlertTest>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(crate) promql_expr_test: Vec<ExpressionTest>,
-}
-
-#[derive(Debug, Serialize)]
-struct Input {
-    series: String,
-    values: String,
-}
-
-impl Group {
-    pub(crate) fn name(&self) -> &str {
-        &self.name
-    }
-}
-
-/// Which alerts of a name fire, to the letter.
-#[derive(Debug, Serialize)]
-pub(crate) struct AlertTest {
-    eval_time: String,
-    pub(crate) alertname: String,
-    pub(crate) exp_alerts: Vec<Expected>,
-}
-
-#[derive(Debug, Serialize)]
-pub(crate) struct Expected {
-    pub(crate) exp_labels: BTreeMap<String, String>,
-    pub(crate) exp_annotations: BTreeMap<String, String>,
-}
-
-/// How many alerts fire, told apart by some labels.
-#[derive(Debug, Serialize)]
-pub(crate) struct ExpressionTest {
-    pub(crate) expr: String,
-    eval_time: String,
-    pub(crate) exp_samples: Vec<ExpectedSample>,
-}
-
-#[derive(Debug, Serialize)]
-pub(crate) struct ExpectedSample {
-    labels: String,
-    value: f64,
-}
-
-impl TestFile {
-    pub(crate) fn new(rule_files: Vec<String>, step: Minutes, tests: Vec<UnitTest>) -> Self {
-        Self {
-            rule_files,
-            evaluation_interval: format!("{step}m"),
-            tests: tests.into_iter().map(|test| test.group).collect(),
-        }
-    }
-}
 
 /// What is told of a metric that is stale.
 #[derive(Clone, Copy, PartialEq, Eq)]

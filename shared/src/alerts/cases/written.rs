@@ -2,9 +2,10 @@
 
 use super::super::alert::{Alert, Case, Condition};
 use super::super::rules;
+use super::file::UnitTest;
 use super::pusher::Pusher;
 use super::scenario::{Minutes, minutes, signed};
-use super::test::{Test, Told, UnitTest};
+use super::test::{Test, Told};
 use super::{CaseKind, blinded, fired};
 
 /// The tests that follow from the team's own first case that fires.

@@ -8,7 +8,7 @@ use super::super::enough::{PUSHED, events_of};
 use super::super::model::{Indicator, LABELS, Slo};
 use super::super::rules::{BAD_NOW, TOTAL_NOW, WINDOW_LABEL};
 use super::stage::{Bad, Cases, Leave, Pace};
-use crate::alerts::{CaseKind, Minutes, Test, duration, labels, minutes};
+use crate::alerts::{CaseKind, Minutes, Test, duration, labels, labels_of, minutes};
 
 /// The least steps of a window in a test of its length.
 const STEPS: u64 = 6;
@@ -116,7 +116,7 @@ impl Cases<'_> {
         own.extend(window.map(|window| (WINDOW_LABEL.to_owned(), duration(window))));
         format!(
             "{metric}{}",
-            labels(own.iter().map(|(name, value)| (name.as_str(), value.as_str())))
+            labels_of(&own)
         )
     }
 

@@ -14,8 +14,6 @@ use crate::alerts::{
 
 /// The least number of events in a push: so many that a part of them is a whole number.
 const VOLUME: f64 = 1e6;
-/// What part of the least number of events a window has that has just enough.
-const ENOUGH: f64 = 1.02;
 
 pub(super) struct Cases<'a> {
     pub(super) slo: &'a Slo,
@@ -141,7 +139,7 @@ impl<'a> Cases<'a> {
     }
 
     /// So many events a push that parts of them are whole numbers, and that they are always enough.
-    fn volume(&self) -> f64 {
+    pub(super) fn volume(&self) -> f64 {
         let least = self.rates().map(|rate| self.threshold(rate)).fold(1.0, f64::min);
         let minimum = match self.slo.indicator {
             Indicator::Ratio { minimum, .. } => minimum,
@@ -285,62 +283,6 @@ impl<'a> Cases<'a> {
         }
     }
 
-    /// The course of a budget that burns this part of a rate for as long as it looks back, after a time in which all was well.
-    pub(super) fn burning(
-        &self,
-        pace: Pace,
-        speed: &Speed<'_>,
-        rate: &BurnRate,
-        part: f64,
-    ) -> (Course<'a>, Pusher, Minutes) {
-        let history = speed
-            .rates
-            .iter()
-            .map(|rate| minutes(rate.long))
-            .max()
-            .unwrap_or_default();
-        let from = pace.push_after(history);
-        let threshold = self.threshold(rate);
-        let long = minutes(rate.long);
-        if let Indicator::Ratio { .. } = self.slo.indicator {
-            let level = (threshold * part).min(1.0);
-            let end = pace.push_after(from + long);
-            // Where a window holds its beginning, it is full a step later, and must not see what is less for as long.
-            let during = from..from + long + u64::from(part > 1.0);
-            let share = |minute: Minutes| if during.contains(&minute) { level } else { 0.0 };
-            // Of gauges just so many that their long window has enough; an increase of counters is less exact.
-            let pushes = (long / pace.period).max(1) as f64;
-            let volume = match self.slo.indicator {
-                Indicator::Ratio {
-                    counters: false,
-                    minimum,
-                    ..
-                } => minimum * ENOUGH / pushes,
-                _ => self.volume(),
-            };
-            let (course, pusher) = self.course_of(pace, end, volume, Bad::Share(&share));
-            return (course, pusher, end);
-        }
-        // Time is bad or not, so that it burns at once what the rate allows in its window.
-        let unit = match self.slo.indicator {
-            Indicator::Freshness { .. } => pace.step,
-            _ => pace.period,
-        };
-        let allowed = threshold * (long + pace.step) as f64 / unit as f64;
-        let units = if part > 1.0 {
-            (allowed * part).floor() + 1.0
-        } else {
-            // What is bad for one step more where a window holds its beginning.
-            ((allowed * part).ceil() - 2.0).max(0.0)
-        };
-        // A push is too old only after the step at which it is just old enough.
-        let units = whole(units) + u64::from(!self.slo.depends_on_freshness());
-        let to = (from + units * unit).min(from + long + 3 * unit);
-        let end = pace.step_after(to + minutes(rate.short) + pace.period);
-        let (course, pusher) = self.course(pace, end, Bad::During(from, to));
-        (course, pusher, end)
-    }
-
     /// An alert has not fired at any time up to a minute.
     pub(super) fn expect_never(&self, test: &mut Test, speed: &Speed<'_>, end: Minutes) {
         let matchers = [
@@ -350,14 +292,4 @@ impl<'a> Cases<'a> {
         ];
         test.expect_nothing(&format!("count_over_time(ALERTS{}[{end}m])", labels(matchers)), end);
     }
-}
-
-/// What is whole of a number of minutes or pushes.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "it is a part of the minutes of a window, and not negative"
-)]
-pub(super) fn whole(number: f64) -> Minutes {
-    number as Minutes
 }
