@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::env::VarError;
 
-use futures_util::future::try_join_all;
+use futures_util::future::join_all;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::template::Template;
@@ -141,19 +141,21 @@ impl Resolver {
                 _ => None,
             })
             .collect();
-        try_join_all(secrets.iter().map(async |(id, name)| {
+        // To their end, also where one fails at once: a fetch that nobody waits for ends, and would begin again with each login.
+        let refreshed = join_all(secrets.iter().map(async |(id, name)| {
             self.secrets
                 .refresh(id)
                 .await
                 .map_err(|error| PlaceholderError::new(name, error))
-        }))
-        .await?;
+        }));
+        refreshed.await.into_iter().collect::<Result<(), _>>()?;
         Ok(!secrets.is_empty())
     }
 
     /// The values of a template's placeholders, in their order.
     async fn values(&self, template: &Template) -> Result<Vec<SecretString>, PlaceholderError> {
-        try_join_all(template.names().map(|name| self.value(name))).await
+        let values = join_all(template.names().map(|name| self.value(name))).await;
+        values.into_iter().collect()
     }
 
     async fn value(&self, name: &str) -> Result<SecretString, PlaceholderError> {

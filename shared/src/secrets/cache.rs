@@ -20,8 +20,10 @@ pub(super) struct Cache {
 #[derive(Default)]
 struct Entry {
     value: Option<(SecretString, Moment)>,
-    /// When somebody last refreshed it, and what came of it.
-    refreshed: Option<(Moment, Result<(), FetchError>)>,
+    /// When a fetch last failed, if none has succeeded since.
+    failed: Option<(Moment, FetchError)>,
+    /// When somebody last had it fetched although its value was kept.
+    refreshed: Option<Moment>,
     /// Weak, so that a fetch for which nobody waits any more ends, rather than going on after a freeze over a
     /// connection that is long dead.
     running: Option<WeakShared<Fetch>>,
@@ -46,7 +48,12 @@ impl Cache {
                 Some((value, since)) if !since.is_older_than(self.limits.lifetime, Moment::now()) => {
                     return Ok(value.clone());
                 }
-                _ => self.join_or_start(entry, id),
+                _ => match &entry.failed {
+                    Some((since, error)) if !error.is_of_the_secret() && self.is_recent(*since) => {
+                        return Err(error.clone());
+                    }
+                    _ => self.join_or_start(entry, id),
+                },
             }
         };
         fetch.await
@@ -56,16 +63,21 @@ impl Cache {
         let fetch = {
             let mut entries = self.entries();
             let entry = entries.entry(id.to_owned()).or_default();
-            match &entry.refreshed {
-                Some((since, outcome)) if !since.is_older_than(self.limits.refresh_interval, Moment::now()) => {
-                    return outcome.clone();
-                }
+            if entry.refreshed.is_some_and(|since| self.is_recent(since)) {
+                return Ok(());
+            }
+            match &entry.failed {
+                Some((since, error)) if self.is_recent(*since) => return Err(error.clone()),
                 _ => self.join_or_start(entry, id),
             }
         };
-        let outcome = fetch.await.map(drop);
-        self.entries().entry(id.to_owned()).or_default().refreshed = Some((Moment::now(), outcome.clone()));
-        outcome
+        fetch.await?;
+        self.entries().entry(id.to_owned()).or_default().refreshed = Some(Moment::now());
+        Ok(())
+    }
+
+    fn is_recent(&self, since: Moment) -> bool {
+        !since.is_older_than(self.limits.interval, Moment::now())
     }
 
     fn join_or_start(self: &Arc<Self>, entry: &mut Entry, id: &str) -> Shared<Fetch> {
@@ -77,14 +89,18 @@ impl Cache {
         let fetch = async move {
             // The age counts from before the request: the value may change while the answer is under way.
             let asked = Moment::now();
-            let value = cache.remote.fetch(&id).await?;
+            let fetched = cache.remote.fetch(&id).await;
             let mut entries = cache.entries();
             let entry = entries.entry(id).or_default();
-            entry.value = Some((value.clone(), asked));
             entry.running = None;
-            // What failed before has been overtaken.
-            entry.refreshed.take_if(|(_, outcome)| outcome.is_err());
-            Ok(value)
+            match &fetched {
+                Ok(value) => {
+                    entry.value = Some((value.clone(), asked));
+                    entry.failed = None;
+                }
+                Err(error) => entry.failed = Some((Moment::now(), error.clone())),
+            }
+            fetched
         };
         let fetch = fetch.boxed().shared();
         entry.running = fetch.downgrade();

@@ -80,6 +80,21 @@ pub enum FetchError {
     },
 }
 
+impl FetchError {
+    /// Whether it is the secret that is at fault and not the way to it: the answer comes at once, and is another as soon as somebody has
+    /// mended it.
+    pub(super) fn is_of_the_secret(&self) -> bool {
+        match self {
+            Self::NotFound { .. } | Self::Denied { .. } | Self::Binary | Self::Empty => true,
+            Self::NoRegion
+            | Self::NotAnswered { .. }
+            | Self::Unreachable { .. }
+            | Self::TimedOut { .. }
+            | Self::Refused { .. } => false,
+        }
+    }
+}
+
 /// Secrets Manager as it is reached from here.
 pub(super) struct Remote {
     config: Option<SdkConfig>,

@@ -31,8 +31,8 @@ pub struct SecretsManager {
 pub struct Limits {
     /// How long a value is used before it is fetched again.
     pub lifetime: Duration,
-    /// How soon after one [`SecretsManager::refresh`] the next may ask again, also where the one failed.
-    pub refresh_interval: Duration,
+    /// How soon after one [`SecretsManager::refresh`] the next may ask again, and anybody while Secrets Manager is not to be reached.
+    pub interval: Duration,
     /// The most that a TCP and TLS handshake may take.
     pub connect: Duration,
     /// The most that one attempt may take.
@@ -48,7 +48,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             lifetime: Duration::from_mins(5),
-            refresh_interval: Duration::from_secs(10),
+            interval: Duration::from_secs(10),
             connect: Duration::from_secs(2),
             attempt: Duration::from_secs(3),
             total: Duration::from_secs(8),
@@ -100,10 +100,11 @@ impl SecretsManager {
     /// as they are written: AWS' own RDS secrets have a numeric `port`.
     ///
     /// Callers that ask for the same secret at the same time share one fetch and its outcome; a caller that gives up
-    /// (drops the future) does not take it from the others.
+    /// (drops the future) does not take it from the others. Where Secrets Manager could not be reached, nobody tries
+    /// again within [`Limits::interval`], so that whoever asks next does not wait as long for the same.
     ///
     /// # Errors
-    /// The secret cannot be fetched, or holds something else than expected.
+    /// The secret cannot be fetched, or could not a moment ago, or holds something else than expected.
     pub async fn value(&self, id: &str, field: Option<&str>) -> Result<SecretString, SecretError> {
         let text = self.cache.get(id).await.map_err(|error| SecretError::new(id, error))?;
         match field {
@@ -113,11 +114,11 @@ impl SecretsManager {
     }
 
     /// Fetches the secret again although its value is still kept, for a caller whose login failed: the password may
-    /// have been rotated. Asks nobody within [`Limits::refresh_interval`] of the last time, whatever came of that, so that
+    /// have been rotated. Asks nobody within [`Limits::interval`] of the last time, whatever came of that, so that
     /// neither a login which fails for another reason nor a Secrets Manager that is down turns into a stream of requests.
     ///
     /// # Errors
-    /// The secret cannot be fetched, or could not the last time; the value that is kept stays.
+    /// The secret cannot be fetched, or could not a moment ago; the value that is kept stays.
     pub async fn refresh(&self, id: &str) -> Result<(), SecretError> {
         self.cache
             .refresh(id)

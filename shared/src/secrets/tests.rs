@@ -171,7 +171,7 @@ async fn concurrent_callers_share_one_fetch() {
 }
 
 #[tokio::test]
-async fn concurrent_callers_share_one_failure_and_later_ones_try_again() {
+async fn concurrent_callers_share_one_failure() {
     let refusal = Answer::Body(
         StatusCode::BAD_REQUEST,
         r#"{"__type":"ResourceNotFoundException","message":"no"}"#,
@@ -181,8 +181,58 @@ async fn concurrent_callers_share_one_failure_and_later_ones_try_again() {
     let values = join_all((0..50).map(|_| value(&manager))).await;
     assert!(values.iter().all(Result::is_err), "{values:?}");
     assert_eq!(fake.requests(), 1);
+}
+
+/// Whoever asks a function while Secrets Manager is down must not wait for it each time.
+#[tokio::test]
+async fn a_fetch_that_got_no_answer_is_not_tried_again_within_the_interval() {
+    let fake = Fake::start(Answer::Recovers).await;
+    let manager = fake.manager(Limits {
+        attempts: 1,
+        interval: Duration::MAX,
+        ..Limits::default()
+    });
+    let failed = value(&manager).await.unwrap_err();
+    for _ in 0..2 {
+        assert_eq!(value(&manager).await.unwrap_err(), failed);
+        assert_eq!(manager.refresh("db").await.unwrap_err(), failed);
+    }
+    assert_eq!(fake.requests(), 1);
+}
+
+#[tokio::test]
+async fn a_secret_that_was_at_fault_is_asked_for_again_at_once() {
+    let missing = Answer::Body(
+        StatusCode::BAD_REQUEST,
+        r#"{"__type":"ResourceNotFoundException","message":"no"}"#,
+    );
+    let fake = Fake::start(missing).await;
+    let manager = fake.manager(Limits {
+        interval: Duration::MAX,
+        ..Limits::default()
+    });
+    for asked in 1..=3 {
+        value(&manager).await.unwrap_err();
+        assert_eq!(fake.requests(), asked);
+    }
+    // Not so for a login that fails, which says nothing of the secret.
+    manager.refresh("db").await.unwrap_err();
+    assert_eq!(fake.requests(), 3);
+}
+
+#[tokio::test]
+async fn a_fetch_that_failed_is_tried_again_after_the_interval_and_forgotten_once_it_succeeds() {
+    let fake = Fake::start(Answer::Recovers).await;
+    let manager = fake.manager(Limits {
+        attempts: 1,
+        interval: Duration::ZERO,
+        ..Limits::default()
+    });
     value(&manager).await.unwrap_err();
-    assert_eq!(fake.requests(), 2);
+    assert_eq!(value(&manager).await.as_deref(), Ok("value-2"));
+    manager.refresh("db").await.unwrap();
+    assert_eq!(value(&manager).await.as_deref(), Ok("value-3"));
+    assert_eq!(fake.requests(), 3);
 }
 
 #[tokio::test]
@@ -244,7 +294,7 @@ async fn refresh_sees_the_new_value_once_an_interval() {
     assert_eq!(fake.requests(), 2);
 
     let manager = fake.manager(Limits {
-        refresh_interval: Duration::ZERO,
+        interval: Duration::ZERO,
         ..Limits::default()
     });
     manager.refresh("db").await.unwrap();
@@ -264,10 +314,10 @@ async fn a_refresh_that_fails_keeps_the_value() {
 /// Each login that fails asks for a refresh: while Secrets Manager is down, that must not be a request each.
 #[tokio::test]
 async fn a_refresh_that_fails_is_not_tried_again_within_the_interval() {
-    for (refresh_interval, asked_again) in [(Duration::MAX, 0), (Duration::ZERO, 2)] {
+    for (interval, asked_again) in [(Duration::MAX, 0), (Duration::ZERO, 2)] {
         let fake = Fake::start(Answer::Deleted).await;
         let manager = fake.manager(Limits {
-            refresh_interval,
+            interval,
             ..Limits::default()
         });
         assert_eq!(value(&manager).await.as_deref(), Ok("value-1"));
@@ -278,24 +328,8 @@ async fn a_refresh_that_fails_is_not_tried_again_within_the_interval() {
             assert_eq!(manager.refresh("db").await.unwrap_err(), failed);
             assert_eq!(value(&manager).await.as_deref(), Ok("value-1"));
         }
-        assert_eq!(fake.requests(), 2 + asked_again, "{refresh_interval:?}");
+        assert_eq!(fake.requests(), 2 + asked_again, "{interval:?}");
     }
-}
-
-#[tokio::test]
-async fn a_refresh_that_failed_is_forgotten_once_the_secret_was_fetched() {
-    let fake = Fake::start(Answer::Recovers).await;
-    let manager = fake.manager(Limits {
-        attempts: 1,
-        refresh_interval: Duration::MAX,
-        ..Limits::default()
-    });
-    manager.refresh("db").await.unwrap_err();
-    manager.refresh("db").await.unwrap_err();
-    assert_eq!(fake.requests(), 1);
-    assert_eq!(value(&manager).await.as_deref(), Ok("value-2"));
-    manager.refresh("db").await.unwrap();
-    assert_eq!(value(&manager).await.as_deref(), Ok("value-3"));
 }
 
 #[tokio::test]

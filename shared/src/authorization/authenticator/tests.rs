@@ -427,10 +427,10 @@ async fn a_token_that_was_stored_a_moment_ago_is_found() {
 async fn while_the_secret_is_away_known_tokens_go_on_and_others_are_not_called_bad() {
     let (known, other) = (Token::generate().unwrap(), Token::generate().unwrap());
     let document = json!({"tokens": [record(&known, &json!({}))]});
-    for (refresh_interval, asked) in [(Duration::MAX, 2), (Duration::ZERO, 4)] {
+    for (interval, asked) in [(Duration::MAX, 2), (Duration::ZERO, 4)] {
         let (secrets, config) = Secrets::start(&document.to_string()).await;
         let limits = SecretLimits {
-            refresh_interval,
+            interval,
             ..SecretLimits::default()
         };
         let authenticator = with_secret(config, limits);
@@ -447,8 +447,8 @@ async fn while_the_secret_is_away_known_tokens_go_on_and_others_are_not_called_b
             );
         }
         // Whoever tries tokens out does not have the secret asked for with each, either, while it is away.
-        assert_eq!(secrets.requests.load(Ordering::SeqCst), asked, "{refresh_interval:?}");
-        if refresh_interval.is_zero() {
+        assert_eq!(secrets.requests.load(Ordering::SeqCst), asked, "{interval:?}");
+        if interval.is_zero() {
             // A document that was spoilt afterwards spoils nothing before it is fetched, and is told then.
             secrets.store(Some(&json!({"token": []})));
             let outcome = authenticator
@@ -459,6 +459,34 @@ async fn while_the_secret_is_away_known_tokens_go_on_and_others_are_not_called_b
                 "{outcome:?}"
             );
         }
+    }
+}
+
+#[tokio::test]
+async fn while_the_secret_is_gone_and_none_is_kept_it_is_asked_for_once_a_request() {
+    let token = Token::generate().unwrap();
+    let document = json!({"tokens": [record(&token, &json!({}))]});
+    // Without an interval, once more as for a token that is not known.
+    for (interval, asked) in [(Duration::MAX, 1 + 3), (Duration::ZERO, 1 + 3 * 2)] {
+        let (secrets, config) = Secrets::start(&document.to_string()).await;
+        let limits = SecretLimits {
+            interval,
+            lifetime: Duration::ZERO,
+            ..SecretLimits::default()
+        };
+        let authenticator = with_secret(config, limits);
+        assert_eq!(reason(&authenticator, &bearer(&token)).await, None);
+        secrets.store(None);
+        for _ in 0..3 {
+            let outcome = authenticator
+                .authenticate(&request(&bearer(&token), "203.0.113.9"), now())
+                .await;
+            assert!(
+                matches!(outcome, Err(NotAuthenticated::Unavailable(Unavailable::Records { .. }))),
+                "{outcome:?}"
+            );
+        }
+        assert_eq!(secrets.requests.load(Ordering::SeqCst), asked, "{interval:?}");
     }
 }
 
