@@ -154,3 +154,49 @@ fn blinded(subjects: &[Subject]) -> Vec<Blinded<'_>> {
 fn has_same_pusher(one: &Subject, other: &Subject) -> bool {
     one.job == other.job && one.grouping == other.grouping
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::subject;
+    use super::*;
+
+    #[test]
+    fn what_goes_blind_is_told_apart_by_its_name() {
+        let of = |metric: &str, cluster: &str| Subject {
+            metric: metric.to_owned(),
+            job: "shop".to_owned(),
+            grouping: vec![("cluster".to_owned(), cluster.to_owned())],
+            ..subject()
+        };
+        let (blue, green, visits) = (of("leads", "blue"), of("leads", "green"), of("visits", "blue"));
+        let of_job = Subject {
+            job: "mail".to_owned(),
+            ..visits.clone()
+        };
+        for (subjects, dead, failing) in [
+            (vec![blue.clone()], vec![""], vec![""]),
+            (vec![blue.clone(), visits.clone()], vec![""], vec!["leads", "visits"]),
+            (
+                vec![blue.clone(), of_job],
+                vec!["shop", "mail"],
+                vec!["leads", "visits"],
+            ),
+            (
+                vec![blue, green, visits],
+                vec!["shop{cluster=\"blue\"}", "shop{cluster=\"green\"}"],
+                vec![
+                    "leads of shop{cluster=\"blue\"}",
+                    "leads of shop{cluster=\"green\"}",
+                    "visits",
+                ],
+            ),
+        ] {
+            let names = |kind: CaseKind| -> Vec<String> {
+                let of_kind = blinded(&subjects).into_iter().filter(|blinded| blinded.kind == kind);
+                of_kind.map(|blinded| blinded.name).collect()
+            };
+            assert_eq!(names(CaseKind::Stale), dead);
+            assert_eq!(names(CaseKind::Failing), failing);
+        }
+    }
+}

@@ -1,4 +1,4 @@
-//! What the series of a short form's tests are like: at the threshold, just beyond it, of too little, and of strangers.
+//! What the series of a short form's tests are like: at the threshold, just beyond it, and of too little.
 
 use super::super::alert::{Alert, Condition, Selection, Subject, Term};
 use super::super::expression::matchers;

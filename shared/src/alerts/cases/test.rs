@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::super::alert::Subject;
-use super::super::notation::{labels, labels_of};
+use super::super::notation::{borrowed, labels, labels_of};
 use super::super::rules::STALE;
 use super::super::series::{Sample, notation};
 use super::CaseKind;
@@ -111,10 +111,9 @@ impl Test {
     /// At a minute, there is an alert with exactly these labels, or one that waits to fire; and no other of its name.
     pub(crate) fn expect_state(&mut self, name: &str, at: Minutes, alert_labels: &[(String, String)], fires: bool) {
         let state = if fires { "firing" } else { "pending" };
-        let pairs = alert_labels.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        let pairs = [("alertname", name), ("alertstate", state)].into_iter().chain(pairs);
+        let pairs = [("alertname", name), ("alertstate", state)].into_iter();
         let sample = ExpectedSample {
-            labels: format!("ALERTS{}", labels(pairs)),
+            labels: format!("ALERTS{}", labels(pairs.chain(borrowed(alert_labels)))),
             value: 1.0,
         };
         self.expression(&format!("ALERTS{}", labels([("alertname", name)])), at, vec![sample]);
@@ -122,9 +121,8 @@ impl Test {
 
     /// At a minute, there is an alert with exactly these labels, which fires or waits to; and no other of its name.
     pub(crate) fn expect_either_state(&mut self, name: &str, at: Minutes, alert_labels: &[(String, String)]) {
-        let pairs = alert_labels.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         let sample = ExpectedSample {
-            labels: labels([("alertname", name)].into_iter().chain(pairs)),
+            labels: labels([("alertname", name)].into_iter().chain(borrowed(alert_labels))),
             value: 1.0,
         };
         let alerts = labels([("alertname", name)]);
