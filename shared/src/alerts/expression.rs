@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use super::alert::{Alert, Comparison, Condition, Selection, Subject, Term};
-use super::notation::{duration, labels, number};
+use super::notation::{borrowed, duration, labels, number};
 use crate::collect::self_metrics::{JOB_LABEL, METRIC_LABEL, METRIC_UP, SCHEDULED};
 
 /// An alert's expression as it stands in the rule.
@@ -58,7 +58,7 @@ fn fresh(subject: &Subject, limit: Duration) -> [String; 2] {
 pub(crate) fn self_labels(subject: &Subject) -> impl Iterator<Item = (&str, &str)> {
     [(JOB_LABEL, subject.job.as_str())]
         .into_iter()
-        .chain(pairs(&subject.grouping))
+        .chain(borrowed(&subject.grouping))
 }
 
 /// What an alert holds against a threshold, as it can be drawn beside it: without the threshold, the gate and the least whole.
@@ -187,11 +187,7 @@ pub(crate) fn selector(subjects: &[Subject], term: &Term) -> String {
 pub(crate) fn matchers<'a>(subject: &'a Subject, term: &'a Term) -> Vec<(&'a str, &'a str)> {
     let job = [("job", subject.job.as_str())];
     job.into_iter()
-        .chain(pairs(&subject.grouping))
-        .chain(pairs(&term.filters))
+        .chain(borrowed(&subject.grouping))
+        .chain(borrowed(&term.filters))
         .collect()
-}
-
-fn pairs(pairs: &[(String, String)]) -> impl Iterator<Item = (&str, &str)> {
-    pairs.iter().map(|(name, value)| (name.as_str(), value.as_str()))
 }
