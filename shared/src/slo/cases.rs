@@ -42,6 +42,7 @@ pub(crate) fn of_slo(slo: &Slo) -> Vec<UnitTest> {
         tests.extend(cases.blind());
     } else {
         tests.extend(cases.not_fresh());
+        tests.extend(cases.unseen());
     }
     tests.push(cases.missing());
     tests.extend(cases.newly_bad());

@@ -257,6 +257,7 @@ const CHANGES: [(&str, &str, Changes); 9] = [
                 MONTH,
             ),
             ("[30m])) == 1", "[30m])) >= 0", "failing metric"),
+            ("[30m])) <= 1800", "[1m])) <= 1800", "quiet: a scrape that fails"),
             ("offset 30m", "offset 1m", "missing series"),
             ("cluster=\"blue\"", "cluster=~\".*\"", "stale pusher"),
         ],

@@ -22,6 +22,8 @@ pub(crate) enum Pusher {
         /// From when on it pushes again.
         to: Minutes,
     },
+    /// It pushes whenever it should, and at this minute Prometheus cannot see it.
+    UnseenAt(Minutes),
     /// From this minute on, the metrics cannot be made.
     FailsFrom(Minutes),
     /// What is pushed at one minute alone. Only the tests of an expression need it: when that is true is up to the team's own case, and
@@ -50,7 +52,7 @@ impl Pusher {
             Self::Last { at, .. } => return Some(signed(minute).min(at)),
             Self::DiesAt(death) => minute.min(death),
             Self::Pauses { from, to } if (from..to).contains(&minute) => from,
-            Self::Pauses { .. } | Self::Alive | Self::FailsFrom(_) => minute,
+            Self::Pauses { .. } | Self::Alive | Self::UnseenAt(_) | Self::FailsFrom(_) => minute,
         };
         Some(signed(last - last % period))
     }
@@ -58,14 +60,14 @@ impl Pusher {
     fn could_make(self, minute: Minutes) -> bool {
         match self {
             Self::FailsFrom(from) | Self::Last { fails_from: from, .. } => minute < from,
-            Self::Alive | Self::DiesAt(_) | Self::Pauses { .. } => true,
+            Self::Alive | Self::DiesAt(_) | Self::Pauses { .. } | Self::UnseenAt(_) => true,
         }
     }
 
     /// The self-metrics of a subject's job; where something is wrong with it, also others that must not hide that.
     pub(super) fn series(self, subject: &Subject, end: Minutes, step: Minutes) -> Series {
         let mut series = self.own(subject, end, step);
-        if !matches!(self, Self::Alive | Self::Pauses { .. }) {
+        if !matches!(self, Self::Alive | Self::Pauses { .. } | Self::UnseenAt(_)) {
             series.extend(strangers(subject, end, step));
             series.extend(self.left_behind(subject, end, step));
         }
@@ -79,15 +81,20 @@ impl Pusher {
             self.last(minute, period)
                 .map_or_else(|| too_old(subject), |last| last as f64)
         };
+        let seen = |minute, value| match self {
+            // As a scrape that fails leaves it.
+            Self::UnseenAt(at) if minute == at => Sample::Ended,
+            _ => Sample::Value(value),
+        };
         let labels = group(subject);
         vec![
             (
                 named(SCHEDULED, &labels),
-                each(end, step, |minute| scheduled(minute) * 60.0),
+                each_step(end, step, |minute| seen(minute, scheduled(minute) * 60.0)),
             ),
             (
                 named(METRIC_UP, &with_metric(&labels, &subject.metric)),
-                each(end, step, |minute| is_made(self.could_make(minute))),
+                each_step(end, step, |minute| seen(minute, is_made(self.could_make(minute)))),
             ),
         ]
     }

@@ -3,6 +3,7 @@
 use super::super::course::Course;
 use super::super::enough::PUSHED;
 use super::super::model::Indicator;
+use super::super::rules::BAD_NOW;
 use super::stage::{Bad, Cases, Leave};
 use crate::alerts::{CaseKind, Minutes, Pusher, Test, Told, minutes};
 
@@ -74,6 +75,23 @@ impl Cases<'_> {
             test
         });
         tests.collect()
+    }
+
+    /// Where freshness is promised, what could not be seen for once is no older for that.
+    pub(super) fn unseen(&self) -> Option<Test> {
+        let Indicator::Freshness { .. } = self.slo.indicator else {
+            return None;
+        };
+        let pace = self.pace(self.shortest());
+        let at = pace.push_after(self.longest_age() + self.limit) + pace.period;
+        let end = pace.step_after(at + minutes(self.shortest())) + pace.period;
+        let mut test = self.test(CaseKind::Quiet, "a scrape that fails", end, pace);
+        test.pushers(&self.slo.subjects, Pusher::UnseenAt(at));
+        test.expect_value(&format!("sum({})", self.slo.selector(BAD_NOW)), at, 0.0);
+        for speed in &self.speeds {
+            self.expect_never(&mut test, speed, end);
+        }
+        Some(test)
     }
 
     /// Nothing is there: no events, no value; but what is never pushed is not fresh either.
