@@ -364,6 +364,11 @@ fn a_static_label_may_have_the_name_of_one_of_the_rules() {
         ("{team: payments}", "below: 1", true),
         ("{team: payments, severity: x}", "below: 1, by: [os, team]", true),
         ("{team: payments}", "absent_for: 2h, where: {team: payments}", true),
+        (
+            "{team: payments}",
+            "ratio: {of: {where: {os: ios}}, to: {}, minimum: 1}, by: [team], below: 0.5",
+            false,
+        ),
         // The rule gives none, and the messages would go to the series'.
         ("{slack_channel: x}", "below: 1", false),
         ("{slack_channel: x}", "below: 1, slack_channel: '#y'", true),

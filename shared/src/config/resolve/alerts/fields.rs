@@ -183,8 +183,8 @@ fn check_handbook<S: Spec>(teller: &mut Teller<'_>, declared: &Declared<'_, S>) 
     let Some(handbook) = entry.get() else { return };
     // Schemes are the same in upper and lower case (RFC 3986, section 3.1).
     let is_link = handbook.split_once("://").is_some_and(|(scheme, rest)| {
-        let known = |known: &&str| scheme.eq_ignore_ascii_case(known);
-        ["https", "http"].iter().any(|scheme| known(scheme)) && !rest.is_empty()
+        let known = ["https", "http"];
+        known.iter().any(|known| scheme.eq_ignore_ascii_case(known)) && !rest.is_empty()
     });
     if !is_link || handbook.contains(char::is_whitespace) || handbook.contains("{{") {
         let message = if handbook.is_empty() {
@@ -304,8 +304,11 @@ pub(super) fn yields(alert: &Alert, label: &str) -> bool {
 }
 
 /// Whether a label that the series have is static and the same on all of them, and the rule's own takes its place: hiding it makes no two
-/// series one.
+/// series one. Not of what is told apart by `ALERTS` in its tests, whose labels would be given twice.
 fn hides_a_constant(alert: &Alert, label: &str) -> bool {
+    if matches!(alert.condition, Condition::NoIncrease { .. } | Condition::Ratio { .. }) {
+        return false;
+    }
     let is_given = label != "slack_channel" || alert.slack_channel.is_some();
     let mut values = alert
         .subjects
@@ -342,8 +345,9 @@ fn check_labels(teller: &mut Teller<'_>, declared: &Declared<'_, AlertSpec>, ale
     for label in OWN_LABELS {
         if keeps(label) && !hides_a_constant(alert, label) {
             let message = format!("the series have a label `{label}`, which the alert would hide with its own");
-            let help =
-                format!("rename the metric's label, or add the series up without it: `by`, or `sum without ({label})`");
+            let help = format!(
+                "rename the metric's label, static or not, or add the series up without it: `by`, or `sum without ({label})`"
+            );
             teller.mistake(file, &span, message, help);
         }
     }
