@@ -89,6 +89,25 @@ impl Tree<'_> {
             })
     }
 
+    /// Whether series of the answer may have other labels than those that are read, or lack some for another reason than being added up
+    /// without: by `label_replace`, `label_join`, `count_values`, `info`, what reads histograms, or a match of many to one or with a
+    /// `fill`.
+    #[must_use]
+    pub fn may_change_labels(&self) -> bool {
+        let changes = |matching: &super::ast::Matching| {
+            matching.group != Group::OneToOne || matching.fill_left.is_some() || matching.fill_right.is_some()
+        };
+        self.matchings.iter().any(changes)
+            || self.nodes.iter().any(|node| match node.kind {
+                NodeKind::Call { function, .. } => {
+                    matches!(function.name, "label_replace" | "label_join" | "info")
+                        || function.name.starts_with("histogram_")
+                }
+                NodeKind::Aggregation { aggregator, .. } => aggregator == Aggregator::CountValues,
+                _ => false,
+            })
+    }
+
     /// Whether every series of the answer has the label, where `has` says whose series have it: metrics by name, `None` for a
     /// selector without one.
     #[must_use]
@@ -309,6 +328,29 @@ mod tests {
                 yields,
                 "{query}"
             );
+        }
+    }
+
+    #[test]
+    fn what_may_change_labels_is_told() {
+        for (query, changes) in [
+            ("user_info == 0 # fill in", false),
+            (
+                "sum by (a) (histogram_total{a=\"label_join\"}) / ignoring(b) fill_total",
+                false,
+            ),
+            ("label_replace(a, \"b\", \"$1\", \"c\", \"(.*)\")", true),
+            ("label_join(a, \"b\", \",\", \"c\") > 0", true),
+            ("count_values(\"b\", a) > 1", true),
+            ("info(a) == 0", true),
+            ("histogram_quantile(0.9, a) > 1", true),
+            ("a * on(b) group_left(c) d", true),
+            ("a * on(b) group_right d", true),
+            ("a + fill(0) b", true),
+            ("a + on(b) fill_right(0) c", true),
+        ] {
+            let tree = parse(query, &Limits::default()).unwrap();
+            assert_eq!(tree.may_change_labels(), changes, "{query}");
         }
     }
 }

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::freshness::Freshness;
+use super::notation::labels_of;
 use crate::alertmanager::Alerting;
 use crate::slo::Slo;
 
@@ -166,6 +167,18 @@ impl Term {
         self.subject == other.subject && other.filters.iter().all(has)
     }
 
+    /// These series but for a part of them; all of them where it is none of theirs.
+    #[must_use]
+    pub fn rest(&self, part: &Self) -> Self {
+        let mut rest = self.clone();
+        if part.is_within(self) {
+            let fixed = part.filters.iter().filter(|filter| !self.filters.contains(filter));
+            let others = fixed.map(|(label, value)| (label.clone(), format!("not-{value}")));
+            rest.filters.extend(others);
+        }
+        rest
+    }
+
     /// Whether no series can be among both.
     #[must_use]
     pub fn is_apart_from(&self, other: &Self) -> bool {
@@ -220,6 +233,11 @@ impl Subject {
         let pairs = pairs.map(|(name, value)| (name.as_str(), value.as_str()));
         pairs.chain([("job", self.job.as_str())])
     }
+
+    /// The series with these labels, as promtool reads it.
+    pub(crate) fn series_name(&self, labels: &[(String, String)]) -> String {
+        format!("{}{}", self.metric, labels_of(labels))
+    }
 }
 
 /// A test of the team's own.
@@ -233,4 +251,41 @@ pub struct Case {
     pub at: Duration,
     /// The labels by which those that fire are told apart; none where nothing may fire.
     pub fires: Vec<Vec<(String, String)>>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn term(subject: usize, filters: &[(&str, &str)]) -> Term {
+        let filters = filters
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        Term {
+            subject: SubjectId(subject),
+            filters: filters.collect(),
+        }
+    }
+
+    #[test]
+    fn the_rest_of_a_whole_has_nothing_of_its_part() {
+        let ios = || term(0, &[("os", "ios")]);
+        for (whole, part, rest) in [
+            (term(0, &[]), ios(), term(0, &[("os", "not-ios")])),
+            (
+                ios(),
+                term(0, &[("kind", "new"), ("os", "ios")]),
+                term(0, &[("os", "ios"), ("kind", "not-new")]),
+            ),
+            // No part of it.
+            (ios(), term(0, &[]), ios()),
+            (term(0, &[]), term(1, &[("os", "ios")]), term(0, &[])),
+        ] {
+            assert_eq!(whole.rest(&part), rest, "{whole:?} without {part:?}");
+            assert!(
+                whole.rest(&part) == whole || rest.is_apart_from(&part),
+                "{rest:?} and {part:?}"
+            );
+        }
+    }
 }

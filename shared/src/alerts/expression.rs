@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use super::alert::{Alert, Comparison, Condition, Selection, Subject, Term};
-use super::notation::{duration, labels, number};
+use super::notation::{borrowed, duration, labels, number};
 use crate::collect::self_metrics::{JOB_LABEL, METRIC_LABEL, METRIC_UP, SCHEDULED};
 
 /// An alert's expression as it stands in the rule.
@@ -39,12 +39,7 @@ pub(crate) fn gate(subjects: &[Subject]) -> String {
 
 /// The expression of the alert that tells that a metric is stale: what is left when no gate is open.
 pub(super) fn stale(subject: &Subject) -> String {
-    older_than(subject, subject.freshness.limit())
-}
-
-/// What is 1 while a metric is older than it may be, and nothing otherwise.
-pub(crate) fn older_than(subject: &Subject, limit: Duration) -> String {
-    let [age, made] = fresh(subject, limit);
+    let [age, made] = fresh(subject, subject.freshness.limit());
     format!("vector(1) unless on () (\n  {age}\n  and on () {made}\n)")
 }
 
@@ -63,7 +58,7 @@ fn fresh(subject: &Subject, limit: Duration) -> [String; 2] {
 pub(crate) fn self_labels(subject: &Subject) -> impl Iterator<Item = (&str, &str)> {
     [(JOB_LABEL, subject.job.as_str())]
         .into_iter()
-        .chain(pairs(&subject.grouping))
+        .chain(borrowed(&subject.grouping))
 }
 
 /// What an alert holds against a threshold, as it can be drawn beside it: without the threshold, the gate and the least whole.
@@ -113,9 +108,11 @@ fn condition(subjects: &[Subject], condition: &Condition) -> String {
         Condition::NoIncrease { value, window } => {
             let window = duration(*window);
             let increase = selected(subjects, value, |series| format!("increase({series}[{window}])"));
-            // A counter that is younger than the window has not stood still for the whole of it.
+            // A counter that is younger than the window has not stood still for the whole of it; and one that rose where nobody looked has not,
+            // though what was seen of it since is all the same.
+            let now = selected(subjects, value, |series| series);
             let before = selected(subjects, value, |series| format!("{series} offset {window}"));
-            format!("{increase} == 0 and {before}")
+            format!("{increase} == 0 and {now} == {before}")
         }
         Condition::Ratio {
             part,
@@ -190,11 +187,7 @@ pub(crate) fn selector(subjects: &[Subject], term: &Term) -> String {
 pub(crate) fn matchers<'a>(subject: &'a Subject, term: &'a Term) -> Vec<(&'a str, &'a str)> {
     let job = [("job", subject.job.as_str())];
     job.into_iter()
-        .chain(pairs(&subject.grouping))
-        .chain(pairs(&term.filters))
+        .chain(borrowed(&subject.grouping))
+        .chain(borrowed(&term.filters))
         .collect()
-}
-
-fn pairs(pairs: &[(String, String)]) -> impl Iterator<Item = (&str, &str)> {
-    pairs.iter().map(|(name, value)| (name.as_str(), value.as_str()))
 }

@@ -25,7 +25,7 @@ pub use freshness::Freshness;
 pub use proof::Unproved;
 
 pub(crate) use cases::{Expected, Minutes, Pusher, Test, Told, UnitTest, minutes, series_labels};
-pub(crate) use expression::{compared, gate, of_alert, older_than, selected, selector, self_labels, sign};
-pub(crate) use notation::{duration, filled, is_template_of, labels, number, quoted, templates};
+pub(crate) use expression::{compared, gate, of_alert, selected, selector, self_labels, sign};
+pub(crate) use notation::{borrowed, duration, filled, is_template_of, labels, labels_of, number, quoted, templates};
 pub(crate) use rules::{Group, OWN_LABELS, Rule, STALE, alerts_of, annotations, own_labels};
 pub(crate) use series::Sample;

@@ -52,6 +52,16 @@ pub(crate) fn labels<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) ->
     }
 }
 
+/// The same of labels that are owned.
+pub(crate) fn labels_of(pairs: &[(String, String)]) -> String {
+    labels(borrowed(pairs))
+}
+
+/// Labels that are owned, as others than their owner have them.
+pub(crate) fn borrowed(pairs: &[(String, String)]) -> impl Iterator<Item = (&str, &str)> {
+    pairs.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+}
+
 /// A number as templates of Go print it (`%v`): shortest digits, an exponent for what is very small or has seven digits.
 pub(super) fn go_number(value: f64) -> String {
     const LARGE: i32 = 6;

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::*;
 use crate::promql::{self, Limits};
 
-fn subject() -> Subject {
+pub(super) fn subject() -> Subject {
     Subject {
         metric: "leads".to_owned(),
         job: "the \"leads\"\\".to_owned(),
@@ -25,7 +25,7 @@ fn subject() -> Subject {
     }
 }
 
-fn alert(condition: Condition) -> Alert {
+pub(super) fn alert(condition: Condition) -> Alert {
     Alert {
         name: "NoLeads".to_owned(),
         condition,

@@ -1,22 +1,23 @@
 //! Unit tests for promtool: an outage, each burn rate a little above and below, a quiet month, pushers that die or fail, and what is not
 //! there.
 
+mod burning;
 mod events;
+mod gone;
 mod others;
 mod recorded;
 mod stage;
 
-use super::course::{Course, State, steps};
-use super::enough::PUSHED;
+use super::course::{State, steps};
 use super::model::{
     CURRENT_BURN_RATE, ERROR_BUDGET, Events, INFO, Indicator, OBJECTIVE, PERIOD_BUDGET_REMAINING, PERIOD_BURN_RATE,
     Slo, TIME_PERIOD_DAYS,
 };
 use super::rules::Speed;
 use super::windows::BurnRate;
-use crate::alerts::{CaseKind, Minutes, Pusher, Test, Told, UnitTest, duration, minutes, number};
+use crate::alerts::{CaseKind, Minutes, Test, Told, UnitTest, minutes, number};
 use others::Others;
-use stage::{Bad, Cases, Leave, whole};
+use stage::{Bad, Cases, Leave};
 
 /// How far above and below its threshold a burn rate is tried.
 const ABOVE: f64 = 1.05;
@@ -104,41 +105,6 @@ impl Cases<'_> {
         test
     }
 
-    /// A little more than a burn rate, for as long as it looks back.
-    fn above(&self, speed: &Speed<'_>, rate: &BurnRate) -> Test {
-        let name = format!(
-            "just more than {} times the budget for {}",
-            rate.factor,
-            duration(rate.long)
-        );
-        let pace = self.pace(rate.short);
-        let (course, pusher, end) = self.burning(pace, speed, rate, ABOVE);
-        let mut test = self.test(CaseKind::Firing, &name, end, pace);
-        self.series(&mut test, &course, pusher, Leave::Nothing);
-        for (at, fires) in course.turns(speed) {
-            self.expect(&mut test, speed, at, fires);
-        }
-        test
-    }
-
-    /// A little less; nothing where a single push is more.
-    fn below(&self, speed: &Speed<'_>, rate: &BurnRate) -> Option<Test> {
-        let name = format!(
-            "just less than {} times the budget for {}",
-            rate.factor,
-            duration(rate.long)
-        );
-        let pace = self.pace(rate.short);
-        let (course, pusher, end) = self.burning(pace, speed, rate, BELOW);
-        if !course.is_quiet(speed) {
-            return None;
-        }
-        let mut test = self.test(CaseKind::Quiet, &name, end, pace);
-        self.series(&mut test, &course, pusher, Leave::Nothing);
-        self.expect_never(&mut test, speed, end);
-        Some(test)
-    }
-
     /// The whole of the window with some of the budget burnt bit by bit, or none of it where the least bit is too much.
     fn month(&self) -> Test {
         let pace = self.pace(self.slowest());
@@ -202,103 +168,6 @@ impl Cases<'_> {
         test
     }
 
-    /// All was bad when the pusher died, or when the metric began to fail: nobody is told of a burning budget that nobody can see.
-    fn blind(&self) -> Vec<Test> {
-        let pace = self.pace(self.shortest());
-        let death = pace.push_after(self.all_fire(pace)) + pace.period;
-        let blind = pace.step_after(death + self.limit) + pace.step;
-        let told = blind + pace.period + pace.step;
-        let all = |_: Minutes| 1.0;
-        let cases = [
-            (CaseKind::Stale, Pusher::DiesAt(death)),
-            (CaseKind::Failing, Pusher::FailsFrom(death)),
-        ];
-        let tests = cases.into_iter().map(|(kind, pusher)| {
-            let (course, _) = self.course(pace, told, Bad::Share(&all));
-            let course = course.frozen_from(death);
-            let mut test = self.test(kind, "", told, pace);
-            self.series(&mut test, &course, pusher, Leave::Nothing);
-            others::pushers(&mut test, &self.slo.subjects, told, pace.step);
-            for speed in &self.speeds {
-                self.expect(&mut test, speed, death - pace.step, true);
-            }
-            self.expect_none(&mut test, blind);
-            self.expect_none(&mut test, told);
-            if matches!(self.slo.indicator, Indicator::Ratio { counters: false, .. }) && kind == CaseKind::Failing {
-                // What stands there has been counted.
-                test.expect_nothing(&self.slo.selector(PUSHED), death);
-            }
-            // Not any longer than it is fresh, and not any shorter.
-            let fresh = (self.limit / pace.step)
-                .checked_sub(2)
-                .filter(|_| self.slo.subjects.len() == 1)
-                .map(|steps| death + steps * pace.step);
-            for metric in self.now() {
-                test.expect_nothing(&self.slo.selector(metric), told);
-                if let Some(fresh) = fresh {
-                    test.expect_value(&format!("count({})", self.slo.selector(metric)), fresh, 1.0);
-                }
-            }
-            self.expect_stale(&mut test, told, Told::Firing);
-            test
-        });
-        tests.collect()
-    }
-
-    /// Where freshness itself is promised, a dead pusher and a failing metric are what burns the budget.
-    fn not_fresh(&self) -> Vec<Test> {
-        let pace = self.pace(self.shortest());
-        let death = 2 * pace.period;
-        let Indicator::Freshness { within } = self.slo.indicator else {
-            return Vec::new();
-        };
-        let within = minutes(within);
-        let is_bad = |minute: Minutes| minute > death + within + pace.step;
-        let end = self.all_fire_of(pace, death + within, &is_bad) + pace.period;
-        let cases = [
-            (CaseKind::Stale, Pusher::DiesAt(death)),
-            (CaseKind::Failing, Pusher::FailsFrom(death)),
-        ];
-        let tests = cases.into_iter().map(|(kind, pusher)| {
-            let mut test = self.test(kind, "", end, pace);
-            test.pushers(&self.slo.subjects, pusher);
-            others::pushers(&mut test, &self.slo.subjects, end, pace.step);
-            self.expect_none(&mut test, death);
-            // In all windows since the beginning, most was bad.
-            for speed in &self.speeds {
-                self.expect(&mut test, speed, end, true);
-            }
-            test
-        });
-        tests.collect()
-    }
-
-    /// Nothing is there: no events, no value; but what is never pushed is not fresh either.
-    fn missing(&self) -> Test {
-        let pace = self.pace(self.shortest());
-        if let Indicator::Freshness { within } = self.slo.indicator {
-            // What was never pushed is as old as the SLO.
-            let within = minutes(within);
-            let is_bad = |minute: Minutes| minute >= within;
-            let end = self.all_fire_of(pace, within, &is_bad) + pace.step;
-            let course = Course::of_time(self.slo, pace.step, end, &is_bad);
-            let mut test = self.test(CaseKind::Missing, "", end, pace);
-            others::pushers(&mut test, &self.slo.subjects, end, pace.step);
-            for speed in &self.speeds {
-                for (at, fires) in course.turns(speed) {
-                    self.expect(&mut test, speed, at, fires);
-                }
-            }
-            return test;
-        }
-        let end = pace.step_after(minutes(self.shortest())) + 2 * pace.period;
-        let mut test = self.test(CaseKind::Missing, "", end, pace);
-        test.pushers(&self.slo.subjects, Pusher::Alive);
-        self.expect_none(&mut test, end);
-        self.expect_stale(&mut test, end, Told::Nothing);
-        test
-    }
-
     /// There are no series of the events that are counted: nothing was bad, or nothing was good.
     fn without_a_part(&self) -> Option<Test> {
         let Indicator::Ratio { events, .. } = &self.slo.indicator else {
@@ -342,4 +211,14 @@ fn near(series: &str, value: f64) -> String {
 /// A value as PromQL's `round` has it.
 fn rounded(value: f64) -> f64 {
     (value * 100.0 + 0.5).floor() / 100.0
+}
+
+/// What is whole of a number of minutes or pushes.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "it is a part of the minutes of a window, and not negative"
+)]
+fn whole(number: f64) -> Minutes {
+    number as Minutes
 }

@@ -29,12 +29,10 @@ pub(super) struct Course<'a> {
     counters: bool,
     bad: Vec<f64>,
     total: Vec<f64>,
-    /// What has been bad and what there has been up to each step.
-    bad_sums: Vec<f64>,
-    total_sums: Vec<f64>,
-    /// What each push has added to the events, at the step that sees it first.
-    pushed: Vec<f64>,
-    pushed_sums: Vec<f64>,
+    /// What each step adds to what was bad and to what there was: of events, at the step that sees their push first.
+    added: [Vec<f64>; 2],
+    /// Up to and with each step.
+    sums: [Vec<f64>; 2],
 }
 
 /// How an alert must stand at a step.
@@ -67,7 +65,7 @@ impl<'a> Course<'a> {
         let counters = matches!(slo.indicator, Indicator::Ratio { counters: true, .. });
         let mut bad = Vec::new();
         let mut total = Vec::new();
-        let mut pushed = Vec::new();
+        let mut added = [Vec::new(), Vec::new()];
         let (mut bad_sum, mut total_sum) = (BEGINNING, 2.0 * BEGINNING);
         for minute in steps(step, end) {
             let push = minute - minute % period;
@@ -78,7 +76,9 @@ impl<'a> Course<'a> {
                 failed if part >= 1.0 || failed < WHOLE => failed,
                 failed => failed.round(),
             };
-            pushed.push(if minute == push { all } else { 0.0 });
+            for (added, events) in added.iter_mut().zip([failed, all]) {
+                added.push(if minute == push { events } else { 0.0 });
+            }
             if counters {
                 if minute == push && minute > 0 {
                     bad_sum += failed;
@@ -91,7 +91,7 @@ impl<'a> Course<'a> {
                 total.push(all);
             }
         }
-        Self::new(slo, step, counters, [bad, total, pushed])
+        Self::new(slo, step, counters, [bad, total], added)
     }
 
     /// Of time, of which `is_bad` says when it was.
@@ -100,11 +100,11 @@ impl<'a> Course<'a> {
             .map(|minute| f64::from(u8::from(is_bad(minute))))
             .collect();
         let total = vec![1.0; bad.len()];
-        Self::new(slo, step, false, [bad, total.clone(), total])
+        Self::new(slo, step, false, [bad.clone(), total.clone()], [bad, total])
     }
 
-    fn new(slo: &'a Slo, step: Minutes, counters: bool, [bad, total, pushed]: [Vec<f64>; 3]) -> Self {
-        let sums = |values: &[f64]| {
+    fn new(slo: &'a Slo, step: Minutes, counters: bool, [bad, total]: [Vec<f64>; 2], added: [Vec<f64>; 2]) -> Self {
+        let sums = |values: &Vec<f64>| {
             let mut sum = 0.0;
             let sums = values.iter().map(|value| {
                 sum += value;
@@ -116,12 +116,10 @@ impl<'a> Course<'a> {
             slo,
             step,
             counters,
-            bad_sums: sums(&bad),
-            total_sums: sums(&total),
-            pushed_sums: sums(&pushed),
             bad,
             total,
-            pushed,
+            sums: added.each_ref().map(sums),
+            added,
         }
     }
 
@@ -133,7 +131,7 @@ impl<'a> Course<'a> {
                 values[from..].fill(last);
             }
         }
-        Self::new(self.slo, self.step, self.counters, [self.bad, self.total, self.pushed])
+        Self::new(self.slo, self.step, self.counters, [self.bad, self.total], self.added)
     }
 
     /// What is bad and what there is at each step, as the series have it.
@@ -160,8 +158,8 @@ impl<'a> Course<'a> {
         let (bad, total) = if self.counters {
             (self.bad[at] - self.bad[first], self.total[at] - self.total[first])
         } else {
-            let of = |sums: &[f64], values: &[f64]| sums[at] - sums[first] + values[first];
-            (of(&self.bad_sums, &self.bad), of(&self.total_sums, &self.total))
+            let [bad, total] = [0, 1].map(|which| self.added_since(which, first, at));
+            (bad, total)
         };
         (total > 0.0).then(|| bad / total)
     }
@@ -214,8 +212,14 @@ impl<'a> Course<'a> {
         if self.counters {
             self.total[at] - self.total[first]
         } else {
-            self.pushed_sums[at] - self.pushed_sums[first] + self.pushed[first]
+            self.added_since(1, first, at)
         }
+    }
+
+    /// What the steps from `first` to `at` have added: to what was bad, 0, or to what there was, 1.
+    fn added_since(&self, which: usize, first: usize, at: usize) -> f64 {
+        let sums = &self.sums[which];
+        sums[at] - sums[first] + self.added[which][first]
     }
 
     /// Whether what is measured was there when it must have been; where steps are long, some of that time may hold none.

@@ -12,12 +12,14 @@ use super::windows::BurnRate;
 use crate::alerts::{Rule, Selection, Term, duration, labels, number, selected, self_labels};
 use crate::collect::self_metrics::{METRIC_LABEL, METRIC_UP, SCHEDULED};
 
-/// What there is in a push, at the one evaluation that sees it for the first time.
+/// What was bad in a push, and what there was, at the one evaluation that sees it for the first time.
+pub(super) const BAD_PUSHED: &str = "slo:sli_bad:pushed";
 pub(super) const PUSHED: &str = "slo:sli_total:pushed";
 /// The scheduled time of the newest push that was seen.
 const SEEN: &str = "slo:sli_push:timestamp";
 
-/// What each push adds to the events, of gauges; nothing for all else.
+/// What each push adds to the events, of gauges; nothing for all else. A push before a pause stands for longer than others, and counts
+/// as much.
 ///
 /// A run that could not make the metric leaves the values of the one before, which have been counted.
 pub(super) fn pushes(slo: &Slo) -> Vec<Rule> {
@@ -27,19 +29,15 @@ pub(super) fn pushes(slo: &Slo) -> Vec<Rule> {
     let scheduled = format!("max({SCHEDULED}{})", labels(self_labels(subject)));
     let metric = [(METRIC_LABEL, subject.metric.as_str())];
     let made = format!("{METRIC_UP}{}", labels(self_labels(subject).chain(metric)));
-    let total = slo.selector(TOTAL_NOW);
+    let (bad, total) = (slo.selector(BAD_NOW), slo.selector(TOTAL_NOW));
     let seen = slo.selector(SEEN);
     // What is older than this is not fresh, so that a push which still is was seen after that.
     let limit = duration(subject.freshness.limit());
+    let is_new =
+        format!("and on () max({made}) == 1\nunless on () {scheduled} == on () last_over_time({seen}[{limit}])");
     vec![
-        record(
-            slo,
-            PUSHED,
-            format!(
-                "{total}\nand on () max({made}) == 1\nunless on () {scheduled} == on () last_over_time({seen}[{limit}])"
-            ),
-            &[],
-        ),
+        record(slo, BAD_PUSHED, format!("{bad}\n{is_new}"), &[]),
+        record(slo, PUSHED, format!("{total}\n{is_new}"), &[]),
         record(slo, SEEN, format!("{scheduled}\nand on () {total}"), &[]),
     ]
 }

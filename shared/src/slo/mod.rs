@@ -7,6 +7,7 @@
 mod cases;
 mod course;
 mod enough;
+mod freshness;
 mod model;
 mod openslo;
 mod rules;

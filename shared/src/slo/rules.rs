@@ -9,15 +9,14 @@ use std::time::Duration;
 
 use serde_saphyr::LitString;
 
-use super::enough;
 use super::model::{
     CURRENT_BURN_RATE, ERROR_BUDGET, Events, INFO, Indicator, LABELS, OBJECTIVE, PERIOD_BUDGET_REMAINING,
     PERIOD_BURN_RATE, Slo, TIME_PERIOD_DAYS,
 };
 use super::windows::BurnRate;
+use super::{enough, freshness};
 use crate::alerts::{
-    Group, Rule, Selection, Severity, Term, annotations, duration, gate, number, older_than, own_labels, selected,
-    selector, sign,
+    Group, Rule, Selection, Severity, Term, annotations, duration, gate, number, own_labels, selected, selector, sign,
 };
 
 /// The label that tells windows apart.
@@ -115,20 +114,7 @@ fn now(slo: &Slo) -> Vec<Rule> {
             };
             vec![record(slo, BAD_NOW, worst + &gate, &[])]
         }
-        Indicator::Freshness { within } => {
-            let stale = slo.subjects.iter().map(|subject| older_than(subject, *within));
-            let stale: Vec<_> = stale.map(|stale| format!("({stale})")).collect();
-            // What was never pushed is not older than the SLO, which may be there before the job's first run.
-            let longest = slo.windows().last().copied().unwrap_or(slo.window);
-            let known = format!(
-                "present_over_time({}[{}] offset {})",
-                slo.selector(BAD_NOW),
-                duration(longest),
-                duration(*within)
-            );
-            let expr = format!("({})\nand on () {known}\nor vector(0)", stale.join(" or "));
-            vec![record(slo, BAD_NOW, expr, &[])]
-        }
+        Indicator::Freshness { within } => vec![record(slo, BAD_NOW, freshness::bad_now(slo, *within), &[])],
     }
 }
 
@@ -192,8 +178,8 @@ fn over_time(slo: &Slo, window: Duration) -> String {
             format!("{bad} / ({} > 0)", over(&increase_of("total", base), "sum_over_time"))
         }
         Indicator::Ratio { .. } => {
-            let bad = over(BAD_NOW, "sum_over_time");
-            format!("{bad} / ({} > 0)", over(TOTAL_NOW, "sum_over_time"))
+            let bad = over(enough::BAD_PUSHED, "sum_over_time");
+            format!("{bad} / ({} > 0)", over(enough::PUSHED, "sum_over_time"))
         }
         Indicator::Threshold { .. } | Indicator::Freshness { .. } => over(BAD_NOW, "avg_over_time"),
     }

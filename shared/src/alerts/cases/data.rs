@@ -1,22 +1,21 @@
-//! What the series of a short form's tests are like: at the threshold, just beyond it, of too little, and of strangers.
+//! What the series of a short form's tests are like: at the threshold, just beyond it, and of too little.
 
-use super::super::alert::{Alert, Comparison, Condition, Selection, Subject, Term};
+use super::super::alert::{Alert, Condition, Selection, Subject, Term};
 use super::super::expression::matchers;
-use super::super::notation::labels;
 use super::super::series::{Sample, each_step};
 use super::level::{Counts, Level, compared, counts};
 use super::scenario::{Minutes, Scenario};
 
 /// The series of an alert's tests.
 pub(super) struct Data<'a> {
-    alert: &'a Alert,
-    step: Minutes,
+    pub(super) alert: &'a Alert,
+    pub(super) step: Minutes,
     period: Minutes,
 }
 
 /// Named series, and their samples.
 pub(super) type Series = Vec<(String, Vec<Sample>)>;
-type Labels = Vec<(String, String)>;
+pub(super) type Labels = Vec<(String, String)>;
 
 impl<'a> Data<'a> {
     pub(super) fn new(alert: &'a Alert, scenario: &Scenario) -> Self {
@@ -110,7 +109,7 @@ impl<'a> Data<'a> {
                     .map(|Counts { part, whole }| if within { whole - part } else { *whole });
                 let rests: Vec<_> = rests.collect();
                 let parts = self.counted(part, &parts).into_iter();
-                parts.chain(self.counted(&rest(part, whole), &rests)).collect()
+                parts.chain(self.counted(&whole.rest(part), &rests)).collect()
             }
         }
     }
@@ -121,7 +120,7 @@ impl<'a> Data<'a> {
             return Vec::new();
         };
         let wholes: Vec<_> = self.course(level, end).iter().map(|counts| counts.whole).collect();
-        self.counted(&rest(part, whole), &wholes)
+        self.counted(&whole.rest(part), &wholes)
     }
 
     /// A counter that begins at a minute and stands still.
@@ -134,75 +133,6 @@ impl<'a> Data<'a> {
             _ => Sample::Value(1.0),
         });
         vec![(self.name_of(&self.series_labels(&value.term), &value.term), samples)]
-    }
-
-    /// Series that differ in one label from what the alert reads, for each label that it asks for: of another job, of another group, or
-    /// with another value of what `where` says. They are such that the alert would be wrong if it read them.
-    pub(super) fn strangers(&self, level: &dyn Fn(Minutes) -> Level, end: Minutes) -> Series {
-        let each = |value: &dyn Fn(Minutes) -> f64| each_step(end, self.step, |minute| Sample::Value(value(minute)));
-        let named = |term: &Term, samples: &[Sample]| -> Series {
-            let labels = self.strange_labels(term).into_iter();
-            labels
-                .map(|labels| (self.name_of(&labels, term), samples.to_vec()))
-                .collect()
-        };
-        match &self.alert.condition {
-            Condition::Expression { .. } => Vec::new(),
-            Condition::Compare {
-                value,
-                comparison,
-                threshold,
-            } => {
-                let far = threshold.abs() + 1.0;
-                let far = match comparison {
-                    Comparison::Below => threshold - far,
-                    Comparison::Above => threshold + far,
-                };
-                named(&value.term, &each(&|_| far))
-            }
-            Condition::Absent { term, .. } => named(term, &each(&|_| 1.0)),
-            Condition::NoIncrease { value, .. } => {
-                // One that stands still is seen where the alert must be quiet, and one that moves where it must fire.
-                let moves = level(end) == Level::Beyond;
-                let moved = |minute: Minutes| if moves { (minute / self.step) as f64 } else { 1.0 };
-                named(&value.term, &each(&moved))
-            }
-            Condition::Ratio {
-                part, whole, threshold, ..
-            } => {
-                let many = threshold.floor() + 2.0;
-                let course = self.course(level, end);
-                let samples: Vec<_> = course.iter().map(|counts| Sample::Value(counts.whole * many)).collect();
-                if !part.is_within(whole) {
-                    return named(part, &samples)
-                        .into_iter()
-                        .chain(named(whole, &samples))
-                        .collect();
-                }
-                // The rest of the whole has not what makes the part of it; all else is asked for of both.
-                let apart = part.filters.iter().filter(|filter| !whole.filters.contains(filter));
-                let apart: Vec<_> = apart.collect();
-                let strangers = self.strange_labels(whole).into_iter().map(|mut labels| {
-                    for (name, value) in &mut labels {
-                        if let Some((_, own)) = apart.iter().find(|(label, _)| label == name) {
-                            value.clone_from(own);
-                        }
-                    }
-                    (self.name_of(&labels, part), samples.clone())
-                });
-                strangers.collect()
-            }
-        }
-    }
-
-    fn strange_labels(&self, term: &Term) -> Vec<Labels> {
-        let asked = self.subject(term).map(|subject| matchers(subject, term));
-        let strange = asked.into_iter().flatten().map(|(label, _)| {
-            let mut labels = self.series_labels(term);
-            replace(&mut labels, label, "not");
-            labels
-        });
-        strange.collect()
     }
 
     /// The labels of a second series of what is added up; `None` where no label is free to differ.
@@ -251,7 +181,7 @@ impl<'a> Data<'a> {
     }
 
     /// What a gauge counts at each step, or what a counter has counted by then.
-    fn course(&self, level: &dyn Fn(Minutes) -> Level, end: Minutes) -> Vec<Counts> {
+    pub(super) fn course(&self, level: &dyn Fn(Minutes) -> Level, end: Minutes) -> Vec<Counts> {
         let condition = &self.alert.condition;
         let is_counter = matches!(condition, Condition::Ratio { window: Some(_), .. });
         let mut sum = Counts::default();
@@ -278,31 +208,19 @@ impl<'a> Data<'a> {
         minute > 0 && minute.is_multiple_of(self.period)
     }
 
-    fn subject(&self, term: &Term) -> Option<&'a Subject> {
+    pub(super) fn subject(&self, term: &Term) -> Option<&'a Subject> {
         self.alert.subjects.get(term.subject.0)
     }
 
-    fn series_labels(&self, term: &Term) -> Labels {
+    pub(super) fn series_labels(&self, term: &Term) -> Labels {
         let subject = self.subject(term);
         subject.map_or_else(Vec::new, |subject| series_labels(subject, term))
     }
 
-    fn name_of(&self, pairs: &[(String, String)], term: &Term) -> String {
-        let metric = self.subject(term).map_or("", |subject| subject.metric.as_str());
-        let pairs = pairs.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        format!("{metric}{}", labels(pairs))
+    pub(super) fn name_of(&self, pairs: &[(String, String)], term: &Term) -> String {
+        let subject = self.subject(term);
+        subject.map_or_else(String::new, |subject| subject.series_name(pairs))
     }
-}
-
-/// The whole of a ratio but for its part, where that is some of it.
-fn rest(part: &Term, whole: &Term) -> Term {
-    let mut rest = whole.clone();
-    if part.is_within(whole) {
-        let fixed = part.filters.iter().filter(|filter| !whole.filters.contains(filter));
-        let others = fixed.map(|(label, value)| (label.clone(), format!("not-{value}")));
-        rest.filters.extend(others);
-    }
-    rest
 }
 
 /// The labels of an example of a term's series.
@@ -318,7 +236,7 @@ pub(crate) fn series_labels(subject: &Subject, term: &Term) -> Vec<(String, Stri
 }
 
 /// Gives a label another value, which says how it differs.
-fn replace(labels: &mut Labels, label: &str, prefix: &str) {
+pub(super) fn replace(labels: &mut Labels, label: &str, prefix: &str) {
     for (_, value) in labels.iter_mut().filter(|(name, _)| name == label) {
         *value = format!("{prefix}-{value}");
     }

@@ -1,28 +1,44 @@
 //! How bad things are in the tests of a short form, in numbers that nothing rounds.
+//!
+//! What a level is depends on the form, and most forms have only some of them:
+//!
+//! | level     | comparison           | absence       | no increase      | ratio                                             |
+//! |-----------|----------------------|---------------|------------------|---------------------------------------------------|
+//! | `Nothing` |                      |               |                  | nothing is counted, or no more than before        |
+//! | `Good`    | just short of it     |               |                  | one event short of the threshold                  |
+//! | `Edge`    | at the threshold     | there         | moves            | at the threshold                                  |
+//! | `Beyond`  | just beyond it       | not there     | stands still     | one event beyond the threshold                    |
+//! | `Far`     |                      |               |                  | all bad, of a whole that is just enough           |
+//! | `Few`     |                      |               |                  | all bad, of a whole that is just too small        |
+//! | `Half`    |                      |               |                  | all bad, of half of the whole that is enough      |
+//! | `Best`    |                      |               |                  | all good, of a whole beside which others are small |
+//!
+//! So in every form an alert is quiet at `Edge` and fires at `Beyond`; the levels of a ratio below those vary its whole.
 
 use super::super::alert::{Comparison, Condition};
 
 /// How near to its threshold a value is tried: this part of it, or so much where that is 0.
 const NEAR: f64 = 0.001;
 
-/// How bad things are at a minute; of a counter, how bad what comes with the push of that minute is.
-#[derive(Clone, Copy, PartialEq, Eq)]
+/// How bad things are at a minute; of a counter, how bad what comes with the push of that minute is. The module says which form has
+/// which of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Level {
-    /// A counter does not move.
+    /// Nothing is counted.
     Nothing,
-    /// Just not at the threshold, on the side on which nothing is wrong.
+    /// Just not at the edge, on the side on which nothing is wrong.
     Good,
-    /// At the threshold, which is not beyond it. Something is there, and what must move moves.
+    /// As bad as can be without being wrong.
     Edge,
-    /// Just beyond the threshold. Nothing is there, and what must move does not.
+    /// Just wrong.
     Beyond,
-    /// A ratio as far beyond it as can be, of a whole that is just enough to say anything.
+    /// As wrong as can be, of just enough.
     Far,
-    /// The same of a whole that is just too small.
+    /// As wrong as can be, of just too little.
     Few,
-    /// The same of half of the whole that is enough.
+    /// As wrong as can be, of half of what is enough.
     Half,
-    /// A ratio as good as can be, of a whole beside which any other is small.
+    /// As good as can be, of very much.
     Best,
 }
 
@@ -38,8 +54,9 @@ pub(super) fn compared(comparison: Comparison, threshold: f64, level: Level) -> 
     let near = side(comparison) * NEAR * if threshold == 0.0 { 1.0 } else { threshold.abs() };
     match level {
         Level::Good => threshold - near,
-        Level::Nothing | Level::Edge | Level::Best => threshold,
-        Level::Beyond | Level::Far | Level::Few | Level::Half => threshold + near,
+        Level::Beyond => threshold + near,
+        // Comparisons know no other level than the edge.
+        Level::Edge | Level::Nothing | Level::Far | Level::Few | Level::Half | Level::Best => threshold,
     }
 }
 

@@ -13,6 +13,11 @@ pub(crate) fn minutes(duration: Duration) -> Minutes {
     Minutes::try_from(minutes).unwrap_or(Minutes::MAX)
 }
 
+/// A minute that may be before the first.
+pub(super) fn signed(minutes: Minutes) -> i64 {
+    i64::try_from(minutes).unwrap_or(i64::MAX)
+}
+
 /// How an alert's tests go. Everything happens at a step.
 pub(super) struct Scenario {
     /// The time from one value to the next.
@@ -121,5 +126,54 @@ fn greatest_divisor(one: Minutes, other: Minutes) -> Minutes {
         one
     } else {
         greatest_divisor(other, one % other)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::tests::subject;
+    use super::*;
+
+    #[test]
+    fn steps_are_minutes_unless_pushes_are_rare_and_divide_all_times() {
+        for (longest, others, expected) in [
+            (1, [5, 0, 10], 1),
+            (59, [177, 0, 0], 1),
+            (60, [180, 0, 0], 60),
+            (60, [180, 30, 240], 30),
+            (90, [270, 0, 0], 45),
+            (1_440, [4_320, 0, 7_200], 60),
+            (1_440, [4_320, 7, 0], 1),
+            // A prime.
+            (61, [183, 0, 0], 1),
+        ] {
+            assert_eq!(step(longest, others), expected, "{longest}, {others:?}");
+        }
+    }
+
+    #[test]
+    fn what_dies_or_fails_is_stale_once_its_limit_is_over() {
+        let subject = subject();
+        assert_eq!(minutes(subject.freshness.limit()), 30);
+        for (from, step, by_death, by_failing) in [
+            (20, 1, (50, 51), (48, 50)),
+            (20, 10, (50, 60), (30, 50)),
+            // Steps that are no part of the limit.
+            (20, 20, (40, 60), (20, 40)),
+            (21, 7, (49, 56), (42, 49)),
+            (0, 30, (30, 60), (0, 30)),
+        ] {
+            let both = |blindness: Blindness| (blindness.fresh, blindness.stale);
+            assert_eq!(
+                both(Blindness::by_death(&subject, from, step)),
+                by_death,
+                "{from}, {step}"
+            );
+            assert_eq!(
+                both(Blindness::by_failing(&subject, from, step)),
+                by_failing,
+                "{from}, {step}"
+            );
+        }
     }
 }

@@ -4,10 +4,11 @@ use super::super::alert::{Alert, Comparison, Condition};
 use super::super::notation::filled;
 use super::super::rules;
 use super::data::{Data, Series};
+use super::file::{Expected, UnitTest};
 use super::level::Level;
 use super::pusher::Pusher;
 use super::scenario::{Blindness, Minutes, Scenario};
-use super::test::{Expected, Test, Told, UnitTest};
+use super::test::{Test, Told};
 use super::{CaseKind, blinded};
 
 /// The tests of an alert; `None` for an expression.
@@ -37,22 +38,16 @@ pub(super) fn tests(alert: &Alert) -> Option<Vec<UnitTest>> {
     Some(tests.into_iter().map(Test::finish).collect())
 }
 
-struct Short<'a> {
-    alert: &'a Alert,
-    scenario: Scenario,
-    data: Data<'a>,
+pub(super) struct Short<'a> {
+    pub(super) alert: &'a Alert,
+    pub(super) scenario: Scenario,
+    pub(super) data: Data<'a>,
 }
 
 impl Short<'_> {
     /// Nothing is wrong until the turn, and then it fires: not a step too early, and to the letter.
     fn firing(&self) -> Test {
-        let Scenario {
-            turn,
-            not_yet,
-            fires,
-            hold,
-            ..
-        } = self.scenario;
+        let times = &self.scenario;
         let (before, after) = if self.is_of_counters() {
             (Level::Nothing, Level::Far)
         } else {
@@ -61,110 +56,44 @@ impl Short<'_> {
         // A counter that stands still from the turn on moves for the last time then.
         let moves = matches!(self.alert.condition, Condition::NoIncrease { .. });
         let level = |minute| {
-            if minute < turn || moves && minute == turn {
+            if minute < times.turn || moves && minute == times.turn {
                 before
             } else {
                 after
             }
         };
-        let mut test = self.test(CaseKind::Firing, "", fires, self.data.series(&level, fires));
+        let mut test = self.test(CaseKind::Firing, "", times.fires, self.data.series(&level, times.fires));
         if !matches!(self.alert.condition, Condition::Compare { .. }) {
-            test.series(self.data.strangers(&level, fires));
+            test.series(self.data.strangers(&level, times.fires));
         }
-        test.expect_alerts(&self.alert.name, not_yet, Vec::new());
-        self.expect_firing(&mut test, fires, after);
+        test.expect_alerts(&self.alert.name, times.not_yet, Vec::new());
+        self.expect_firing(&mut test, times.fires, after);
         // When it began to wait depends on the version of Prometheus, but not for how long it has.
         if moves {
-            test.expect_waited(&self.alert.name, fires, hold);
+            test.expect_waited(&self.alert.name, times.fires, times.hold);
         }
-        test.expect_stale(&self.alert.subjects, &self.alert.team, fires, Told::Nothing);
+        test.expect_stale(&self.alert.subjects, &self.alert.team, times.fires, Told::Nothing);
         test
     }
 
     /// What is at the threshold or on its better side is not beyond it, and what strangers do is of no concern.
     fn quiet(&self) -> Test {
-        let Scenario {
-            turn,
-            window,
-            period,
-            fires,
-            ..
-        } = self.scenario;
+        let times = &self.scenario;
         let level = |minute| match self.alert.condition {
             Condition::Absent { .. } | Condition::NoIncrease { .. } => Level::Edge,
-            Condition::Ratio { window: Some(_), .. } if minute < turn || minute > turn + period => Level::Nothing,
-            _ if minute <= turn => Level::Edge,
+            Condition::Ratio { window: Some(_), .. } if minute < times.turn || minute > times.turn + times.period => {
+                Level::Nothing
+            }
+            _ if minute <= times.turn => Level::Edge,
             _ => Level::Good,
         };
-        let end = fires.max(turn + window.max(period));
+        let end = times.fires.max(times.turn + times.window.max(times.period));
         let mut test = self.test(CaseKind::Quiet, "", end, self.data.series(&level, end));
         if !self.is_of_absence() {
             test.series(self.data.strangers(&level, end));
         }
         test.expect_never(&self.alert.name, end);
         test
-    }
-
-    /// A ratio of counters near its threshold. While a window begins with 0, an increase is whatever the counter shows, and rounded by no
-    /// version of Prometheus.
-    fn just_beyond(&self) -> Test {
-        let Scenario {
-            turn,
-            window,
-            hold,
-            step,
-            ..
-        } = self.scenario;
-        let level = |minute| if minute == turn { Level::Beyond } else { Level::Nothing };
-        let end = turn + window;
-        let mut test = self.test(
-            CaseKind::Firing,
-            "just beyond the threshold",
-            end,
-            self.data.series(&level, end),
-        );
-        test.series(self.data.strangers(&level, end));
-        test.expect_never(&self.alert.name, turn - step);
-        let labels = self.labels();
-        let last = end - 2 * step;
-        test.expect_state(&self.alert.name, turn, &labels, hold == 0);
-        test.expect_state(&self.alert.name, last, &labels, last >= turn + hold);
-        test.expect_none(&self.alert.name, end);
-        test
-    }
-
-    /// Of counters, only what has come within the window counts: of the part, of the whole, and of what is enough.
-    fn left(&self) -> [Test; 3] {
-        let Scenario {
-            turn,
-            window,
-            period,
-            step,
-            ..
-        } = self.scenario;
-        // So much later that both versions of Prometheus see the one in a window at whose end the other has left it.
-        let second = turn + if period > step { period } else { 2 * period };
-        let end = turn + window;
-        let cases = [
-            ("what was bad has left the window", Level::Far, Level::Best, false),
-            ("what was good has left the window", Level::Best, Level::Far, true),
-            ("what was enough has left the window", Level::Best, Level::Half, false),
-        ];
-        cases.map(|(name, before, after, fires)| {
-            let level = |minute| match minute {
-                _ if minute == turn => before,
-                _ if minute == second => after,
-                _ => Level::Nothing,
-            };
-            let kind = if fires { CaseKind::Firing } else { CaseKind::Quiet };
-            let mut test = self.test(kind, name, end, self.data.series(&level, end));
-            if fires {
-                test.expect_value(&format!("count(ALERTS{{alertname=\"{}\"}})", self.alert.name), end, 1.0);
-            } else {
-                test.expect_none(&self.alert.name, end);
-            }
-            test
-        })
     }
 
     /// A ratio of gauges whose whole is just enough to say anything.
@@ -179,75 +108,75 @@ impl Short<'_> {
 
     /// A ratio whose whole is just too small to say anything.
     fn too_little(&self) -> Test {
-        let Scenario { turn, fires, .. } = self.scenario;
+        let times = &self.scenario;
         let level = |minute| {
-            if self.is_of_counters() && minute != turn {
+            if self.is_of_counters() && minute != times.turn {
                 Level::Nothing
             } else {
                 Level::Few
             }
         };
-        let series = self.data.series(&level, fires);
-        let mut test = self.test(CaseKind::Quiet, "too little to say anything", fires, series);
-        test.series(self.data.strangers(&level, fires));
-        test.expect_never(&self.alert.name, fires);
+        let series = self.data.series(&level, times.fires);
+        let mut test = self.test(CaseKind::Quiet, "too little to say anything", times.fires, series);
+        test.series(self.data.strangers(&level, times.fires));
+        test.expect_never(&self.alert.name, times.fires);
         test
     }
 
     /// A ratio whose part has no series is 0.
     fn no_part(&self, comparison: Comparison) -> Test {
-        let Scenario { turn, fires, .. } = self.scenario;
+        let times = &self.scenario;
         let name = "a part without any series";
-        let level = |minute| if minute < turn { Level::Nothing } else { Level::Far };
-        let series = self.data.without_part(&level, fires);
+        let level = |minute| {
+            if minute < times.turn {
+                Level::Nothing
+            } else {
+                Level::Far
+            }
+        };
+        let series = self.data.without_part(&level, times.fires);
         if comparison == Comparison::Above {
-            let mut test = self.test(CaseKind::Quiet, name, fires, series);
-            test.expect_never(&self.alert.name, fires);
+            let mut test = self.test(CaseKind::Quiet, name, times.fires, series);
+            test.expect_never(&self.alert.name, times.fires);
             return test;
         }
-        let mut test = self.test(CaseKind::Firing, name, fires, series);
-        self.expect_firing(&mut test, fires, Level::Far);
+        let mut test = self.test(CaseKind::Firing, name, times.fires, series);
+        self.expect_firing(&mut test, times.fires, Level::Far);
         test
     }
 
     /// A counter that is younger than the window has not stood still for the whole of it.
     fn young(&self) -> Test {
-        let Scenario {
-            period,
-            window,
-            hold,
-            step,
-            ..
-        } = self.scenario;
-        let end = period + window;
-        let series = self.data.still_from(period, end);
+        let times = &self.scenario;
+        let end = times.period + times.window;
+        let series = self.data.still_from(times.period, end);
         let mut test = self.test(CaseKind::Firing, "not before it is as old as the window", end, series);
         test.series(self.data.strangers(&|_| Level::Edge, end));
-        test.expect_never(&self.alert.name, end - step);
-        test.expect_state(&self.alert.name, end, &self.labels(), hold == 0);
+        test.expect_never(&self.alert.name, end - times.step);
+        test.expect_state(&self.alert.name, end, &self.labels(), times.hold == 0);
         test
     }
 
     /// A counter that moved until its pusher died: by the time that it looks as if nothing happened, the alert is blind.
     fn froze(&self) -> Test {
-        let Scenario {
-            turn,
-            window,
-            hold,
-            step,
-            ..
-        } = self.scenario;
+        let times = &self.scenario;
         let blind = self.alert.subjects.iter().map(|subject| {
-            let last = turn - turn % super::minutes(subject.freshness.longest);
-            Blindness::by_death(subject, last, step).stale
+            let last = times.turn - times.turn % super::minutes(subject.freshness.longest);
+            Blindness::by_death(subject, last, times.step).stale
         });
-        let blind = blind.max().unwrap_or(turn);
-        let end = blind.max(turn + window + hold + step);
-        let level = |minute| if minute <= turn { Level::Edge } else { Level::Beyond };
+        let blind = blind.max().unwrap_or(times.turn);
+        let end = blind.max(times.turn + times.window + times.hold + times.step);
+        let level = |minute| {
+            if minute <= times.turn {
+                Level::Edge
+            } else {
+                Level::Beyond
+            }
+        };
         let name = "a counter that moved until then";
-        let mut test = Test::new(&self.alert.name, CaseKind::Stale, name, end, step);
+        let mut test = Test::new(&self.alert.name, CaseKind::Stale, name, end, times.step);
         test.series(self.data.series(&level, end));
-        test.pushers(&self.alert.subjects, Pusher::DiesAt(turn));
+        test.pushers(&self.alert.subjects, Pusher::DiesAt(times.turn));
         test.expect_none(&self.alert.name, blind);
         test.expect_none(&self.alert.name, end);
         test
@@ -255,20 +184,23 @@ impl Short<'_> {
 
     /// For each pusher that may die and each metric that may fail: everything is bad, and the alert fires as long as all is fresh.
     fn blind(&self) -> Vec<Test> {
-        let Scenario { ready, turn, step, .. } = self.scenario;
+        let times = &self.scenario;
         let blinded = blinded(&self.alert.subjects);
         let tests = blinded.into_iter().map(|blinded| {
             let subject = blinded.subject;
             let period = super::minutes(subject.freshness.longest);
-            let from = Scenario::push_after(ready.max(turn), period);
+            let from = Scenario::push_after(times.ready.max(times.turn), period);
             let (pusher, blindness) = match blinded.kind {
-                CaseKind::Failing => (Pusher::FailsFrom(from), Blindness::by_failing(subject, from, step)),
-                _ => (Pusher::DiesAt(from), Blindness::by_death(subject, from, step)),
+                CaseKind::Failing => (
+                    Pusher::FailsFrom(from),
+                    Blindness::by_failing(subject, from, times.step),
+                ),
+                _ => (Pusher::DiesAt(from), Blindness::by_death(subject, from, times.step)),
             };
             let Blindness { fresh, stale } = blindness;
             let told = stale + period;
             let level = if self.is_of_ratio() { Level::Far } else { Level::Beyond };
-            let mut test = Test::new(&self.alert.name, blinded.kind, &blinded.name, told, step);
+            let mut test = Test::new(&self.alert.name, blinded.kind, &blinded.name, told, times.step);
             test.series(self.data.series(&|_| level, told));
             test.pushers(&blinded.seeing, Pusher::Alive);
             test.pushers(&blinded.blind, pusher);
@@ -287,22 +219,22 @@ impl Short<'_> {
 
     /// Nothing is there, although all is fresh.
     fn missing(&self) -> Test {
-        let Scenario { fires, hold, step, .. } = self.scenario;
-        let mut test = self.test(CaseKind::Missing, "", fires, Vec::new());
+        let times = &self.scenario;
+        let mut test = self.test(CaseKind::Missing, "", times.fires, Vec::new());
         if self.is_of_absence() {
-            if let Some(before) = hold.checked_sub(step) {
+            if let Some(before) = times.hold.checked_sub(times.step) {
                 test.expect_alerts(&self.alert.name, before, Vec::new());
             }
-            self.expect_firing(&mut test, hold, Level::Beyond);
+            self.expect_firing(&mut test, times.hold, Level::Beyond);
         } else {
-            test.expect_never(&self.alert.name, fires);
+            test.expect_never(&self.alert.name, times.fires);
         }
-        test.expect_stale(&self.alert.subjects, &self.alert.team, fires, Told::Nothing);
+        test.expect_stale(&self.alert.subjects, &self.alert.team, times.fires, Told::Nothing);
         test
     }
 
     /// A test with pushers that live.
-    fn test(&self, kind: CaseKind, name: &str, end: Minutes, series: Series) -> Test {
+    pub(super) fn test(&self, kind: CaseKind, name: &str, end: Minutes, series: Series) -> Test {
         let mut test = Test::new(&self.alert.name, kind, name, end, self.scenario.step);
         test.series(series);
         test.pushers(&self.alert.subjects, Pusher::Alive);
@@ -321,7 +253,7 @@ impl Short<'_> {
     }
 
     /// All labels of the alert that fires.
-    fn labels(&self) -> Vec<(String, String)> {
+    pub(super) fn labels(&self) -> Vec<(String, String)> {
         let series = self.data.labels().into_iter();
         series.chain(rules::labels(self.alert)).collect()
     }

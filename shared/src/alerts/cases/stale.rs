@@ -6,9 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::super::alert::{Service, Subject};
 use super::super::rules::{STALE, Stale, annotations};
 use super::CaseKind;
+use super::file::{Expected, UnitTest};
 use super::pusher::Pusher;
 use super::scenario::{Blindness, Minutes, Scenario, minutes, step};
-use super::test::{Expected, Test, UnitTest};
+use super::test::Test;
 
 /// The tests of a service's alerts of stale metrics; those of what is pushed rarely have tests of their own, with longer steps.
 pub(crate) fn of_stale(service: &Service) -> Vec<UnitTest> {

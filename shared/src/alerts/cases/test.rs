@@ -1,96 +1,16 @@
-//! One unit test that is being put together, and the file of them that promtool reads.
+//! One unit test that is being put together: its series, and what is expected of the alerts.
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
-
 use super::super::alert::Subject;
-use super::super::notation::labels;
+use super::super::notation::{borrowed, labels, labels_of};
 use super::super::rules::STALE;
 use super::super::series::{Sample, notation};
 use super::CaseKind;
-use super::pusher::Pusher;
+use super::file::{AlertTest, Expected, ExpectedSample, ExpressionTest, Group, Input, UnitTest};
+use super::pusher::{Pusher, strangers};
 use super::scenario::Minutes;
 use crate::collect::self_metrics::{JOB_LABEL, METRIC_LABEL};
-
-/// A file of unit tests, as promtool reads it.
-#[derive(Debug, Serialize)]
-pub(crate) struct TestFile {
-    rule_files: Vec<String>,
-    evaluation_interval: String,
-    tests: Vec<Group>,
-}
-
-/// A test, and what it is for.
-#[derive(Debug)]
-pub(crate) struct UnitTest {
-    pub(crate) alert: String,
-    pub(crate) kind: CaseKind,
-    /// The minutes from one value to the next.
-    pub(crate) step: Minutes,
-    pub(crate) group: Group,
-}
-
-#[derive(Debug, Serialize)]
-pub(crate) struct Group {
-    name: String,
-    interval: String,
-    input_series: Vec<Input>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(crate) alert_rule_test: Vec<AlertTest>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(crate) promql_expr_test: Vec<ExpressionTest>,
-}
-
-#[derive(Debug, Serialize)]
-struct Input {
-    series: String,
-    values: String,
-}
-
-impl Group {
-    pub(crate) fn name(&self) -> &str {
-        &self.name
-    }
-}
-
-/// Which alerts of a name fire, to the letter.
-#[derive(Debug, Serialize)]
-pub(crate) struct AlertTest {
-    eval_time: String,
-    pub(crate) alertname: String,
-    pub(crate) exp_alerts: Vec<Expected>,
-}
-
-#[derive(Debug, Serialize)]
-pub(crate) struct Expected {
-    pub(crate) exp_labels: BTreeMap<String, String>,
-    pub(crate) exp_annotations: BTreeMap<String, String>,
-}
-
-/// How many alerts fire, told apart by some labels.
-#[derive(Debug, Serialize)]
-pub(crate) struct ExpressionTest {
-    pub(crate) expr: String,
-    eval_time: String,
-    pub(crate) exp_samples: Vec<ExpectedSample>,
-}
-
-#[derive(Debug, Serialize)]
-pub(crate) struct ExpectedSample {
-    labels: String,
-    value: f64,
-}
-
-impl TestFile {
-    pub(crate) fn new(rule_files: Vec<String>, step: Minutes, tests: Vec<UnitTest>) -> Self {
-        Self {
-            rule_files,
-            evaluation_interval: format!("{step}m"),
-            tests: tests.into_iter().map(|test| test.group).collect(),
-        }
-    }
-}
 
 /// What is told of a metric that is stale.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -150,6 +70,13 @@ impl Test {
         }
     }
 
+    /// The self-metrics of other jobs and metrics than these, with which nothing is wrong.
+    pub(crate) fn strangers(&mut self, subjects: &[Subject]) {
+        for subject in subjects {
+            self.series(strangers(subject, self.end, self.step));
+        }
+    }
+
     /// At a minute, alerts of this name fire as expected, to the letter.
     pub(crate) fn expect_alerts(&mut self, name: &str, at: Minutes, exp_alerts: Vec<Expected>) {
         self.alerts.push(AlertTest {
@@ -171,9 +98,7 @@ impl Test {
             .map(|(name, _)| name.as_str())
             .collect();
         let samples = fires.iter().map(|fires| ExpectedSample {
-            labels: braces(&labels(
-                fires.iter().map(|(name, value)| (name.as_str(), value.as_str())),
-            )),
+            labels: braces(labels_of(fires)),
             value: 1.0,
         });
         self.expression(
@@ -184,15 +109,28 @@ impl Test {
     }
 
     /// At a minute, there is an alert with exactly these labels, or one that waits to fire; and no other of its name.
-    pub(crate) fn expect_state(&mut self, name: &str, at: Minutes, labels_of: &[(String, String)], fires: bool) {
+    pub(crate) fn expect_state(&mut self, name: &str, at: Minutes, alert_labels: &[(String, String)], fires: bool) {
         let state = if fires { "firing" } else { "pending" };
-        let pairs = labels_of.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        let pairs = [("alertname", name), ("alertstate", state)].into_iter().chain(pairs);
+        let pairs = [("alertname", name), ("alertstate", state)].into_iter();
         let sample = ExpectedSample {
-            labels: format!("ALERTS{}", labels(pairs)),
+            labels: format!("ALERTS{}", labels(pairs.chain(borrowed(alert_labels)))),
             value: 1.0,
         };
         self.expression(&format!("ALERTS{}", labels([("alertname", name)])), at, vec![sample]);
+    }
+
+    /// At a minute, there is an alert with exactly these labels, which fires or waits to; and no other of its name.
+    pub(crate) fn expect_either_state(&mut self, name: &str, at: Minutes, alert_labels: &[(String, String)]) {
+        let sample = ExpectedSample {
+            labels: labels([("alertname", name)].into_iter().chain(borrowed(alert_labels))),
+            value: 1.0,
+        };
+        let alerts = labels([("alertname", name)]);
+        self.expression(
+            &format!("count without (alertstate) (ALERTS{alerts})"),
+            at,
+            vec![sample],
+        );
     }
 
     /// At a minute, no alert of this name fires or waits to.
@@ -221,7 +159,7 @@ impl Test {
 
     /// At a minute, an expression has this value and no labels.
     pub(crate) fn expect_value(&mut self, expr: &str, at: Minutes, value: f64) {
-        let labels = braces("");
+        let labels = NO_LABELS.to_owned();
         self.expression(expr, at, vec![ExpectedSample { labels, value }]);
     }
 
@@ -279,11 +217,13 @@ impl Test {
     }
 }
 
-/// promtool reads no labels as `{}`.
-fn braces(labels: &str) -> String {
+/// As promtool reads that there are none.
+const NO_LABELS: &str = "{}";
+
+fn braces(labels: String) -> String {
     if labels.is_empty() {
-        "{}".to_owned()
+        NO_LABELS.to_owned()
     } else {
-        labels.to_owned()
+        labels
     }
 }

@@ -2,9 +2,10 @@
 
 use super::super::alert::{Alert, Case, Condition};
 use super::super::rules;
+use super::file::UnitTest;
 use super::pusher::Pusher;
-use super::scenario::{Minutes, minutes};
-use super::test::{Test, Told, UnitTest};
+use super::scenario::{Minutes, minutes, signed};
+use super::test::{Test, Told};
 use super::{CaseKind, blinded, fired};
 
 /// The tests that follow from the team's own first case that fires.
@@ -21,7 +22,7 @@ pub(super) fn derived(alert: &Alert) -> Vec<UnitTest> {
             _ => Pusher::Last {
                 at: back(at, limit + 1),
                 seen_from: 0,
-                made_to: Minutes::MAX,
+                fails_from: Minutes::MAX,
             },
         };
         let mut test = Test::new(&alert.name, blinded.kind, &blinded.name, at, 1);
@@ -57,11 +58,11 @@ fn fresh(alert: &Alert, case: &Case, at: Minutes) -> Test {
     test.written(&case.series);
     for subject in &alert.subjects {
         let last = back(at, subject.freshness.limit().as_secs() / 60);
-        // What was made for the last time a minute later is still within the window, whichever way that counts its ends.
+        // What was made for the last time a minute later, or at the first, is still within the window, whichever way that counts its ends.
         let pusher = Pusher::Last {
             at: last,
             seen_from: at.saturating_sub(minutes(alert.hold)),
-            made_to: Minutes::try_from(last + 1).unwrap_or_default(),
+            fails_from: Minutes::try_from(last + 2).unwrap_or_default().max(1),
         };
         test.pushers(std::slice::from_ref(subject), pusher);
     }
@@ -82,7 +83,6 @@ fn expect(test: &mut Test, alert: &Alert, case: &Case, at: Minutes) {
 
 /// A minute so many minutes before another, and perhaps before the first.
 fn back(at: Minutes, minutes: Minutes) -> i64 {
-    let signed = |minutes: Minutes| i64::try_from(minutes).unwrap_or(i64::MAX);
     signed(at) - signed(minutes)
 }
 

@@ -4,7 +4,7 @@ use super::super::course::Course;
 use super::super::enough::least_age;
 use super::super::model::Indicator;
 use super::stage::{Bad, Cases, Leave, Pace};
-use super::{ABOVE, BELOW, others};
+use super::{ABOVE, BELOW};
 use crate::alerts::{CaseKind, Minutes, Pusher, Test, minutes};
 
 impl Cases<'_> {
@@ -69,7 +69,7 @@ impl Cases<'_> {
         }
         let (course, pace, end) = self.at_once(few);
         let mut test = self.test(CaseKind::Quiet, "too few events to say anything", end, pace);
-        others::pushers(&mut test, &self.slo.subjects, end, pace.step);
+        test.strangers(&self.slo.subjects);
         self.series(&mut test, &course, Pusher::Alive, Leave::Nothing);
         for speed in &self.speeds {
             self.expect_never(&mut test, speed, end);

@@ -4,8 +4,7 @@ use super::super::enough::{PUSHED, events_of};
 use super::super::model::{Events, Indicator, LABELS, Slo};
 use super::super::rules::{BAD_NOW, TOTAL_NOW, WINDOW_LABEL, increase_of};
 use super::stage::Cases;
-use crate::alerts::{Comparison, Minutes, Sample, Subject, Term, Test, duration, labels, self_labels, series_labels};
-use crate::collect::self_metrics::{JOB_LABEL, METRIC_LABEL, METRIC_UP, SCHEDULED};
+use crate::alerts::{Comparison, Minutes, Sample, Term, Test, duration, labels_of, series_labels};
 
 /// How many events there are in each push of others.
 const MANY: f64 = 1e9;
@@ -69,9 +68,7 @@ impl Cases<'_> {
         let asked = subject.grouping.iter().chain(&whole.filters);
         let asked = ["job"].into_iter().chain(asked.map(|(name, _)| name.as_str()));
         let own = series_labels(subject, term);
-        asked
-            .map(|name| format!("{}{}", subject.metric, changed(&own, name)))
-            .collect()
+        asked.map(|name| subject.series_name(&changed(&own, name))).collect()
     }
 
     /// A series that is recorded of another SLO.
@@ -79,57 +76,17 @@ impl Cases<'_> {
         let mut own = self.labels();
         own.extend(window.map(|window| (WINDOW_LABEL.to_owned(), window.to_owned())));
         let [id, ..] = LABELS;
-        format!("{metric}{}", changed(&own, id))
-    }
-}
-
-/// Jobs that push and metrics that are made, whatever becomes of the SLO's own.
-pub(super) fn pushers(test: &mut Test, subjects: &[Subject], end: Minutes, step: Minutes) {
-    let samples = |value: &dyn Fn(Minutes) -> f64| -> Vec<Sample> {
-        (0..=end.div_ceil(step))
-            .map(|at| Sample::Value(value(at * step)))
-            .collect()
-    };
-    for subject in subjects {
-        let group = || [("job", "fanlight")].into_iter().chain(self_labels(subject));
-        let owned = |pairs: Vec<(&str, &str)>| {
-            let pairs = pairs.into_iter();
-            pairs
-                .map(|(name, value)| (name.to_owned(), value.to_owned()))
-                .collect::<Vec<_>>()
-        };
-        let scheduled = owned(group().collect());
-        let made = owned(group().chain([(METRIC_LABEL, subject.metric.as_str())]).collect());
-        let names = || {
-            [JOB_LABEL]
-                .into_iter()
-                .chain(subject.grouping.iter().map(|(name, _)| name.as_str()))
-        };
-        test.series(names().map(|name| {
-            let series = format!("{SCHEDULED}{}", changed(&scheduled, name));
-            (series, samples(&|minute| minute as f64 * 60.0))
-        }));
-        test.series(names().chain([METRIC_LABEL]).map(|name| {
-            let series = format!("{METRIC_UP}{}", changed(&made, name));
-            (series, samples(&|_| 1.0))
-        }));
+        format!("{metric}{}", labels_of(&changed(&own, id)))
     }
 }
 
 /// Labels with another value of one of them.
-fn changed(own: &[(String, String)], name: &str) -> String {
-    let other: Vec<_> = own
-        .iter()
-        .map(|(label, value)| {
-            let value = if label == name {
-                format!("not-{value}")
-            } else {
-                value.clone()
-            };
-            (label.as_str(), value)
-        })
-        .collect();
-    labels(other.iter().map(|(label, value)| (*label, value.as_str())))
+fn changed(own: &[(String, String)], name: &str) -> Vec<(String, String)> {
+    let mut other = own.to_vec();
+    for (_, value) in other.iter_mut().filter(|(label, _)| label == name) {
+        *value = format!("not-{value}");
+    }
+    other
 }
 
 /// The series that an SLO's rules read again, and their windows.

@@ -8,7 +8,7 @@ use super::super::enough::{PUSHED, events_of};
 use super::super::model::{Indicator, LABELS, Slo};
 use super::super::rules::{BAD_NOW, TOTAL_NOW, WINDOW_LABEL};
 use super::stage::{Bad, Cases, Leave, Pace};
-use crate::alerts::{CaseKind, Minutes, Test, duration, labels, minutes};
+use crate::alerts::{CaseKind, Minutes, Test, borrowed, duration, labels, labels_of, minutes};
 
 /// The least steps of a window in a test of its length.
 const STEPS: u64 = 6;
@@ -114,17 +114,13 @@ impl Cases<'_> {
     pub(super) fn recorded(&self, metric: &str, window: Option<Duration>) -> String {
         let mut own = self.labels();
         own.extend(window.map(|window| (WINDOW_LABEL.to_owned(), duration(window))));
-        format!(
-            "{metric}{}",
-            labels(own.iter().map(|(name, value)| (name.as_str(), value.as_str())))
-        )
+        format!("{metric}{}", labels_of(&own))
     }
 
     /// The same of what all of an SLO has in common, with further labels.
     pub(super) fn common(&self, metric: &str, more: &[(&str, &str)]) -> String {
         let own = self.labels();
-        let own = own.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        let own = own.filter(|(name, _)| LABELS.contains(name));
+        let own = borrowed(&own).filter(|(name, _)| LABELS.contains(name));
         format!("{metric}{}", labels(own.chain(more.iter().copied())))
     }
 }

@@ -14,8 +14,6 @@ use crate::alerts::{
 
 /// The least number of events in a push: so many that a part of them is a whole number.
 const VOLUME: f64 = 1e6;
-/// What part of the least number of events a window has that has just enough.
-const ENOUGH: f64 = 1.02;
 
 pub(super) struct Cases<'a> {
     pub(super) slo: &'a Slo,
@@ -78,16 +76,25 @@ impl<'a> Cases<'a> {
 
     /// Steps of which this window has two or three: an increase needs two values.
     pub(super) fn pace(&self, window: Duration) -> Pace {
-        let step = step(self.period, minutes(window) / 2);
+        let step = step(self.period, self.longest_step(window));
         Pace {
             step,
             period: self.period.max(step),
         }
     }
 
+    /// The longest step with which a window is still seen as one; and with which freshness sees that rules have been evaluated of late.
+    fn longest_step(&self, window: Duration) -> Minutes {
+        let window = match self.slo.indicator {
+            Indicator::Freshness { within } => window.min(within),
+            _ => window,
+        };
+        minutes(window) / 2
+    }
+
     /// The same with two steps or more in a push, so that what counts steps for pushes is noticed.
     pub(super) fn finer(&self, window: Duration) -> Pace {
-        let most = (minutes(window) / 2).min(self.period / 2).max(1);
+        let most = self.longest_step(window).min(self.period / 2).max(1);
         let step = step(self.period, most);
         Pace {
             step,
@@ -141,7 +148,7 @@ impl<'a> Cases<'a> {
     }
 
     /// So many events a push that parts of them are whole numbers, and that they are always enough.
-    fn volume(&self) -> f64 {
+    pub(super) fn volume(&self) -> f64 {
         let least = self.rates().map(|rate| self.threshold(rate)).fold(1.0, f64::min);
         let minimum = match self.slo.indicator {
             Indicator::Ratio { minimum, .. } => minimum,
@@ -179,7 +186,7 @@ impl<'a> Cases<'a> {
                 };
                 let pusher = Pusher::Pauses { from, to };
                 let within = minutes(*within);
-                let is_bad = |minute: Minutes| pusher.age(minute, self.period) > within;
+                let is_bad = |minute: Minutes| pusher.is_older_than(within, minute, self.period);
                 (Course::of_time(self.slo, pace.step, end, &is_bad), pusher)
             }
         }
@@ -201,17 +208,11 @@ impl<'a> Cases<'a> {
                 };
                 let of_part = |at: usize| if is_good { total[at] - bad[at] } else { bad[at] };
                 let within = part.is_within(whole);
-                let mut rest = whole.clone();
-                if within {
-                    let fixed = part.filters.iter().filter(|filter| !whole.filters.contains(filter));
-                    let others = fixed.map(|(label, value)| (label.clone(), format!("not-{value}")));
-                    rest.filters.extend(others);
-                }
                 let of_rest = |at: usize| if within { total[at] - of_part(at) } else { total[at] };
                 if leave != Leave::Part {
                     series.push((self.series_name(part), values(&of_part)));
                 }
-                series.push((self.series_name(&rest), values(&of_rest)));
+                series.push((self.series_name(&whole.rest(part)), values(&of_rest)));
             }
             Indicator::Threshold {
                 term,
@@ -232,12 +233,10 @@ impl<'a> Cases<'a> {
     }
 
     fn series_name(&self, term: &Term) -> String {
-        let Some(subject) = self.slo.subjects.get(term.subject.0) else {
-            return String::new();
-        };
-        let pairs = series_labels(subject, term);
-        let pairs = pairs.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        format!("{}{}", subject.metric, labels(pairs))
+        let subject = self.slo.subjects.get(term.subject.0);
+        subject.map_or_else(String::new, |subject| {
+            subject.series_name(&series_labels(subject, term))
+        })
     }
 
     /// The labels of its series.
@@ -293,62 +292,6 @@ impl<'a> Cases<'a> {
         }
     }
 
-    /// The course of a budget that burns this part of a rate for as long as it looks back, after a time in which all was well.
-    pub(super) fn burning(
-        &self,
-        pace: Pace,
-        speed: &Speed<'_>,
-        rate: &BurnRate,
-        part: f64,
-    ) -> (Course<'a>, Pusher, Minutes) {
-        let history = speed
-            .rates
-            .iter()
-            .map(|rate| minutes(rate.long))
-            .max()
-            .unwrap_or_default();
-        let from = pace.push_after(history);
-        let threshold = self.threshold(rate);
-        let long = minutes(rate.long);
-        if let Indicator::Ratio { .. } = self.slo.indicator {
-            let level = (threshold * part).min(1.0);
-            let end = pace.push_after(from + long);
-            // Where a window holds its beginning, it is full a step later, and must not see what is less for as long.
-            let during = from..from + long + u64::from(part > 1.0);
-            let share = |minute: Minutes| if during.contains(&minute) { level } else { 0.0 };
-            // Of gauges just so many that their long window has enough; an increase of counters is less exact.
-            let pushes = (long / pace.period).max(1) as f64;
-            let volume = match self.slo.indicator {
-                Indicator::Ratio {
-                    counters: false,
-                    minimum,
-                    ..
-                } => minimum * ENOUGH / pushes,
-                _ => self.volume(),
-            };
-            let (course, pusher) = self.course_of(pace, end, volume, Bad::Share(&share));
-            return (course, pusher, end);
-        }
-        // Time is bad or not, so that it burns at once what the rate allows in its window.
-        let unit = match self.slo.indicator {
-            Indicator::Freshness { .. } => pace.step,
-            _ => pace.period,
-        };
-        let allowed = threshold * (long + pace.step) as f64 / unit as f64;
-        let units = if part > 1.0 {
-            (allowed * part).floor() + 1.0
-        } else {
-            // What is bad for one step more where a window holds its beginning.
-            ((allowed * part).ceil() - 2.0).max(0.0)
-        };
-        // A push is too old only after the step at which it is just old enough.
-        let units = whole(units) + u64::from(!self.slo.depends_on_freshness());
-        let to = (from + units * unit).min(from + long + 3 * unit);
-        let end = pace.step_after(to + minutes(rate.short) + pace.period);
-        let (course, pusher) = self.course(pace, end, Bad::During(from, to));
-        (course, pusher, end)
-    }
-
     /// An alert has not fired at any time up to a minute.
     pub(super) fn expect_never(&self, test: &mut Test, speed: &Speed<'_>, end: Minutes) {
         let matchers = [
@@ -358,14 +301,4 @@ impl<'a> Cases<'a> {
         ];
         test.expect_nothing(&format!("count_over_time(ALERTS{}[{end}m])", labels(matchers)), end);
     }
-}
-
-/// What is whole of a number of minutes or pushes.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "it is a part of the minutes of a window, and not negative"
-)]
-pub(super) fn whole(number: f64) -> Minutes {
-    number as Minutes
 }
