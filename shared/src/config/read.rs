@@ -124,7 +124,9 @@ fn shape(value: &Value) -> &'static str {
         Value::Null => "null",
         Value::Boolean(_) => "a truth value",
         Value::Integer(_) => "a whole number",
-        Value::Float(_) => "a number",
+        Value::Float(number) if number.is_finite() => "a number",
+        // Of no variant's shape.
+        Value::Float(_) => "no finite number",
         Value::Text(_) => "text",
         Value::Sequence(_) => "a list",
         Value::Mapping(_) => "a mapping",
@@ -244,6 +246,12 @@ impl ReadError {
         let help = match (&node.value, what) {
             (Value::Null, _) => "give a value, or remove the key",
             (Value::Integer(_) | Value::Float(_) | Value::Boolean(_), "text") => "put it in quotes",
+            (value, _) if !reader.near_secret => {
+                return Self {
+                    help: slip(reader.place, value, what),
+                    ..error
+                };
+            }
             _ => return error,
         };
         Self {
@@ -327,6 +335,43 @@ fn alternatives(words: &[impl AsRef<str>]) -> String {
     }
 }
 
+/// A number with one comma, unless that may stand between thousands, with a point in its place.
+fn with_decimal_comma(text: &str) -> Option<String> {
+    let (whole, fraction) = text.split_once(',')?;
+    (fraction.len() != 3).then(|| format!("{whole}.{fraction}"))
+}
+
+/// What to write instead of a value that is of another kind than it should be, where it shows what was meant.
+fn slip((structure, key): (&str, &str), found: &Value, expected: &str) -> Option<String> {
+    match (structure, key, found, expected) {
+        (_, _, Value::Text(word), "`true` or `false`") => match word.to_ascii_lowercase().as_str() {
+            "no" | "off" | "n" | "false" => Some("write `false`, without quotes".to_owned()),
+            "yes" | "on" | "y" | "true" => Some("write `true`, without quotes".to_owned()),
+            _ => None,
+        },
+        (_, "by" | "labels" | "environments", Value::Text(word), "a list") => Some(format!("write `[{word}]`")),
+        (_, "where", Value::Sequence(nodes), "a mapping") => {
+            let label = match nodes.first().map(|node| &node.value) {
+                Some(Value::Text(label)) => label,
+                _ => "label",
+            };
+            Some(format!(
+                "give each label the value that it must have: `{{{label}: ..}}`"
+            ))
+        }
+        ("IndicatorSpec", "freshness", Value::Text(length), "a mapping") => {
+            Some(format!("write `{{within: {length}}}`"))
+        }
+        ("SloSpec", "indicator", Value::Text(kind), "a mapping") => match kind.as_str() {
+            "ratio" => Some("write `{ratio: {bad: {where: {..}}, total: {}, minimum: ..}}`".to_owned()),
+            "threshold" => Some("write `{threshold: {bad_above: ..}}`, or with `bad_below`".to_owned()),
+            "freshness" => Some("write `{freshness: {within: 30m}}`, or `{freshness: {}}`".to_owned()),
+            _ => Some("write one of `{ratio: ..}`, `{threshold: ..}` and `{freshness: ..}`".to_owned()),
+        },
+        _ => None,
+    }
+}
+
 #[derive(Clone, Copy)]
 struct Reader<'a> {
     node: &'a Node,
@@ -377,7 +422,7 @@ impl<'a> Reader<'a> {
     fn length<'de, V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
         let number = match &self.node.value {
             Value::Integer(number) => number.to_string(),
-            Value::Float(number) => number.to_string(),
+            Value::Float(number) if number.is_finite() => number.to_string(),
             Value::Text(text) if text.parse::<u64>().is_ok() => text.clone(),
             _ => return self.deserialize_any(visitor),
         };
@@ -388,8 +433,13 @@ impl<'a> Reader<'a> {
     }
 
     fn number<'de, V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
-        let Value::Text(text) = &self.node.value else {
-            return self.deserialize_any(visitor);
+        let text = match &self.node.value {
+            Value::Text(text) => text,
+            Value::Float(number) if !number.is_finite() => {
+                let help = "write a number such as 5 or 0.5".to_owned();
+                return Err(ReadError::expected(self, "a number").with_help(help));
+            }
+            _ => return self.deserialize_any(visitor),
         };
         let number = |text: &str| text.trim().parse::<f64>().ok().filter(|number| number.is_finite());
         let help = if let Some(number) = number(text) {
@@ -403,6 +453,8 @@ impl<'a> Reader<'a> {
                 ),
                 _ => format!("write {percent}, without `%`"),
             }
+        } else if let Some(number) = with_decimal_comma(text).as_deref().and_then(number) {
+            format!("write {number}, with a point")
         } else {
             return Err(ReadError::expected(self, "a number"));
         };

@@ -80,6 +80,8 @@ pub fn parse(text: &str) -> Result<Node, SyntaxError> {
             max_replay_stack_depth: 8,
         },
         strict_booleans: true,
+        // Told by whatever reads the value, at its key and beside every other mistake of the file.
+        non_finite_float_policy: serde_saphyr::NonFiniteFloatPolicy::PassThrough,
         with_snippet: false,
     };
     serde_saphyr::from_str_with_options::<Node>(text, options).map_err(|error| syntax_error(text, &error))
@@ -244,6 +246,7 @@ impl Value {
             Self::Null => "nothing".to_owned(),
             Self::Boolean(value) => format!("`{value}`"),
             Self::Integer(value) => format!("the number {value}"),
+            Self::Float(value) if !value.is_finite() => "no finite number".to_owned(),
             Self::Float(value) => format!("the number {value}"),
             Self::Text(_) => "text".to_owned(),
             Self::Sequence(_) => "a list".to_owned(),
@@ -286,6 +289,15 @@ mod tests {
                 matches!(parse(word).unwrap().value, Value::Text(text) if text == word),
                 "{word}"
             );
+        }
+    }
+
+    #[test]
+    fn a_number_without_an_end_hides_nothing_else() {
+        for word in [".nan", ".inf", "-.inf", "1e999"] {
+            let text = format!("a: {word}\nb: 1\n");
+            let shown = show(&parse(&text).unwrap(), &text);
+            assert_eq!(shown, format!("a=no finite number<{word}>;b=the number 1<1>"));
         }
     }
 

@@ -44,7 +44,7 @@ fn every_mistake_is_told_at_once_with_its_place() {
             "<nmae> unknown key `nmae`; did you mean `name`?",
             "<skipp> `skipp` is not one of `skip`, `zero`, `nan` or `error`; did you mean `skip`?",
             "<-1> expected a number of 0 or more, found -1",
-            "<yes> expected `true` or `false`, found text",
+            "<yes> expected `true` or `false`, found text; write `true`, without quotes",
             "<7> expected a mapping, found the number 7",
             "<enabledd> unknown key `enabledd`; did you mean `enabled`?",
             "<1> expected text, found the number 1; put it in quotes",

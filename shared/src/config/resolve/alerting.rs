@@ -258,10 +258,32 @@ impl<'a> Section<'a> {
         })
     }
 
+    /// Whether a part is on; `None` where a layer gives keys to what an earlier one has turned off, and does not turn it on.
+    fn is_on<T>(
+        &mut self,
+        parts: Parts<'a, T>,
+        name: &str,
+        enabled: impl Fn(&'a T) -> Option<&'a Entry<bool>>,
+        gives: impl Fn(&T) -> bool,
+    ) -> Option<bool> {
+        let on = key(parts, &enabled).and_then(Entry::get).copied().unwrap_or(true);
+        let [Some(layer), _] = parts else { return Some(on) };
+        if on || !layer.get().is_some_and(|spec| enabled(spec).is_none() && gives(spec)) {
+            return Some(on);
+        }
+        let message = format!(
+            "`{name}` stays off in {}, where it is given keys: `enabled: false` stands above",
+            self.environment.name
+        );
+        self.mistake(&layer.span, message, "add `enabled: true`, or remove the keys");
+        None
+    }
+
     /// The outer `None` for a mistake.
     #[expect(clippy::option_option, reason = "the outer one is whether to go on")]
     fn victorops(&mut self, parts: Parts<'a, VictorOpsSpec>) -> Option<Option<VictorOps>> {
-        if !enabled(key(parts, |victorops| victorops.enabled.as_ref())) {
+        let gives = |victorops: &VictorOpsSpec| victorops.api_key_file.is_some() || victorops.api_url.is_some();
+        if !self.is_on(parts, "victorops", |victorops| victorops.enabled.as_ref(), gives)? {
             return Some(None);
         }
         let Some(file) = key(parts, |victorops| victorops.api_key_file.as_ref()) else {
@@ -297,7 +319,17 @@ impl<'a> Section<'a> {
     /// The outer `None` for a mistake.
     #[expect(clippy::option_option, reason = "the outer one is whether to go on")]
     fn watchdog(&mut self, parts: Parts<'a, WatchdogSpec>) -> Option<Option<Watchdog>> {
-        if !enabled(key(parts, |watchdog| watchdog.enabled.as_ref())) {
+        let gives = |watchdog: &WatchdogSpec| {
+            let WatchdogSpec {
+                enabled: _,
+                url_file,
+                url,
+                credentials_file,
+                interval,
+            } = watchdog;
+            url_file.is_some() || url.is_some() || credentials_file.is_some() || interval.is_some()
+        };
+        if !self.is_on(parts, "watchdog", |watchdog| watchdog.enabled.as_ref(), gives)? {
             return Some(None);
         }
         let either = with_either(parts, |watchdog| {
@@ -415,8 +447,4 @@ impl<'a> Section<'a> {
         self.mistake(&entry.span, message, "secrets stand in files on Alertmanager's machine");
         None
     }
-}
-
-fn enabled(entry: Option<&Entry<bool>>) -> bool {
-    entry.and_then(Entry::get).copied().unwrap_or(true)
 }

@@ -86,6 +86,51 @@ fn an_environment_overrides_key_by_key() {
     assert_eq!((seconds(prod), seconds(develop)), ([10, 300, 86_400], [10, 60, 86_400]));
 }
 
+/// Keys for what an earlier layer has turned off would be read and do nothing: nobody would be woken, and nobody told.
+#[test]
+fn what_is_given_to_a_part_that_is_off_is_a_mistake() {
+    const SLACK: &str = "slack: {api_url_file: /s, fallback_channel: '#a'}";
+    const OFF: &str = "victorops: {enabled: false}, watchdog: {enabled: false}";
+    let victorops =
+        "`victorops` stays off in prod, where it is given keys: `enabled: false` stands above; add `enabled: true`";
+    let watchdog =
+        "`watchdog` stays off in prod, where it is given keys: `enabled: false` stands above; add `enabled: true`";
+    for (layer, expected) in [
+        ("victorops: {api_key_file: /v}", vec![victorops]),
+        ("victorops: {api_url: 'https://v.example'}", vec![victorops]),
+        (
+            "watchdog: {url: 'https://w.example', credentials_file: /w}",
+            vec![watchdog],
+        ),
+        ("watchdog: {interval: 2m}", vec![watchdog]),
+        (
+            "victorops: {api_key_file: /v}, watchdog: {url_file: /w}",
+            vec![victorops, watchdog],
+        ),
+        ("victorops: {enabled: true, api_key_file: /v}", vec![]),
+        // Kept, and off, on purpose.
+        ("victorops: {enabled: false, api_key_file: /v}", vec![]),
+        ("watchdog: {}", vec![]),
+    ] {
+        let loaded = load_all(&format!(
+            "alerting:\n  {{{SLACK}, {OFF},\n  environments: {{prod: {{{layer}}}}}}}\n"
+        ));
+        let told = loaded.report.summary();
+        let lines: Vec<_> = told.lines().collect();
+        assert_eq!(lines.len(), expected.len(), "{layer}: {told}");
+        for (line, expected) in lines.iter().zip(expected) {
+            assert!(
+                line.contains("fanlight.yaml:3:") && line.contains(expected),
+                "{layer}: {told}"
+            );
+        }
+    }
+    let loaded = load_all(&format!(
+        "alerting: {{{SLACK}, {OFF}, environments: {{prod: {{victorops: {{enabled: true, api_key_file: /v}}}}}}}}\n"
+    ));
+    assert!(of(&loaded, "prod").victorops.is_some() && of(&loaded, "develop").victorops.is_none());
+}
+
 #[test]
 fn without_the_section_nothing_is_configured() {
     let loaded = load_all("environments: [prod, develop]\n");

@@ -199,7 +199,20 @@ fn every_mistake_in_an_alert_is_told_with_its_place_and_remedy() {
             "the handbook is a link",
         ),
         ("name: A, below: 1, slack_channel: Growth, REST".into(), "`Growth` cannot be a Slack channel"),
-        ("name: A, below: 1, for: -1h, REST".into(), "`for` is a length of time"),
+        ("name: A, below: 1, for: -1h, REST".into(), "`for` is a length of time, which is never less than nothing; write"),
+        ("name: A, below: 1, for: 31d, REST".into(), "`for` is a length of time of 30 days at most"),
+        ("name: A, below: 1, by: os, REST".into(), "expected a list, found text; write `[os]`"),
+        (
+            "name: A, below: 1, where: [os], REST".into(),
+            "expected a mapping, found a list; give each label the value that it must have: `{os: ..}`",
+        ),
+        ("name: A, below: 1, enabled: no, REST".into(), "expected `true` or `false`, found text; write `false`, without quotes"),
+        ("name: A, below: 1, enabled: 'On', REST".into(), "write `true`, without quotes"),
+        ("name: A, below: .nan, belwo: 1, REST".into(), "13:24: expected a number, found no finite number; write a number such as 5 or 0.5\n"),
+        ("name: A, below: -.inf, belwo: 1, REST".into(), "unknown key `belwo`; did you mean `below`?"),
+        ("name: A, below: 1, for: .inf, REST".into(), "expected a length of time"),
+        ("name: A, below: '0,5', REST".into(), "expected a number, found text; write 0.5, with a point"),
+        ("name: A, below: 1, tests: [{name: t, series: {leads: 1e400x20}, at: 5m, fires: []}], REST".into(), "`1e400x20` is no value"),
         ("name: A, below: 1, for: 20m, REST".into(), "`for: 20m` is decided by a single push"),
         ("name: A, below: yes please, REST".into(), "expected a number"),
         ("name: A, below: 1, metric: visits, REST".into(), "stands beside its metric and names another"),
@@ -267,7 +280,20 @@ fn every_mistake_in_an_alert_is_told_with_its_place_and_remedy() {
         (of("leads < 1 and on () fanlight_job_upp > 5"), "there is no metric `fanlight_job_upp`; did you mean `fanlight_job_up`?"),
         (of("leads < 1 and on () own_transfers"), "loses its label `organisation_id`"),
         (of("sum by (os) (leads) < 1 or on () absent(leads)"), "has no test case without any `series`"),
-        ("name: A, expression: leads < 1, REST".into(), "has no test case in which it fires, and none in which it does not"),
+        ("name: A, expression: leads < 1, REST".into(), "has no test case with `series` in which it fires, and none with `series` in which it does not"),
+        (
+            "name: A, expression: leads < 1, tests: [{name: t, series: {leads: '0x5'}, at: 5m, fires: [{}]}], REST".into(),
+            "has no test case with `series` in which it does not (`fires: []`); add it: `tests: [{name: .., series: \
+             {'metric{label=\"x\"}': '5x120'}, at: 2h, fires: []}]`",
+        ),
+        (
+            "name: A, expression: absent(leads), tests: [{name: t, series: {}, at: 5m, fires: [{}]}], REST".into(),
+            "has no test case with `series` in which it fires, and none with",
+        ),
+        (
+            "name: A, expression: 'ALERTS{alertname=\"X\"} == 1', tests: [{name: t, series: {up: 1x5}, at: 5m, fires: []}], REST".into(),
+            "the alert `A` does not read `up`; the metrics that it reads are ALERTS",
+        ),
         (
             "name: A, expression: leads < 1, tests: [{name: t, series: {visits: 1x5}, at: 5m, fires: []}], REST".into(),
             "the alert `A` does not read `visits`; the metrics that it reads are leads",
@@ -313,6 +339,55 @@ fn every_mistake_in_an_alert_is_told_with_its_place_and_remedy() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_handbook_is_a_link_in_whatever_case() {
+    for (handbook, right) in [
+        ("HTTPS://h/x", true),
+        ("Http://h", true),
+        ("HTTPS://", false),
+        ("ftp://h", false),
+    ] {
+        let loaded = beside(&format!(
+            "name: A, below: 1, team: t, severity: warning, handbook: '{handbook}', description: d"
+        ));
+        assert_eq!(loaded.report.mistakes() == 0, right, "{handbook}: {}", told(&loaded));
+    }
+}
+
+/// A constant makes no two series one, and the rule's own label takes its place.
+#[test]
+fn a_static_label_may_have_the_name_of_one_of_the_rules() {
+    let hidden = "the series have a label `team`, which the alert would hide";
+    for (labels, alert, right) in [
+        ("{team: payments}", "below: 1", true),
+        ("{team: payments, severity: x}", "below: 1, by: [os, team]", true),
+        ("{team: payments}", "absent_for: 2h, where: {team: payments}", true),
+        (
+            "{team: payments}",
+            "ratio: {of: {where: {os: ios}}, to: {}, minimum: 1}, by: [team], below: 0.5",
+            false,
+        ),
+        // The rule gives none, and the messages would go to the series'.
+        ("{slack_channel: x}", "below: 1", false),
+        ("{slack_channel: x}", "below: 1, slack_channel: '#y'", true),
+    ] {
+        let text = format!("    static_labels: {labels}\n    alerts:\n    - {{name: A, {alert}, REST}}\n");
+        let loaded = folder(&text, "", &[]);
+        assert_eq!(told(&loaded).is_empty(), right, "{labels} {alert}: {}", told(&loaded));
+        let built = crate::alerts::build(&loaded.configuration.environments);
+        assert!(!right || built.is_ok(), "{labels} {alert}");
+    }
+    let varying = JOBS
+        .replace("[campaign, os]", "[campaign, os, team]")
+        .replace("FILE\n", "");
+    let varying = varying
+        .replace("LEADS", "    alerts:\n    - {name: A, below: 1, REST}")
+        .replace("REST", REST);
+    let folder = Folder::new(&[("growth.yaml", &varying)]);
+    let loaded = load_with_alerts(folder.0.path()).unwrap();
+    assert!(told(&loaded).contains(hidden), "{}", told(&loaded));
 }
 
 #[test]

@@ -52,6 +52,17 @@ fn placeholders_in_sql_are_refused_and_arrays_are_not() {
 }
 
 #[test]
+fn a_number_that_is_none_is_no_parameter() {
+    for (parameter, right) in [("0.5", true), (".nan", false), ("-.inf", false)] {
+        let findings = findings(&[("a.yaml", &minimal("", &format!("parameters: [{parameter}]")))]);
+        let told = findings
+            .iter()
+            .any(|finding| finding.contains("found no finite number"));
+        assert_eq!(told, !right, "{parameter}: {findings:#?}");
+    }
+}
+
+#[test]
 fn a_query_finding_stands_at_the_queries_own_line() {
     let folder = Folder::new(&[("a.yaml", ARTICLE)]);
     let mut loaded = folder.load();

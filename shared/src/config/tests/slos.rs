@@ -165,6 +165,26 @@ fn what_is_wrong_is_told_with_its_place_and_a_remedy() {
         ),
         (
             "* * * * *",
+            "name: a, objective: 1e-9, indicator: {RATIO}, severity: warning, REST",
+            "reads like a part of 1; write percent, such as 99.9",
+        ),
+        (
+            "* * * * *",
+            "name: a, objective: '99,9', indicator: {RATIO}, severity: warning, REST",
+            "expected a number, found text; write 99.9, with a point",
+        ),
+        (
+            "* * * * *",
+            "name: a, objective: 99, indicator: threshold, severity: warning, REST",
+            "expected a mapping, found text; write `{threshold: {bad_above: ..}}`, or with `bad_below`",
+        ),
+        (
+            "* * * * *",
+            "name: a, objective: 99, indicator: {freshness: 30m}, severity: warning, REST",
+            "expected a mapping, found text; write `{within: 30m}`",
+        ),
+        (
+            "* * * * *",
             "name: a, objective: 99.9%, indicator: {RATIO}, severity: warning, REST",
             "expected a number, found text; write 99.9, without `%`",
         ),

@@ -56,22 +56,26 @@ fn demand(teller: &mut Teller<'_>, declared: &Declared<'_, AlertSpec>, cases: &[
     let lacking = [
         (
             lacks(|case| !case.series.is_empty() && !case.fires.is_empty()),
-            "in which it fires",
+            "with `series` in which it fires",
+            "{name: .., series: {'metric{label=\"x\"}': '5x60 0x60'}, at: 2h, fires: [{label: x}]}",
         ),
         (
             lacks(|case| !case.series.is_empty() && case.fires.is_empty()),
-            "in which it does not (`fires: []`)",
+            "with `series` in which it does not (`fires: []`)",
+            "{name: .., series: {'metric{label=\"x\"}': '5x120'}, at: 2h, fires: []}",
         ),
         (
             tells_of_absence && lacks(|case| case.series.is_empty()),
             "without any `series`, since it may fire for want of them",
+            "{name: .., series: {}, at: 2h, fires: [{}]}",
         ),
     ];
     let lacking: Vec<_> = lacking
         .iter()
-        .filter(|(lacks, _)| *lacks)
-        .map(|(_, what)| *what)
+        .filter(|(lacks, ..)| *lacks)
+        .map(|(_, what, example)| (*what, *example))
         .collect();
+    let (lacking, examples): (Vec<_>, Vec<_>) = lacking.into_iter().unzip();
     if lacking.is_empty() {
         return;
     }
@@ -88,8 +92,7 @@ fn demand(teller: &mut Teller<'_>, declared: &Declared<'_, AlertSpec>, cases: &[
         declared.name,
         lacking.join(", and none ")
     );
-    let help =
-        "add it: `tests: [{name: .., series: {'metric{label=\"x\"}': '5x60 0x60'}, at: 2h, fires: [{label: x}]}]`";
+    let help = format!("add it: `tests: [{}]`", examples.join(", "));
     teller.mistake(file, &span, message, help);
 }
 
@@ -206,13 +209,16 @@ fn series_name(teller: &mut Teller<'_>, file: &File, span: &Range<usize>, text: 
     }
     // A series that nothing reads would let a test pass that proves nothing.
     let Some(subject) = alert.subjects.iter().find(|subject| subject.metric == name) else {
-        if let Condition::Expression { promql, .. } = &alert.condition
-            && reads(promql, &name)
-        {
+        let read = match &alert.condition {
+            Condition::Expression { promql, .. } => metrics_of(promql),
+            _ => BTreeSet::new(),
+        };
+        if read.contains(&name) {
             return Some(written(&name, &labels));
         }
-        let names = || alert.subjects.iter().map(|subject| subject.metric.as_str());
-        let help = suggest::remedy(&name, names(), "metrics that it reads", "it reads none");
+        let known = alert.subjects.iter().map(|subject| &subject.metric);
+        let names: BTreeSet<_> = known.chain(&read).map(String::as_str).collect();
+        let help = suggest::remedy(&name, names.iter().copied(), "metrics that it reads", "it reads none");
         teller.mistake(
             file,
             span,
@@ -244,12 +250,11 @@ fn always(subject: &Subject) -> impl Iterator<Item = (&str, &str)> {
     pairs.chain([("job", subject.job.as_str())])
 }
 
-fn reads(promql: &str, metric: &str) -> bool {
-    promql::parse(promql, &Limits::default()).is_ok_and(|tree| {
-        tree.readings()
-            .iter()
-            .any(|reading| reading.metric.as_deref() == Some(metric))
-    })
+/// The metrics that an expression names.
+fn metrics_of(promql: &str) -> BTreeSet<String> {
+    let tree = promql::parse(promql, &Limits::default());
+    let readings = tree.map(|tree| tree.readings()).unwrap_or_default();
+    readings.into_iter().filter_map(|reading| reading.metric).collect()
 }
 
 fn written(name: &str, labels: &[(String, String)]) -> String {

@@ -181,9 +181,11 @@ fn check_handbook<S: Spec>(teller: &mut Teller<'_>, declared: &Declared<'_, S>) 
         return;
     };
     let Some(handbook) = entry.get() else { return };
-    let is_link = ["https://", "http://"]
-        .iter()
-        .any(|scheme| handbook.strip_prefix(scheme).is_some_and(|rest| !rest.is_empty()));
+    // Schemes are the same in upper and lower case (RFC 3986, section 3.1).
+    let is_link = handbook.split_once("://").is_some_and(|(scheme, rest)| {
+        let known = ["https", "http"];
+        known.iter().any(|known| scheme.eq_ignore_ascii_case(known)) && !rest.is_empty()
+    });
     if !is_link || handbook.contains(char::is_whitespace) || handbook.contains("{{") {
         let message = if handbook.is_empty() {
             "the handbook is empty"
@@ -202,7 +204,11 @@ fn hold(teller: &mut Teller<'_>, declared: &Declared<'_, AlertSpec>) -> Option<D
     let length = entry.get()?.0;
     let hold = Duration::try_from(length).ok().filter(|hold| *hold <= MAX_HOLD);
     if hold.is_none() {
-        let message = "`for` is a length of time of 30 days at most";
+        let message = if length.is_negative() {
+            "`for` is a length of time, which is never less than nothing"
+        } else {
+            "`for` is a length of time of 30 days at most"
+        };
         teller.mistake(file, &entry.span, message, "write one such as `10m`, or leave it out");
     }
     hold
@@ -297,6 +303,22 @@ pub(super) fn yields(alert: &Alert, label: &str) -> bool {
     }
 }
 
+/// Whether a label that the series have is static and the same on all of them, and the rule's own takes its place: hiding it makes no two
+/// series one. Not of what is told apart by `ALERTS` in its tests, whose labels would be given twice.
+fn hides_a_constant(alert: &Alert, label: &str) -> bool {
+    if matches!(alert.condition, Condition::NoIncrease { .. } | Condition::Ratio { .. }) {
+        return false;
+    }
+    let is_given = label != "slack_channel" || alert.slack_channel.is_some();
+    let mut values = alert
+        .subjects
+        .iter()
+        .filter(|subject| subject.has(label))
+        .map(|subject| subject.fixed.iter().find(|(name, _)| name == label));
+    let Some(Some(first)) = values.next() else { return false };
+    is_given && values.all(|value| value == Some(first))
+}
+
 /// Labels that the alert gives are not its series' own; and those by which customers find theirs are kept.
 fn check_labels(teller: &mut Teller<'_>, declared: &Declared<'_, AlertSpec>, alert: &Alert) {
     let (file, span) = declared.place();
@@ -321,10 +343,11 @@ fn check_labels(teller: &mut Teller<'_>, declared: &Declared<'_, AlertSpec>, ale
         }),
     };
     for label in OWN_LABELS {
-        if keeps(label) {
+        if keeps(label) && !hides_a_constant(alert, label) {
             let message = format!("the series have a label `{label}`, which the alert would hide with its own");
-            let help =
-                format!("rename the metric's label, or add the series up without it: `by`, or `sum without ({label})`");
+            let help = format!(
+                "rename the metric's label, static or not, or add the series up without it: `by`, or `sum without ({label})`"
+            );
             teller.mistake(file, &span, message, help);
         }
     }

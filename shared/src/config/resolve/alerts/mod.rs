@@ -306,7 +306,12 @@ impl<'a, S: Spec + 'a> Declarations<'a, S> {
     /// What the folders of environments say: more of what there is, or something that there is only here.
     fn add_layers(&mut self, teller: &mut Teller<'_>, layers: impl Iterator<Item = &'a LayerFile>) {
         let mut seen: BTreeMap<&str, BTreeMap<&str, Place<'a>>> = BTreeMap::new();
-        for LayerFile { service, file, .. } in layers {
+        for LayerFile {
+            service,
+            environment,
+            file,
+        } in layers
+        {
             let seen = seen.entry(service).or_default();
             for entry in S::of_file(&file.document).into_iter().filter_map(Entry::get).flatten() {
                 let Some((name, layer)) = named(teller, file, entry, seen) else {
@@ -314,7 +319,12 @@ impl<'a, S: Spec + 'a> Declarations<'a, S> {
                 };
                 let same = |declared: &&mut Declared<'_, S>| declared.service == *service && declared.name == name;
                 match self.0.iter_mut().find(same) {
-                    Some(declared) => declared.layers.push(layer),
+                    Some(declared) => {
+                        if let Some(environment) = environment {
+                            stays_off(teller, declared, &layer, environment);
+                        }
+                        declared.layers.push(layer);
+                    }
                     None => {
                         let declared = Declared {
                             name,
@@ -399,6 +409,21 @@ impl<'a, S: Spec + 'a> Declarations<'a, S> {
         teller.mistake(file, &span, message, help);
         true
     }
+}
+
+/// Warns of what an environment's folder changes of something that is off, and stays so.
+fn stays_off<S: Spec>(teller: &mut Teller<'_>, declared: &Declared<'_, S>, layer: &Layer<'_, S>, environment: &str) {
+    let Common { name, enabled, .. } = layer.spec.common();
+    if declared.is_enabled() || enabled.is_some() {
+        return;
+    }
+    let message = format!(
+        "the {} `{}` stays off in {environment}, whatever is changed here: `enabled: false` stands in an earlier layer",
+        S::KIND,
+        declared.name
+    );
+    let span = span_or_start(name, &layer.entry.span);
+    teller.warning(layer.file, &span, message, "add `enabled: true`, or remove it here");
 }
 
 /// An entry with its name; one that stands twice in the same layer is a mistake.

@@ -166,7 +166,9 @@ fn objective(teller: &mut Teller<'_>, declared: &Declared<'_, SloSpec>) -> Optio
     if objective <= 1.0 {
         let message = format!("{objective} % is hardly a promise, and reads like a part of 1");
         let percent = percent(objective);
-        let help = if percent < 100.0 {
+        let help = if percent <= 0.0 {
+            "write percent, such as 99.9".to_owned()
+        } else if percent < 100.0 {
             format!("write percent: {percent}")
         } else {
             "write percent, less than 100: 99.9".to_owned()

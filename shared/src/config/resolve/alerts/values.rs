@@ -105,14 +105,14 @@ fn is_word(text: &str) -> bool {
         .any(|word| unsigned(text).eq_ignore_ascii_case(word))
 }
 
-/// Whether this is a number without a sign: digits, perhaps with a fraction or an exponent.
+/// Whether this is a number without a sign: digits, perhaps with a fraction or an exponent, and none too large for promtool.
 fn is_number(text: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_digit() || matches!(byte, b'.' | b'e' | b'E' | b'+' | b'-');
     let begins = text
         .bytes()
         .next()
         .is_some_and(|first| first.is_ascii_digit() || first == b'.');
-    begins && text.bytes().all(plain) && text.parse::<f64>().is_ok()
+    begins && text.bytes().all(plain) && text.parse::<f64>().is_ok_and(f64::is_finite)
 }
 
 #[cfg(test)]
@@ -159,6 +159,9 @@ mod tests {
             ("stalex3", "stalex3"),
             ("NaNx3", "NaNx3"),
             ("1_000", "1_000"),
+            ("1e400", "1e400"),
+            ("-1e400x20", "-1e400x20"),
+            ("0+1e400x20", "0+1e400x20"),
             ("5%", "5%"),
             ("1 {{schema:1}}", "{{schema:1}}"),
             ("1x1000000", "1x1000000"),

@@ -64,6 +64,34 @@ fn later_layers_override_earlier_ones_field_by_field() {
 }
 
 #[test]
+fn what_is_changed_of_something_that_is_off_is_told() {
+    let off = "    alerts:\n    - {name: A, below: 5, enabled: false, REST}\n";
+    let told_of = |common: &str, prod: &str| {
+        let files = [("growth/common/a.yaml", common), ("growth/prod/a.yaml", prod)];
+        told(&folder(off, "", &files))
+    };
+    let warning = "growth/prod/a.yaml:1:17: the alert `A` stays off in prod, whatever is changed here: `enabled: false` stands \
+                   in an earlier layer; add `enabled: true`";
+    let changed = "alerts: [{name: A, below: 3}]";
+    for (common, prod, warned) in [
+        ("alerts: []", changed, true),
+        (changed, changed, true),
+        // Whether it is on anywhere is for the environments to say.
+        (changed, "alerts: []", false),
+        ("alerts: [{name: A, enabled: true}]", changed, false),
+        ("alerts: []", "alerts: [{name: A, below: 3, enabled: true}]", false),
+        ("alerts: []", "alerts: [{name: A, below: 3, enabled: false}]", false),
+    ] {
+        let told = told_of(common, prod);
+        assert_eq!(
+            (told.contains(warning), told.is_empty()),
+            (warned, !warned),
+            "{common} {prod}: {told}"
+        );
+    }
+}
+
+#[test]
 fn environments_are_those_that_the_shared_file_names() {
     let shared = ("fanlight.yaml", "environments: [staging]\n");
     let loaded = folder("    alerts:\n    - {name: A, below: 1, REST}\n", "", &[shared]);
