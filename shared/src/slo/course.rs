@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::enough::{before, least_age};
+use super::enough::least_age;
 use super::model::{Indicator, Slo};
 use super::rules::Speed;
 use super::windows::BurnRate;
@@ -194,7 +194,7 @@ impl<'a> Course<'a> {
         let burns = [rate.short, rate.long]
             .into_iter()
             .all(|window| self.ratio(at, window, way).is_some_and(|ratio| ratio > threshold));
-        burns && self.is_enough(at, rate, way, moved) && self.is_old(at, rate, way)
+        burns && self.is_enough(at, rate, way, moved) && self.is_old(at, rate)
     }
 
     /// Whether a long window has seen enough events.
@@ -222,18 +222,10 @@ impl<'a> Course<'a> {
         sums[at] - sums[first] + self.added[which][first]
     }
 
-    /// Whether what is measured was there when it must have been; where steps are long, some of that time may hold none.
-    fn is_old(&self, at: usize, rate: &BurnRate, with_beginning: bool) -> bool {
-        let Some(least) = least_age(self.slo, rate) else {
-            return true;
-        };
-        let step = Duration::from_mins(self.step).as_secs();
-        let Some(until) = (at as u64 * step).checked_sub(least.as_secs()) else {
-            return false;
-        };
-        let newest = until % step;
-        let before = before(rate, least).as_secs();
-        newest < before || newest == before && with_beginning
+    /// Whether what is measured was there when it must have been.
+    fn is_old(&self, at: usize, rate: &BurnRate) -> bool {
+        let age = at as u64 * Duration::from_mins(self.step).as_secs();
+        least_age(self.slo, rate).is_none_or(|least| least.as_secs() <= age)
     }
 
     /// How an alert must stand at a step, were it for these burn rates alone.

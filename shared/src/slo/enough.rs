@@ -86,7 +86,8 @@ pub(super) fn enough(slo: &Slo, rate: &BurnRate) -> Vec<String> {
             number(*minimum)
         ));
     }
-    conditions.extend(least_age(slo, rate).map(|age| present(slo, before(rate, age), age)));
+    // Over so long a time that a gap in it looks like no beginning.
+    conditions.extend(least_age(slo, rate).map(|age| present(slo, rate.long, age)));
     conditions
 }
 
@@ -109,11 +110,6 @@ fn present(slo: &Slo, range: Duration, age: Duration) -> String {
         Indicator::Ratio { .. } => present(slo.selector(TOTAL_NOW)),
         Indicator::Threshold { .. } | Indicator::Freshness { .. } => present(slo.selector(BAD_NOW)),
     }
-}
-
-/// The time before the least age in which there must have been something; of several samples any is enough, since one may be lacking.
-pub(super) fn before(rate: &BurnRate, least_age: Duration) -> Duration {
-    rate.long.saturating_sub(least_age).max(rate.short)
 }
 
 /// How long everything would have to be bad for a burn rate, after a good past; `None` where one push is as long.

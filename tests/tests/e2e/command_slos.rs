@@ -89,12 +89,12 @@ async fn promtool_agrees_with_every_generated_test_whatever_is_promised() -> Res
         told.extend([schedule, ", ", keys, ": ", &ended.out, &ended.err]);
     }
     insta::assert_snapshot!(told, @r"
-    */10 * * * *, objective: 99.9, severity: critical: prod: 0 alerts, 6 SLOs, 119 tests: all pass
-    */10 * * * *, objective: 95, severity: critical: prod: 0 alerts, 3 SLOs, 59 tests: all pass
+    */10 * * * *, objective: 99.9, severity: critical: prod: 0 alerts, 6 SLOs, 120 tests: all pass
+    */10 * * * *, objective: 95, severity: critical: prod: 0 alerts, 3 SLOs, 60 tests: all pass
     * * * * *, objective: 95, severity: critical: prod: 0 alerts, 2 SLOs, 45 tests: all pass
-    0 * * * *, objective: 99, window: 90d, severity: critical: prod: 0 alerts, 3 SLOs, 58 tests: all pass
-    0 6 * * *, objective: 97.5, severity: warning: prod: 0 alerts, 3 SLOs, 40 tests: all pass
-    */10 8-20 * * 1-5, objective: 80, severity: warning: prod: 0 alerts, 3 SLOs, 37 tests: all pass
+    0 * * * *, objective: 99, window: 90d, severity: critical: prod: 0 alerts, 3 SLOs, 59 tests: all pass
+    0 6 * * *, objective: 97.5, severity: warning: prod: 0 alerts, 3 SLOs, 41 tests: all pass
+    */10 8-20 * * 1-5, objective: 80, severity: warning: prod: 0 alerts, 3 SLOs, 38 tests: all pass
     */2 * * * *, objective: 99.99, window: 7d, severity: critical: prod: 0 alerts, 1 SLO, 23 tests: all pass
     ");
     Ok(())
