@@ -176,7 +176,7 @@ async fn the_tests_notice_every_change_of_a_rule() -> Result<()> {
         ("Share", ">= 50", ">= 5", "Share: quiet: too little"),
         ("Share", " * 0)", " * 1)", "Share: firing: a part without any series"),
         ("NoMails", "[50m]", "[70m]", "NoMails: firing"),
-        ("NoMails", "== 0", "> 0", "NoMails: quiet"),
+        ("NoMails", "== 0", "> 0", "NoMails: firing"),
         ("MailsFail", ">= 10", ">= 1e9", "MailsFail: firing"),
         ("Written", "== 0", "!= 0", "Written: firing: none"),
         (
