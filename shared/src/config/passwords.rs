@@ -48,8 +48,8 @@ fn merged(mut ranges: Vec<Range<usize>>) -> Vec<Range<usize>> {
     merged
 }
 
-/// Whether a part of a URL's path looks like something that nobody could guess: a UUID, or ten letters and digits or more in which
-/// these take turns.
+/// Whether a part of a URL's path looks like something that nobody could guess: a UUID, ten hexadecimal letters and digits or more, or as
+/// many of any in which they take turns.
 pub(crate) fn looks_random(part: &str) -> bool {
     const UUID: [usize; 5] = [8, 4, 4, 4, 12];
     const LEAST: usize = 10;
@@ -62,7 +62,8 @@ pub(crate) fn looks_random(part: &str) -> bool {
     part.split(|c: char| !c.is_ascii_alphanumeric()).any(|run| {
         let pairs = run.as_bytes().windows(2);
         let turns = pairs.filter(|pair| pair[0].is_ascii_digit() != pair[1].is_ascii_digit());
-        run.len() >= LEAST && turns.count() >= TURNS
+        let turns = turns.count();
+        run.len() >= LEAST && (turns >= TURNS || turns > 0 && hexadecimal(run))
     })
 }
 
@@ -141,6 +142,8 @@ mod tests {
         for (part, random) in [
             ("0f2c9a7e-1111-2222-3333-444455556666", true),
             ("c2354d53d2", true),
+            ("235453abcd", true),
+            ("feedbeefcafe", false),
             ("fqOOd6-F4MMNuCEnzTU01w", true),
             ("", false),
             ("20131114", false),
